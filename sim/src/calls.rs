@@ -1,0 +1,246 @@
+//! The storage traits over a simulated disk: every call is one numbered step.
+//!
+//! ```text
+//!   dead?         EIO, nothing changes, no step
+//!   crash step?   not begun, whole, or a prefix of a write; then dead, and EIO
+//!   fault plan?   the errno, with what such a failure leaves behind
+//!   otherwise     the call
+//! ```
+
+use crate::crash::InFlight;
+use crate::disk::{Inner, SimDisk};
+use crate::faults::Operation;
+use crate::state::{State, Way, check_length, check_name};
+use crate::trace::{Answer, Call, errno_of};
+use rustix::io::Errno;
+use seawall::storage::{DirLock, Entry, EntryKind, Eviction, OpenMode, Storage, StorageFile};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::Arc;
+
+/// At most this many slices are taken from one call.
+const SLICES_MAX: usize = 1024;
+
+impl SimDisk {
+    fn step<T: Answer>(
+        &self,
+        call: Call<'_>,
+        body: impl FnOnce(&mut State, Way) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut inner = self.lock_inner();
+        let inner = &mut *inner;
+        if inner.dead.is_some() {
+            return Err(Errno::IO.into());
+        }
+        let step = inner.steps;
+        inner.steps = step.saturating_add(1);
+
+        let result = match inner.crash_due(step) {
+            None => {
+                let planned = inner.state.faults.take(call.operation, [call.name, call.other]);
+                body(&mut inner.state, planned.map_or(Way::Normal, Way::Failing))
+            }
+            Some((kind, in_flight)) => {
+                let is_write = call.operation == Operation::Write;
+                match inner.fate(in_flight, is_write) {
+                    InFlight::NotBegun => {}
+                    InFlight::Whole => drop(body(&mut inner.state, Way::Normal)),
+                    InFlight::Prefix => drop(body(&mut inner.state, Way::CutShort)),
+                }
+                inner.dead = Some(kind);
+                Err(Errno::IO.into())
+            }
+        };
+        let noted = result.as_ref().map(Answer::value).map_err(errno_of);
+        inner.trace.note(step, &call, noted);
+        result
+    }
+}
+
+impl Inner {
+    fn fate(&mut self, in_flight: Option<InFlight>, is_write: bool) -> InFlight {
+        match in_flight {
+            Some(InFlight::Prefix) if !is_write => InFlight::NotBegun,
+            Some(chosen) => chosen,
+            None => match self.crashes.below(if is_write { 3 } else { 2 }) {
+                0 => InFlight::NotBegun,
+                1 => InFlight::Whole,
+                _ => InFlight::Prefix,
+            },
+        }
+    }
+}
+
+impl Storage for SimDisk {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        let operation = match mode {
+            OpenMode::Create => Operation::Create,
+            OpenMode::Read | OpenMode::Write => Operation::Open,
+        };
+        let descriptor = self.step(Call::new(operation, name), |state, way| {
+            check_name(name)?;
+            check_length(name)?;
+            way.refuse()?;
+            state.open(name, mode)
+        })?;
+        Ok(Arc::new(SimFile { disk: self.clone(), name: name.into(), descriptor }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.step(Call::new(Operation::Rename, from).to(to), |state, way| {
+            check_name(from)?;
+            check_name(to)?;
+            check_length(from)?;
+            way.refuse()?;
+            state.rename(from, to)
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.step(Call::new(Operation::Remove, name), |state, way| {
+            check_name(name)?;
+            check_length(name)?;
+            way.refuse()?;
+            state.remove(name)
+        })
+    }
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let names = self.step(Call::new(Operation::List, ""), |state, way| {
+            way.refuse()?;
+            Ok(state.list())
+        })?;
+        Ok(names.into_iter().map(|name| Entry { name, kind: EntryKind::File }).collect())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.step(Call::new(Operation::SyncDir, ""), |state, way| {
+            way.refuse()?;
+            state.sync_dir();
+            Ok(())
+        })
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirLock>> {
+        let lock = self.step(Call::new(Operation::Lock, ""), |state, way| {
+            way.refuse()?;
+            state.lock()
+        })?;
+        Ok(Box::new(SimLock { disk: self.clone(), lock }))
+    }
+
+    fn place(&self) -> String {
+        "a simulated disk".to_owned()
+    }
+}
+
+/// The held lock.
+#[derive(Debug)]
+struct SimLock {
+    disk: SimDisk,
+    lock: u64,
+}
+
+impl DirLock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let state = &mut self.disk.lock_inner().state;
+        if state.lock == Some(self.lock) {
+            state.lock = None;
+        }
+    }
+}
+
+/// One open descriptor.
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    name: Arc<str>,
+    descriptor: u64,
+}
+
+impl SimFile {
+    fn step<T: Answer>(
+        &self,
+        operation: Operation,
+        offset: u64,
+        len: u64,
+        body: impl FnOnce(&mut State, Way) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.disk.step(Call::new(operation, &self.name).at(offset, len), body)
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.disk.lock_inner().state.close(self.descriptor);
+    }
+}
+
+impl StorageFile for SimFile {
+    fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let count = into.len().min(SLICES_MAX);
+        let into = into.get_mut(..count).unwrap_or_default();
+        let len = into.iter().map(|slice| slice.len().value()).sum();
+        self.step(Operation::Read, offset, len, |state, way| {
+            way.refuse()?;
+            state.read(self.descriptor, offset, into)
+        })
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes = bytes.get(..SLICES_MAX).unwrap_or(bytes);
+        let bytes = bytes.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
+        self.step(Operation::Write, offset, bytes.len().value(), |state, way| {
+            state.write(self.descriptor, offset, bytes, way)
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.step(Operation::SyncData, 0, 0, |state, way| state.sync(self.descriptor, false, way))
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.step(Operation::SyncAll, 0, 0, |state, way| state.sync(self.descriptor, true, way))
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.step(Operation::Allocate, offset, len, |state, way| {
+            way.refuse()?;
+            state.allocate(self.descriptor, offset, len)
+        })
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.step(Operation::SetLen, 0, len, |state, way| {
+            way.refuse()?;
+            state.set_len(self.descriptor, len)
+        })
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.step(Operation::Len, 0, 0, |state, way| {
+            way.refuse()?;
+            state.len(self.descriptor)
+        })
+    }
+
+    fn evict(&self) -> io::Result<Eviction> {
+        self.step(Operation::Evict, 0, 0, |state, way| {
+            way.refuse()?;
+            state.evict(self.descriptor)
+        })
+    }
+}
+
+impl Answer for Vec<String> {
+    fn value(&self) -> u64 {
+        self.len().value()
+    }
+}
+
+impl Answer for Eviction {
+    fn value(&self) -> u64 {
+        u64::from(*self == Self::Seen)
+    }
+}

@@ -1,0 +1,402 @@
+//! The simulated disk: making one, planning its end, resolving it, damaging it, looking at it.
+
+use crate::crash::{CrashKind, CrashPolicy, InFlight};
+use crate::faults::{CallNoise, Counters, FaultPlan, count};
+use crate::file::FileId;
+use crate::hash::Fingerprint;
+use crate::image::index;
+use crate::rng::{Concern, Rng, Seed};
+use crate::state::State;
+use crate::trace::{Event, Trace};
+use parking_lot::{Mutex, MutexGuard};
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// The unit in which a crash takes and keeps the bytes of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SectorSize {
+    /// 512 bytes.
+    Small,
+    /// 4096 bytes.
+    Large,
+}
+
+/// What `evict` does and says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvictionBehaviour {
+    /// Drops the clean pages, and says so.
+    Seen,
+    /// Drops them, but cannot say so.
+    Unverified,
+    /// Drops nothing, and says it does not know.
+    DoesNothing,
+}
+
+/// What kind of disk it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// The root of everything the disk draws by itself.
+    pub seed: Seed,
+    /// The unit in which a crash takes and keeps the bytes of a write.
+    pub sector_size: SectorSize,
+    /// What `evict` does.
+    pub eviction: EvictionBehaviour,
+    /// How much of each file is its header, to [`CrashPolicy::HeadersOnly`].
+    pub header_len: u64,
+}
+
+impl DiskOptions {
+    /// Small sectors, a visible eviction, headers of 8 KiB.
+    #[must_use]
+    pub const fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            sector_size: SectorSize::Small,
+            eviction: EvictionBehaviour::Seen,
+            header_len: 8192,
+        }
+    }
+
+    pub(crate) const fn sector_len(&self) -> u64 {
+        match self.sector_size {
+            SectorSize::Small => 512,
+            SectorSize::Large => 4096,
+        }
+    }
+}
+
+/// One flat directory on a disk that tears, reorders, forgets and fails.
+///
+/// Clones are the same disk. It is a [`Storage`](seawall::storage::Storage): open files through
+/// that trait, plan what goes wrong through the methods here.
+///
+/// A crash leaves this disk dead, with every descriptor of it, and makes nothing else of it:
+/// [`after_power_cut`](Self::after_power_cut) and [`after_kill`](Self::after_kill) build new
+/// disks and leave it as it is, so that one crash can be resolved in many ways.
+///
+/// ```
+/// use seawall::storage::{OpenMode, Storage, write_full};
+/// use seawall_sim::{Concern, CrashKind, CrashPolicy, Seed, SimDisk};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let disk = SimDisk::new(Seed::new(1));
+/// let file = disk.open("a", OpenMode::Create)?;
+/// write_full(&*file, 0, &[b"synced"])?;
+/// file.sync_data()?;
+/// let mut rng = Seed::new(1).rng(Concern::CrashResolution);
+/// let after = disk.after_power_cut(&CrashPolicy::AllLost, &mut rng);
+/// assert!(after.names().is_empty(), "syncing a file does not make its name stable");
+///
+/// disk.sync_dir()?;
+/// let after = disk.after_power_cut(&CrashPolicy::AllLost, &mut rng);
+/// assert_eq!(after.read_durable("a").unwrap(), b"synced");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SimDisk(Arc<Mutex<Inner>>);
+
+/// The state, and the steps made on it.
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    pub(crate) steps: u64,
+    pub(crate) dead: Option<CrashKind>,
+    planned: Option<(u64, CrashKind, Option<InFlight>)>,
+    pub(crate) crashes: Rng,
+    pub(crate) trace: Trace,
+}
+
+impl Inner {
+    fn around(state: State, crashes: Rng) -> Self {
+        Self { state, steps: 0, dead: None, planned: None, crashes, trace: Trace::new() }
+    }
+
+    pub(crate) fn crash_due(&self, step: u64) -> Option<(CrashKind, Option<InFlight>)> {
+        let (at, kind, in_flight) = self.planned?;
+        (step >= at).then_some((kind, in_flight))
+    }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.lock_inner();
+        f.debug_struct("SimDisk")
+            .field("steps", &inner.steps)
+            .field("dead", &inner.dead)
+            .field("names", &inner.state.directory.current.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Life and death.
+impl SimDisk {
+    /// An empty, sound disk with the usual [`DiskOptions`].
+    #[must_use]
+    pub fn new(seed: Seed) -> Self {
+        Self::with_options(DiskOptions::new(seed))
+    }
+
+    /// An empty, sound disk.
+    #[must_use]
+    pub fn with_options(options: DiskOptions) -> Self {
+        let crashes = options.seed.rng(Concern::CrashPolicy);
+        Self(Arc::new(Mutex::new(Inner::around(State::new(options), crashes))))
+    }
+
+    pub(crate) fn lock_inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock()
+    }
+
+    /// How many calls were made: the number the next one gets.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.lock_inner().steps
+    }
+
+    /// Plans the end for the call with this number, or the next one if that is past. What
+    /// becomes of that call is drawn. A later plan replaces an earlier one.
+    pub fn crash_at(&self, step: u64, kind: CrashKind) {
+        self.lock_inner().planned = Some((step, kind, None));
+    }
+
+    /// As [`crash_at`](Self::crash_at), and says what becomes of the call.
+    pub fn crash_inside(&self, step: u64, kind: CrashKind, in_flight: InFlight) {
+        self.lock_inner().planned = Some((step, kind, Some(in_flight)));
+    }
+
+    /// Ends it between two calls.
+    pub fn crash_now(&self, kind: CrashKind) {
+        self.lock_inner().dead.get_or_insert(kind);
+    }
+
+    /// Whether it crashed: every call answers `EIO` then, and changes nothing.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.lock_inner().dead.is_some()
+    }
+
+    /// How it ended, if it did.
+    #[must_use]
+    pub fn crashed_by(&self) -> Option<CrashKind> {
+        self.lock_inner().dead
+    }
+
+    /// How many units a power cut would take or keep now.
+    #[must_use]
+    pub fn pending_units(&self) -> usize {
+        self.lock_inner().state.scene().unit_count()
+    }
+
+    /// A new disk as the machine finds it after a power cut. This one stays as it is, dead or
+    /// running. Capacity and noise go along; fault plans, counters and steps do not.
+    #[must_use]
+    pub fn after_power_cut(&self, policy: &CrashPolicy, rng: &mut Rng) -> Self {
+        let inner = self.lock_inner();
+        let mut counters = Counters::default();
+        let (names, images) = inner.state.scene().resolve(policy, rng, &mut counters);
+        let mut state = inner.state.restarted(names, images);
+        state.faults.counters = counters;
+        Self(Arc::new(Mutex::new(Inner::around(state, inner.crashes.clone()))))
+    }
+
+    /// A new disk as the next process finds it: page cache, pending and stale-clean pages are
+    /// still there; descriptors with their errors, and the lock, are gone. This one stays as
+    /// it is.
+    #[must_use]
+    pub fn after_kill(&self) -> Self {
+        let inner = self.lock_inner();
+        let state = inner.state.without_process();
+        Self(Arc::new(Mutex::new(Inner::around(state, inner.crashes.clone()))))
+    }
+}
+
+/// What goes wrong while it lives.
+impl SimDisk {
+    /// Plans failing calls. Plans add up.
+    pub fn fail(&self, plan: FaultPlan) {
+        self.lock_inner().state.faults.add(plan);
+    }
+
+    /// Forgets every fault plan.
+    pub fn stop_failing(&self) {
+        self.lock_inner().state.faults.clear();
+    }
+
+    /// Limits the bytes of all files that have names, or lifts the limit. What is there stays,
+    /// even if it is more.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.lock_inner().state.faults.capacity = bytes;
+    }
+
+    /// Makes calls short or interrupted from now on.
+    pub fn set_call_noise(&self, noise: CallNoise) {
+        self.lock_inner().state.faults.noise = noise;
+    }
+
+    /// Changes what `evict` does from now on.
+    pub fn set_eviction(&self, behaviour: EvictionBehaviour) {
+        self.lock_inner().state.options.eviction = behaviour;
+    }
+
+    /// The system writes the pending bytes of a file back by itself, and fails: they are marked
+    /// clean, and every descriptor open now is told at its next sync.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn fail_write_back(&self, name: &str, errno: i32) -> io::Result<()> {
+        let mut inner = self.lock_inner();
+        let id = *inner.state.directory.current.get(name).ok_or(Errno::NOENT)?;
+        inner.state.fail_write_back(id, errno);
+        Ok(())
+    }
+
+    /// The system writes all pending bytes and lengths of a file back by itself. Nobody is
+    /// told; names are not among them.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn write_back(&self, name: &str) -> io::Result<()> {
+        let mut inner = self.lock_inner();
+        let state = &mut inner.state;
+        let id = *state.directory.current.get(name).ok_or(Errno::NOENT)?;
+        state.files.get_mut(&id).ok_or(Errno::IO)?.sync_all();
+        Ok(())
+    }
+}
+
+/// Damage to data at rest. It is done to the device and seen at once: pages of which nothing is
+/// pending are read again.
+impl SimDisk {
+    /// Turns one bit over.
+    ///
+    /// # Errors
+    /// `ENOENT`; `EINVAL` past the durable end or for a bit that is none of 0 to 7.
+    pub fn flip_bit(&self, name: &str, offset: u64, bit: u8) -> io::Result<()> {
+        let mask = 1_u8.checked_shl(bit.into()).ok_or(Errno::INVAL)?;
+        self.damage(name, |file| {
+            let mut byte = [0];
+            if file.durable.read(offset, &mut byte) == 0 {
+                return Err(Errno::INVAL);
+            }
+            file.durable.write(offset, &byte.map(|byte| byte ^ mask));
+            Ok(())
+        })
+    }
+
+    /// Cuts the file or lengthens it with zeros; what is pending of it is forgotten.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn truncate_durably(&self, name: &str, len: u64) -> io::Result<()> {
+        self.damage(name, |file| {
+            file.pending.clear();
+            file.durable.set_len(len);
+            file.cache.set_len(len);
+            Ok(())
+        })
+    }
+
+    /// Puts other bytes in place; the length stays.
+    ///
+    /// # Errors
+    /// `ENOENT`; `EINVAL` where they would reach past the durable end.
+    pub fn overwrite_durably(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.damage(name, |file| {
+            let room = index(file.durable.len().saturating_sub(offset));
+            if room < bytes.len() {
+                return Err(Errno::INVAL);
+            }
+            file.durable.write(offset, bytes);
+            Ok(())
+        })
+    }
+
+    fn damage(
+        &self,
+        name: &str,
+        hurt: impl FnOnce(&mut crate::file::File) -> Result<(), Errno>,
+    ) -> io::Result<()> {
+        let mut inner = self.lock_inner();
+        let state = &mut inner.state;
+        let id = state.named(name).ok_or(Errno::NOENT)?;
+        let file = state.files.get_mut(&id).ok_or(Errno::NOENT)?;
+        hurt(file)?;
+        file.evict();
+        count(&mut state.faults.counters.damages);
+        Ok(())
+    }
+}
+
+/// Looking at it. None of this is a step, and a dead disk answers too.
+impl SimDisk {
+    /// What the device holds of a file for certain, `None` if there is no such name.
+    #[must_use]
+    pub fn read_durable(&self, name: &str) -> Option<Vec<u8>> {
+        let inner = self.lock_inner();
+        let id = inner.state.named(name)?;
+        inner.state.files.get(&id).map(|file| file.durable.to_vec())
+    }
+
+    /// The names there are, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.lock_inner().state.directory.current.keys().cloned().collect()
+    }
+
+    /// The names that survive every power cut, or are removed but not durably so, sorted.
+    #[must_use]
+    pub fn durable_names(&self) -> Vec<String> {
+        self.lock_inner().state.directory.durable.keys().cloned().collect()
+    }
+
+    /// A fingerprint of all that a fresh reader sees who evicts first: names, lengths, bytes.
+    /// It is for finding images that were seen already; it guards against chance only.
+    #[must_use]
+    pub fn image_hash(&self) -> u64 {
+        let inner = self.lock_inner();
+        let mut print = Fingerprint::new();
+        for (name, id) in &inner.state.directory.current {
+            print.bytes(name.as_bytes());
+            if let Some(file) = inner.state.files.get(id) {
+                file.view().fingerprint(&mut print);
+            }
+        }
+        print.value()
+    }
+
+    /// A fingerprint of every call made so far, with its answer.
+    #[must_use]
+    pub fn event_hash(&self) -> u64 {
+        self.lock_inner().trace.hash()
+    }
+
+    /// Starts (afresh) or stops recording calls.
+    pub fn record_events(&self, wanted: bool) {
+        self.lock_inner().trace.record(wanted);
+    }
+
+    /// The calls recorded.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.lock_inner().trace.events()
+    }
+
+    /// How often each fault really happened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.lock_inner().state.faults.counters.clone()
+    }
+}
+
+impl State {
+    /// By the name it has, or else durably had.
+    fn named(&self, name: &str) -> Option<FileId> {
+        let directory = &self.directory;
+        directory.current.get(name).or_else(|| directory.durable.get(name)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! The body of a batch frame: records one behind the other, four bytes more than their own each.
+//!
+//! ```text
+//!   0     4         4+len
+//!   +-----+---------+-----+---------+ ...
+//!   | len | record  | len | record  |
+//!   | u32 | len B   | u32 | len B   |
+//!   +-----+---------+-----+---------+ ...
+//! ```
+//!
+//! Valid if and only if: (1) there is at least one record; (2) the lengths tile the body exactly.
+
+/// Bytes a record costs in a batch beside its own.
+pub const RECORD_OVERHEAD: u64 = 4;
+
+/// How a batch is cut into frames, so that none grows far beyond
+/// [`BATCH_FRAME_TARGET`](super::layout::BATCH_FRAME_TARGET): how many records each frame holds,
+/// and how long its body is.
+pub fn cut(lens: impl IntoIterator<Item = u64>) -> impl Iterator<Item = BatchCut> {
+    let mut lens = lens.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut cut =
+            BatchCut { records: 1, body_len: RECORD_OVERHEAD + lens.next()?, last: false };
+        while let Some(len) = lens.next_if(|len| {
+            cut.body_len + RECORD_OVERHEAD + len <= super::layout::BATCH_FRAME_TARGET
+        }) {
+            cut.records += 1;
+            cut.body_len += RECORD_OVERHEAD + len;
+        }
+        Some(BatchCut { last: lens.peek().is_none(), ..cut })
+    })
+}
+
+/// One frame of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchCut {
+    /// Records in it.
+    pub records: usize,
+    /// Bytes of its body.
+    pub body_len: u64,
+    /// Whether it is the last of its batch.
+    pub last: bool,
+}
+
+/// Walks the records of a verified batch body.
+#[derive(Clone, Debug)]
+pub struct BatchRecords<'a> {
+    rest: &'a [u8],
+}
+
+/// A batch body whose lengths do not tile it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{left} bytes before the end of a batch, its records do not fit")]
+pub struct BatchError {
+    /// Bytes left in the body where the walk stopped.
+    pub left: usize,
+}
+
+impl<'a> BatchRecords<'a> {
+    /// The records of `body`, from the first.
+    #[must_use]
+    pub fn new(body: &'a [u8]) -> Self {
+        Self { rest: body }
+    }
+
+    /// Checks the tiling law and counts the records. Looks at the lengths only.
+    ///
+    /// # Errors
+    /// [`BatchError`] where the body is empty or its lengths do not tile it.
+    pub fn check(body: &[u8]) -> Result<u64, BatchError> {
+        let mut count = 0;
+        for record in BatchRecords::new(body) {
+            record?;
+            count += 1;
+        }
+        if count == 0 { Err(BatchError { left: 0 }) } else { Ok(count) }
+    }
+}
+
+impl<'a> Iterator for BatchRecords<'a> {
+    type Item = Result<&'a [u8], BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let left = self.rest.len();
+        let Some((record, rest)) = split_record(self.rest) else {
+            self.rest = &[];
+            return Some(Err(BatchError { left }));
+        };
+        self.rest = rest;
+        Some(Ok(record))
+    }
+}
+
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn body_of(records: &[Vec<u8>]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for record in records {
+            let len = u32::try_from(record.len()).expect("a short record");
+            body.extend_from_slice(&len.to_le_bytes());
+            body.extend_from_slice(record);
+        }
+        body
+    }
+
+    #[test]
+    fn bytes_of_a_batch_are_pinned() {
+        let body = b"\x03\0\0\0one\x05\0\0\0three\0\0\0\0";
+        let records: Result<Vec<_>, _> = BatchRecords::new(body).collect();
+        assert_eq!(records, Ok(vec![&b"one"[..], b"three", b""]));
+        assert_eq!(body_of(&[b"one".into(), b"three".into(), vec![]]), body);
+    }
+
+    #[test]
+    fn a_batch_without_records_is_none() {
+        assert_eq!(BatchRecords::check(b""), Err(BatchError { left: 0 }));
+    }
+
+    #[test]
+    fn lengths_that_do_not_tile_the_body_are_told_from_where_they_fail() {
+        let check = BatchRecords::check;
+        assert_eq!(check(b"\x01\0\0"), Err(BatchError { left: 3 }), "no length");
+        assert_eq!(check(b"\x02\0\0\0a"), Err(BatchError { left: 5 }), "long");
+        assert_eq!(check(b"\x01\0\0\0ab"), Err(BatchError { left: 1 }), "bytes left over");
+        assert_eq!(check(&[0xff; 64]), Err(BatchError { left: 64 }), "huge");
+    }
+
+    #[test]
+    fn a_walk_ends_after_its_first_error() {
+        let mut records = BatchRecords::new(b"\x01\0\0\0a\xff\0\0\0");
+        assert_eq!(records.next(), Some(Ok(&b"a"[..])));
+        assert_eq!(records.next(), Some(Err(BatchError { left: 4 })));
+        assert_eq!(records.next(), None);
+        assert_eq!(records.next(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn records_round_trip(
+            records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..20),
+        ) {
+            let body = body_of(&records);
+            let read: Result<Vec<_>, _> = BatchRecords::new(&body).collect();
+            prop_assert_eq!(read, Ok(records.iter().map(Vec::as_slice).collect()));
+            prop_assert_eq!(BatchRecords::check(&body), Ok(records.len() as u64));
+        }
+
+        #[test]
+        fn a_cut_body_never_passes_unless_cut_between_records(
+            records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..9),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let body = body_of(&records);
+            let ends: Vec<_> = (1..=records.len()).map(|n| body_of(&records[..n]).len()).collect();
+            let cut = cut.index(body.len());
+            prop_assert_eq!(BatchRecords::check(&body[..cut]).is_ok(), ends.contains(&cut));
+        }
+
+        #[test]
+        fn walk_never_panics_and_stays_inside_any_bytes(
+            body in prop::collection::vec(prop_oneof![Just(0_u8), 0..9_u8, any::<u8>()], 0..200),
+        ) {
+            let mut walked = 0;
+            for record in BatchRecords::new(&body) {
+                walked += match record {
+                    Ok(record) => record.len() + 4,
+                    Err(BatchError { left }) => left,
+                };
+            }
+            prop_assert_eq!(walked, body.len());
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! One frame: the smallest unit that is wholly present after a crash, or absent.
+//!
+//! All integers are little-endian. Offsets are from the start of the frame, which is a multiple
+//! of 8; zeros pad it to the next one.
+//!
+//! ```text
+//!   0       4          8            12     16     17      18      20        +12      +body_len
+//!   +-------+----------+------------+------+------+-------+-------+---------+--------+
+//!   | check | body_len | body_check | prev | kind | flags | zeros | mark    | body   |
+//!   | u32   | u32      | u32        | u32  | u8   | u8    | u16   | 0, 12 B |        |
+//!   +-------+----------+------------+------+------+-------+-------+---------+--------+
+//!                                                                  |
+//!                                             +---------+------------+
+//!                                   the mark: | durable | mark_check |
+//!                                             | u64     | u32        |
+//!                                             +---------+------------+
+//! ```
+//!
+//! - `check`: CRC-32C of log id, salt, LSN and bytes 4 to 19.
+//! - `body_check`: CRC-32C of the body; 0 for void and gap, whose bodies are never looked at.
+//! - `prev`: the `check` of the frame before, or for the first frame of a segment `prev_check`
+//!   of its header; a ghost behind a cut tail, or a write that was lost in the middle, breaks it.
+//! - `kind`: 1 record, 2 batch, 3 void, 4 idle mark, 5 trim, 6 close mark, 7 gap.
+//! - `flags`: bit 0 *continues* (the batch goes on in the next frame; kind 2 only), bit 1
+//!   *marked* (a mark follows the header). An idle mark and a close mark are always marked, a
+//!   void and a gap never.
+//! - `durable`: the log was durable up to here *before this frame was written*; always the end
+//!   of a batch. `mark_check`: CRC-32C of log id, salt, the letters `mark`, LSN and `durable`.
+//!
+//! A frame is valid if and only if: (1) `check` matches; (2) `kind` and `flags` are known and
+//! agree, and the zeros are 0; (3) `body_len` is at most 256 MiB + 4 (void and gap: 2 GiB), and
+//! the frame ends inside the segment's room for frames; (4) a mark's own check matches, and
+//! `durable` is a multiple of 8 and not beyond the frame; (5) `body_check` matches; (6) the body
+//! is valid for its kind; (7) `prev` is the check before it. A frame read alone, by its LSN, is
+//! held to (1) to (6). Zeros never decode: no kind is 0, and a header of zeros is told apart
+//! before its check is looked at.
+
+use super::batch::{BatchError, BatchRecords};
+use super::checksum::{FrameSeed, body_check};
+use super::{control, layout};
+use crate::position::Lsn;
+
+/// Bytes of a frame header without a mark.
+pub const HEADER_LEN: usize = 20;
+/// Bytes of a mark.
+pub const MARK_LEN: usize = 12;
+/// Bytes of a frame header with a mark.
+pub const MARKED_HEADER_LEN: usize = HEADER_LEN + MARK_LEN;
+/// The whole length of a close mark, by which a close record finds it.
+pub const CLOSE_MARK_LEN: u64 = 40;
+
+const _: () = assert!(MARKED_HEADER_LEN as u64 + 8 == CLOSE_MARK_LEN, "header, mark, trim");
+const _: () = assert!(CLOSE_MARK_LEN.is_multiple_of(8), "frames start at multiples of 8");
+const _: () = assert!(CLOSE_MARK_LEN <= layout::CONTROL_ROOM / 8, "eight control frames fit");
+
+const CONTINUES: u8 = 1;
+const MARKED: u8 = 2;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// One record: the body is its bytes.
+    Record = 1,
+    /// Records that live or die together, or a part of them.
+    Batch = 2,
+    /// Stands where appends failed; holds nothing.
+    Void = 3,
+    /// Carries a mark while nobody appends.
+    IdleMark = 4,
+    /// States a trim point.
+    Trim = 5,
+    /// The last frame before a clean close.
+    CloseMark = 6,
+    /// Stands where a repair found damage; readers get an error here.
+    Gap = 7,
+}
+
+impl FrameKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Record,
+        Self::Batch,
+        Self::Void,
+        Self::IdleMark,
+        Self::Trim,
+        Self::CloseMark,
+        Self::Gap,
+    ];
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&kind| kind.byte() == byte)
+    }
+
+    const fn byte(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether the body is covered by no check.
+    #[must_use]
+    pub const fn is_hollow(self) -> bool {
+        matches!(self, Self::Void | Self::Gap)
+    }
+
+    /// Whether the body holds records.
+    #[must_use]
+    pub const fn holds_records(self) -> bool {
+        matches!(self, Self::Record | Self::Batch)
+    }
+}
+
+/// A frame header whose own checks hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// The check, which the next frame carries as `prev`.
+    pub check: u32,
+    /// Bytes of the body.
+    pub body_len: u32,
+    /// Check of the body.
+    pub body_check: u32,
+    /// Check of the frame before.
+    pub prev: u32,
+    /// What the frame is.
+    pub kind: FrameKind,
+    /// Whether the batch goes on in the next frame.
+    pub continues: bool,
+    /// How far the log was durable before this frame was written.
+    pub mark: Option<Lsn>,
+}
+
+/// Why bytes are no valid frame. Offsets count from the start of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The bytes end before the frame does.
+    #[error("the frame needs {needed} bytes, there are {have}")]
+    Short {
+        /// Bytes that are needed, as far as known.
+        needed: u64,
+        /// Bytes there are.
+        have: u64,
+    },
+    /// The header is all zeros: nothing was written here.
+    #[error("the frame header is all zeros")]
+    Zeros,
+    /// The header's check does not match.
+    #[error("the frame's check is {found:#010x}, its header gives {expected:#010x}")]
+    Check {
+        /// What the bytes give.
+        expected: u32,
+        /// What is stored.
+        found: u32,
+    },
+    /// A verified header of a kind this version does not define.
+    #[error("the frame is of unknown kind {found}")]
+    Kind {
+        /// The kind.
+        found: u8,
+    },
+    /// A verified header with flags this version does not define for the kind.
+    #[error("the frame has flags {found:#04x}, unknown for its kind")]
+    Flags {
+        /// The flags.
+        found: u8,
+    },
+    /// A verified header whose body is longer than any.
+    #[error("the frame's body of {len} bytes is longer than allowed")]
+    TooLong {
+        /// The length.
+        len: u32,
+    },
+    /// The mark's own check does not match, or it marks what it cannot.
+    #[error("the frame's mark does not verify")]
+    Mark,
+    /// The body's check does not match.
+    #[error("the body's check is {found:#010x}, its bytes give {expected:#010x}")]
+    Body {
+        /// What the bytes give.
+        expected: u32,
+        /// What is stored.
+        found: u32,
+    },
+    /// The body verifies but is none of its kind.
+    #[error("the body is not valid for the frame's kind")]
+    Content,
+    /// The records of a batch do not tile it.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The chain is broken: another frame stood before this one.
+    #[error("the frame follows check {found:#010x}, the frame before has {expected:#010x}")]
+    Chain {
+        /// The check of the frame before.
+        expected: u32,
+        /// What is stored.
+        found: u32,
+    },
+}
+
+impl FrameError {
+    /// Whether the frame is intact but of a later version of the format.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Kind { .. } | Self::Flags { .. })
+    }
+}
+
+impl FrameHeader {
+    /// Reads and verifies a header, laws (1) to (4) but for the segment's end. Needs 20 bytes,
+    /// 32 if marked.
+    ///
+    /// # Errors
+    /// [`FrameError`]; never `Body`, `Content`, `Batch` or `Chain`.
+    pub fn decode(bytes: &[u8], seed: FrameSeed, lsn: Lsn) -> Result<Self, FrameError> {
+        let have = bytes.len() as u64;
+        let short = |needed: usize| FrameError::Short { needed: needed as u64, have };
+        let (header, rest) =
+            bytes.split_first_chunk::<HEADER_LEN>().ok_or_else(|| short(HEADER_LEN))?;
+        let (found, covered) = header.split_first_chunk::<4>().ok_or_else(|| short(HEADER_LEN))?;
+        let covered: &[u8; 16] = covered.first_chunk().ok_or_else(|| short(HEADER_LEN))?;
+        // Before the check: at one LSN in 2^32 the check of sixteen zeros is 0, and zeros would
+        // pass for an intact frame of an unknown kind, which refuses the log.
+        if *header == [0; HEADER_LEN] {
+            return Err(FrameError::Zeros);
+        }
+        let found = u32::from_le_bytes(*found);
+        let expected = seed.header_check(lsn, covered);
+        if expected != found {
+            return Err(FrameError::Check { expected, found });
+        }
+        let [l0, l1, l2, l3, b0, b1, b2, b3, p0, p1, p2, p3, kind, flags, z0, z1] = *covered;
+        let body_len = u32::from_le_bytes([l0, l1, l2, l3]);
+        let kind = FrameKind::from_byte(kind).ok_or(FrameError::Kind { found: kind })?;
+        let (continues, marked) = (flags & CONTINUES != 0, flags & MARKED != 0);
+        let agree = flags & !(CONTINUES | MARKED) == 0
+            && (!continues || kind == FrameKind::Batch)
+            && match kind {
+                FrameKind::IdleMark | FrameKind::CloseMark => marked,
+                FrameKind::Void | FrameKind::Gap => !marked,
+                FrameKind::Record | FrameKind::Batch | FrameKind::Trim => true,
+            }
+            && [z0, z1] == [0, 0];
+        if !agree {
+            return Err(FrameError::Flags { found: flags });
+        }
+        let longest = if kind.is_hollow() { layout::FILE_LEN_MAX } else { layout::BODY_LEN_MAX };
+        if u64::from(body_len) > longest {
+            return Err(FrameError::TooLong { len: body_len });
+        }
+        let mark = if marked {
+            let mark = rest.first_chunk().ok_or_else(|| short(MARKED_HEADER_LEN))?;
+            Some(decode_mark(mark, seed, lsn)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            check: found,
+            body_len,
+            body_check: u32::from_le_bytes([b0, b1, b2, b3]),
+            prev: u32::from_le_bytes([p0, p1, p2, p3]),
+            kind,
+            continues,
+            mark,
+        })
+    }
+
+    /// Bytes before the body.
+    #[must_use]
+    pub const fn header_len(&self) -> usize {
+        if self.mark.is_some() { MARKED_HEADER_LEN } else { HEADER_LEN }
+    }
+
+    /// Bytes of header and body, without padding.
+    #[must_use]
+    pub const fn unpadded_len(&self) -> u64 {
+        self.header_len() as u64 + self.body_len as u64
+    }
+
+    /// Bytes from this frame's LSN to the next one's.
+    #[must_use]
+    pub const fn frame_len(&self) -> u64 {
+        layout::frame_aligned(self.unpadded_len())
+    }
+
+    /// Laws (5) and (6): holds `body` to its check and its kind.
+    ///
+    /// # Errors
+    /// [`FrameError::Body`], [`FrameError::Content`], [`FrameError::Batch`].
+    pub fn verify_body(&self, body: &[u8]) -> Result<(), FrameError> {
+        if self.kind.is_hollow() {
+            return Ok(());
+        }
+        let expected = body_check(body);
+        if expected != self.body_check {
+            return Err(FrameError::Body { expected, found: self.body_check });
+        }
+        let fits = match self.kind {
+            FrameKind::Record | FrameKind::Void | FrameKind::Gap => true,
+            FrameKind::Batch => {
+                BatchRecords::check(body)?;
+                true
+            }
+            FrameKind::IdleMark => body.is_empty(),
+            FrameKind::Trim | FrameKind::CloseMark => control::decode_trim(body).is_some(),
+        };
+        if fits { Ok(()) } else { Err(FrameError::Content) }
+    }
+
+    /// Law (7).
+    ///
+    /// # Errors
+    /// [`FrameError::Chain`].
+    pub fn verify_chain(&self, before: u32) -> Result<(), FrameError> {
+        if self.prev == before {
+            Ok(())
+        } else {
+            Err(FrameError::Chain { expected: before, found: self.prev })
+        }
+    }
+}
+
+fn decode_mark(mark: &[u8; MARK_LEN], seed: FrameSeed, lsn: Lsn) -> Result<Lsn, FrameError> {
+    let [d0, d1, d2, d3, d4, d5, d6, d7, c0, c1, c2, c3] = *mark;
+    let durable = Lsn::new(u64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7]));
+    let holds = u32::from_le_bytes([c0, c1, c2, c3]) == seed.mark_check(lsn, durable)
+        && durable <= lsn
+        && durable.is_aligned();
+    if holds { Ok(durable) } else { Err(FrameError::Mark) }
+}
+
+/// Bytes a frame with this body takes, padding included.
+#[must_use]
+pub const fn frame_len(body_len: u64, marked: bool) -> u64 {
+    let header = if marked { MARKED_HEADER_LEN } else { HEADER_LEN };
+    layout::frame_aligned(header as u64 + body_len)
+}
+
+/// Verifies the frame at the start of `bytes` as a whole, laws (1) to (6), and returns its body.
+///
+/// # Errors
+/// [`FrameError`]; never `Chain`.
+pub fn decode_frame(
+    bytes: &[u8],
+    seed: FrameSeed,
+    lsn: Lsn,
+) -> Result<(FrameHeader, &[u8]), FrameError> {
+    let header = FrameHeader::decode(bytes, seed, lsn)?;
+    let short = FrameError::Short { needed: header.unpadded_len(), have: bytes.len() as u64 };
+    let end = usize::try_from(header.unpadded_len()).map_err(|_| short)?;
+    let body = bytes.get(header.header_len()..end).ok_or(short)?;
+    header.verify_body(body)?;
+    Ok((header, body))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! A write-ahead log that people can trust with the only copy of their data.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod error;
+pub mod format;
+pub mod log;
+pub mod position;
+pub mod storage;
+
+pub use error::{Damage, Error, Result};
+pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
+pub use log::{
+    Cut, Decision, Durability, Finding, Follower, Log, LogScan, LogView, Options, Progress,
+    Receipt, Record, RecordRef, RecoveryReport, Row, Segment, SegmentEnd, Stats, Trimmed, Verdict,
+    Verification, ViewScan, Watermarks,
+};
+pub use position::{LogId, Lsn, Salt, SegmentId};
+pub use storage::Environment;

@@ -1,0 +1,109 @@
+//! What the state machine asks of the disk, and what comes back: its whole vocabulary.
+//!
+//! An action is performed once, as a whole, in the order of its description; its event is given
+//! back to the machine that issued it. Two lanes, at most one action of each under way: *commit*
+//! (what appends wait for) and *upkeep* (what can be done beside them).
+
+use crate::format::checksum::FrameSeed;
+use crate::format::header::SegmentHeader;
+use crate::format::trailer::Trailer;
+use crate::position::{Lsn, Salt, SegmentId};
+use crate::storage::WriteFailure;
+use std::io;
+
+/// Whole frames on their way to the disk.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lsn: Lsn,
+    pub(crate) seed: FrameSeed,
+    /// Check of the frame before the first.
+    pub(crate) prev: u32,
+}
+
+/// Where the file of the next segment comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It already has the segment's name.
+    Named,
+    /// A spare waits.
+    Spare(u64),
+    /// A new file, under this spare number until it is whole.
+    New(u64),
+}
+
+/// How the next segment's file is made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Preparation {
+    pub(crate) number: SegmentId,
+    pub(crate) source: Source,
+    pub(crate) file_len: u64,
+    /// Whether all of a new file is written with zeros, so that syncing a commit moves data only.
+    pub(crate) written: bool,
+}
+
+/// A file that is no longer part of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Removal {
+    pub(crate) segment: SegmentId,
+    /// Kept under this spare number instead of removed.
+    pub(crate) keep_as: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Overwrite the close record with zeros, sync.
+    EraseCloseRecord { segment: SegmentId, offset: u64 },
+    /// Finish the run's checks, write it.
+    Write { segment: SegmentId, offset: u64, run: Run },
+    /// Sync the segment's data, which is written up to here.
+    Sync { segment: SegmentId, upto: Lsn },
+    /// Length, zeroed header blocks and first frame block, sync, rename, sync the directory; draw
+    /// a salt.
+    Prepare(Preparation),
+    /// Write both copies of the header, sync.
+    Begin { header: SegmentHeader },
+    /// Write the close record, sync.
+    WriteCloseRecord { segment: SegmentId, offset: u64, record: Trailer },
+    /// Write the trailer, if one is due, and shorten the file. Not synced.
+    Retire { segment: SegmentId, file_len: u64, trailer: Option<Trailer> },
+    /// Remove or keep as spares, oldest first, then sync the directory.
+    Remove { files: Vec<Removal> },
+}
+
+/// Why something failed, by what can be made of it.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Nothing is promised, and it may be tried again.
+    Failed(io::Error),
+    /// A sync failed: final.
+    SyncFailed(io::Error),
+}
+
+pub(crate) type Outcome<T = ()> = Result<T, Trouble>;
+
+/// What a run became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) last_check: u32,
+    pub(crate) frames: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Event {
+    Erased(Outcome),
+    Wrote { run: Run, outcome: Result<Finished, WriteFailure> },
+    Synced { upto: Lsn, outcome: Result<(), io::Error> },
+    Prepared(Outcome<Prepared>),
+    Began { header: SegmentHeader, outcome: Outcome },
+    CloseRecorded(Outcome),
+    Retired { segment: SegmentId, file_len: u64, outcome: Outcome },
+    Removed { done: Vec<Removal>, left: Vec<Removal>, outcome: Outcome },
+}
+
+/// A file that is ready to become a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prepared {
+    pub(crate) file_len: u64,
+    pub(crate) salt: Salt,
+}

@@ -1,0 +1,107 @@
+//! Follows an open log: a scan that waits at the end.
+
+use super::record::Record;
+use super::shared::Shared;
+use super::source::Source;
+use super::walk::Walk;
+use crate::error::{Error, Result};
+use crate::position::Lsn;
+use std::sync::Arc;
+
+/// Reads records as they become visible at the log's level, for ever: across segments, until the
+/// log is closed. Waits without polling.
+#[derive(Debug)]
+pub struct Follower {
+    shared: Arc<Shared>,
+    walk: Walk<Source>,
+}
+
+impl Follower {
+    pub(crate) fn new(shared: Arc<Shared>, from: Lsn) -> Result<Self> {
+        let trim = shared.state.lock().machine.first_lsn();
+        let from_first = from == Lsn::FIRST;
+        if from < trim && !from_first {
+            return Err(Error::Trimmed { lsn: from, trim });
+        }
+        let from = from.max(trim);
+        let source = Source::new(Arc::clone(&shared), from, from_first);
+        Ok(Self { walk: Walk::new(source, from), shared })
+    }
+
+    /// The next record; waits for it. `None` once the log is closed and everything was read.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::Trimmed`] if a trim overtook the follower, [`Error::Poisoned`]
+    /// once everything visible was read, [`Error::Io`].
+    #[expect(clippy::should_implement_trait, reason = "it blocks, which an iterator should not")]
+    pub fn next(&mut self) -> Result<Option<Record>> {
+        loop {
+            if let Some(record) = self.try_next()? {
+                return Ok(Some(record));
+            }
+            if !self.wait()? {
+                return self.try_next();
+            }
+        }
+    }
+
+    /// The next record, if there is one now.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn try_next(&mut self) -> Result<Option<Record>> {
+        if let Some(record) = self.walk.next_record()? {
+            return Ok(Some(record));
+        }
+        let end = self.visible();
+        if end == self.walk.position() {
+            return Ok(None);
+        }
+        self.walk.extents().extend(end);
+        self.walk.next_record()
+    }
+
+    /// Everything before this LSN was read.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.walk.position()
+    }
+
+    /// What may be read: visible, and in a file.
+    fn visible(&self) -> Lsn {
+        let state = self.shared.state.lock();
+        let level = self.shared.options.durability;
+        state.machine.visible(level).min(state.machine.watermarks().written)
+    }
+
+    /// Waits for more; `false` once there will be none.
+    fn wait(&mut self) -> Result<bool> {
+        let mut state = self.shared.state.lock();
+        let level = self.shared.options.durability;
+        state.watchers += 1;
+        let outcome = loop {
+            let visible = state.machine.visible(level);
+            if visible.min(state.machine.watermarks().written) > self.walk.position() {
+                break Ok(true);
+            }
+            if state.machine.is_closed() {
+                break Ok(false);
+            }
+            if let Some(error) = state.machine.poisoned() {
+                break Err(error);
+            }
+            // Buffered records are visible before the kernel has them: hand them over.
+            if visible > state.machine.watermarks().written {
+                let end = visible;
+                let goal = super::machine::Goal::Written { lsn: super::shared::NOBODY, end };
+                if let Err(error) = self.shared.reach_all(&mut state, goal) {
+                    break Err(error);
+                }
+                continue;
+            }
+            self.shared.progress.wait(&mut state);
+        };
+        state.watchers -= 1;
+        outcome
+    }
+}

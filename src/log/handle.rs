@@ -1,0 +1,474 @@
+//! The log as its users hold it.
+
+use super::follow::Follower;
+use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
+use super::options::{Durability, Options};
+use super::perform::Performer;
+use super::record::{Receipt, Record};
+use super::recover::recover;
+use super::report::RecoveryReport;
+use super::shared::{Guard, NOBODY, Shared, State};
+use super::source::{LogScan, read_at};
+use super::survey::Segment;
+use super::{files::Files, tender};
+use crate::error::{Error, Result};
+use crate::position::{LogId, Lsn};
+use crate::storage::Environment;
+use crate::storage::latch::{Condvar, Mutex};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// An open log, for appending and reading. Cheap to clone; all clones are the same log, which
+/// is closed by [`close`](Self::close), or as well as it can be when the last one is dropped.
+///
+/// All methods may be called from any number of threads at once.
+///
+/// ```
+/// # fn main() -> seawall::Result<()> {
+/// # let dir = std::env::temp_dir().join(format!("seawall-doc-{}", std::process::id()));
+/// use seawall::{Log, Lsn, Options};
+///
+/// let log = Log::open(&dir, Options::new())?;
+/// let receipt = log.append(b"the only copy")?; // durable: it survives a power cut from here on
+/// assert_eq!(log.read(receipt.lsn)?.bytes, "the only copy");
+/// for record in log.scan(Lsn::FIRST)? {
+///     println!("{}", record?.bytes.len());
+/// }
+/// log.close()?;
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Log {
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    shared: Arc<Shared>,
+    report: RecoveryReport,
+    tender: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a trim did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trimmed {
+    /// The trim point, durable.
+    pub trim: Lsn,
+    /// Segment files that were removed, or kept to be recycled, by this call or others meanwhile.
+    pub files: u64,
+    /// Where the log now really begins: a segment is kept as long as anything in it is.
+    pub first: Lsn,
+}
+
+/// Figures of an open log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Segments that are part of the log.
+    pub segments: usize,
+    /// Files that wait to be recycled.
+    pub spares: usize,
+    /// Segments that were trimmed away since the log was opened.
+    pub removed: u64,
+    /// Things that could wait and failed: preparing a segment ahead, sealing, shortening,
+    /// removing. Each is tried again when it matters, and then whoever needs it is told.
+    pub upkeep_failures: u64,
+}
+
+impl Log {
+    /// Opens the log in `dir` for writing, or makes one there. Recovers whatever a crash left;
+    /// cost: the number of segments, and the unclosed tail; after a clean close one frame.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another writer has it; [`Error::Damaged`] where acknowledged
+    /// records are gone; [`Error::Unknown`], [`Error::Foreign`] for files that are not for this
+    /// program or log; [`Error::AmbiguousTail`] if that is to be refused; [`Error::Option`];
+    /// [`Error::Io`]. Nothing is changed then.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
+        options.validate()?;
+        let dir = dir.as_ref();
+        let environment = Environment::real(dir)
+            .map_err(|e| Error::io("open the directory", dir.display().to_string(), e))?;
+        Self::open_in(environment, options)
+    }
+
+    /// Opens the log of any environment, for instance a simulated disk.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(environment: Environment, options: Options) -> Result<Self> {
+        options.validate()?;
+        let storage = Arc::clone(&environment.storage);
+        let place = storage.place();
+        let lock = storage.lock().map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked { dir: place.clone() },
+            _ => Error::io("lock", place.clone(), e),
+        })?;
+        let (start, report) = recover(&environment, &options)?;
+        let machine = Machine::new(start, &options);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                machine,
+                interval_ends: None,
+                tender_rests: false,
+                tender_stops: false,
+                watchers: 0,
+            }),
+            progress: Condvar::new(),
+            tender: Condvar::new(),
+            performer: Performer::new(Arc::clone(&storage), environment.entropy),
+            files: Files::new(storage, options.open_files_max),
+            clock: environment.clock,
+            lock: Mutex::new(Some(lock)),
+            place,
+            options,
+        });
+        let tender = if environment.threads {
+            let thread = tender::start(&shared)
+                .map_err(|e| Error::io("start the thread of", shared.place.clone(), e))?;
+            Some(thread)
+        } else {
+            None
+        };
+        let owner = Owner { shared, report, tender: Mutex::new(tender) };
+        Ok(Self { owner: Arc::new(owner) })
+    }
+
+    /// Appends one record and returns once it is as durable as the log's level says.
+    ///
+    /// Records appended by one thread keep their order. Blocks while the buffer is full or the
+    /// next segment is not ready.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] (nothing was written); [`Error::Full`], [`Error::Io`]: the record is
+    /// not in the log, and the log goes on; [`Error::Poisoned`]: after the next open it is there
+    /// whole, or not at all; [`Error::Closed`].
+    pub fn append(&self, record: &[u8]) -> Result<Receipt> {
+        self.append_at(record, Durability::Buffered)
+    }
+
+    /// As [`append`](Self::append), but at least as durable as `durability`. On a log without an
+    /// interval, [`Durability::Interval`] asks for [`Durability::Sync`].
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_at(&self, record: &[u8], durability: Durability) -> Result<Receipt> {
+        let level = self.level(durability);
+        let mut state = self.shared().state.lock();
+        let accepted = self.shared().admit(&mut state, |machine| machine.append(record, level))?;
+        self.settle(&mut state, accepted)
+    }
+
+    /// As [`append`](Self::append), but says [`Error::Busy`] instead of waiting for room in the
+    /// buffer or for the next segment. It still waits for the durability of the log's level.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); [`Error::Busy`] (nothing was appended).
+    pub fn try_append(&self, record: &[u8]) -> Result<Receipt> {
+        let mut state = self.shared().state.lock();
+        let level = self.level(Durability::Buffered);
+        match state.machine.append(record, level) {
+            Ok(accepted) => self.settle(&mut state, accepted),
+            Err(Refusal::Never(error)) => Err(error),
+            Err(Refusal::Wait) => Err(Error::Busy),
+        }
+    }
+
+    /// Appends records that survive together or not at all, one behind the other, whatever their
+    /// size up to [`BATCH_LEN_MAX`](crate::BATCH_LEN_MAX). An empty batch writes nothing.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_batch<R: AsRef<[u8]>>(&self, records: &[R]) -> Result<Receipt> {
+        self.append_batch_at(records, Durability::Buffered)
+    }
+
+    /// As [`append_batch`](Self::append_batch), but at least as durable as `durability`.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_batch_at<R: AsRef<[u8]>>(
+        &self,
+        records: &[R],
+        durability: Durability,
+    ) -> Result<Receipt> {
+        let level = self.level(durability);
+        let mut state = self.shared().state.lock();
+        if records.is_empty() {
+            let end = state.machine.watermarks().accepted;
+            return Ok(Receipt { lsn: end, end });
+        }
+        let accepted =
+            self.shared().admit(&mut state, |machine| machine.append_batch(records, level))?;
+        self.settle(&mut state, accepted)
+    }
+
+    fn level(&self, asked: Durability) -> Durability {
+        let log = self.shared().options.durability;
+        match (log, asked) {
+            (Durability::Interval(_), Durability::Interval(_)) => log,
+            (_, Durability::Interval(_)) => Durability::Sync,
+            _ => asked.max(log),
+        }
+    }
+
+    fn settle(&self, state: &mut Guard<'_>, accepted: Accepted) -> Result<Receipt> {
+        let shared = self.shared();
+        if let (true, Durability::Interval(interval)) = (accepted.arms, shared.options.durability) {
+            shared.arm(state, interval);
+        }
+        match accepted.goal {
+            Some(goal) => shared.reach(state, goal)?,
+            None => {
+                if state.watchers > 0 {
+                    shared.progress.notify_all();
+                }
+                // Hands the buffer to the kernel once it is worth a call, if nobody does already.
+                shared.step(state);
+            }
+        }
+        Ok(Receipt { lsn: accepted.lsn, end: accepted.end })
+    }
+
+    /// Makes everything appended so far durable; returns the durable watermark.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] if the sync failed, now or earlier; [`Error::Full`], [`Error::Io`] if
+    /// buffered records could not be written: they stay buffered.
+    pub fn sync(&self) -> Result<Lsn> {
+        let mut state = self.shared().state.lock();
+        let end = state.machine.watermarks().accepted;
+        self.shared().reach_all(&mut state, Goal::Durable { lsn: NOBODY, end })?;
+        Ok(state.machine.watermarks().durable)
+    }
+
+    /// Waits until everything before `end` ([`Receipt::end`]) is durable. Starts the sync; never
+    /// waits for a timer or for somebody else's append.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync); [`Error::Beyond`] for what was not appended.
+    pub fn wait_durable(&self, end: Lsn) -> Result<()> {
+        let mut state = self.shared().state.lock();
+        let accepted = state.machine.watermarks().accepted;
+        if end > accepted {
+            return Err(Error::Beyond { lsn: end, end: accepted });
+        }
+        self.shared().reach_all(&mut state, Goal::Durable { lsn: NOBODY, end })
+    }
+
+    /// How far the log has come.
+    #[must_use]
+    pub fn watermarks(&self) -> Watermarks {
+        self.shared().state.lock().machine.watermarks()
+    }
+
+    /// The record at the address that its append returned, durable or not; of a batch, the first.
+    ///
+    /// # Errors
+    /// [`Error::NoRecord`] if no frame with records begins there; [`Error::Trimmed`];
+    /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Io`].
+    pub fn read(&self, lsn: Lsn) -> Result<Record> {
+        let mut records = read_at(self.shared(), lsn)?;
+        if records.is_empty() { Err(Error::NoRecord { lsn }) } else { Ok(records.swap_remove(0)) }
+    }
+
+    /// All records of the batch, or the one record, at this address.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_batch(&self, lsn: Lsn) -> Result<Vec<Record>> {
+        let records = read_at(self.shared(), lsn)?;
+        if records.is_empty() { Err(Error::NoRecord { lsn }) } else { Ok(records) }
+    }
+
+    /// Reads the records from `from` on, in order, up to where the log stands now at its level
+    /// (durable records of a [`Durability::Sync`] or `Interval` log). `from` need not be the
+    /// address of a record: the scan begins with the first one at or behind it.
+    ///
+    /// # Errors
+    /// [`Error::Trimmed`] if `from` lies below the trim point, unless it is [`Lsn::FIRST`],
+    /// which means the beginning.
+    pub fn scan(&self, from: Lsn) -> Result<LogScan> {
+        self.scan_at(from, self.shared().options.durability)
+    }
+
+    /// As [`scan`](Self::scan), up to where the log stands at another level.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn scan_at(&self, from: Lsn, level: Durability) -> Result<LogScan> {
+        LogScan::new(Arc::clone(self.shared()), from, level)
+    }
+
+    /// Reads on for ever: as [`scan`](Self::scan), but waits at the end for what is appended
+    /// next, without polling.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn follow(&self, from: Lsn) -> Result<Follower> {
+        Follower::new(Arc::clone(self.shared()), from)
+    }
+
+    /// Forgets the head of the log: everything before `before` may go. Durable before the first
+    /// file is removed; whole segments go, oldest first, never the active one.
+    ///
+    /// # Errors
+    /// [`Error::Beyond`] for a point the log has not reached; otherwise as
+    /// [`sync`](Self::sync). A file that cannot be removed is an [`Error::Io`]; the next trim
+    /// tries again.
+    pub fn trim(&self, before: Lsn) -> Result<Trimmed> {
+        let shared = self.shared();
+        let mut state = shared.state.lock();
+        let removed = state.machine.removed();
+        let accepted = shared.admit(&mut state, |machine| machine.accept_trim(before))?;
+        if let Some(Accepted { goal: Some(goal), .. }) = accepted {
+            shared.reach(&mut state, goal)?;
+        }
+        let failures = state.machine.failures();
+        state.machine.retry_removals();
+        while state.machine.removal_pending() {
+            if let Some(error) = state.machine.poisoned() {
+                return Err(error);
+            }
+            if !shared.tend_step(&mut state) {
+                shared.progress.wait(&mut state);
+            }
+        }
+        if state.machine.failures() > failures
+            && let Some(error) = state.machine.poisoned().or_else(|| state.machine.last_failure())
+        {
+            return Err(error);
+        }
+        Ok(Trimmed {
+            trim: state.machine.trim_point(),
+            files: state.machine.removed() - removed,
+            first: state.machine.first_lsn(),
+        })
+    }
+
+    /// What the last open found and did.
+    #[must_use]
+    pub fn report(&self) -> &RecoveryReport {
+        &self.owner.report
+    }
+
+    /// The id of the log.
+    #[must_use]
+    pub fn id(&self) -> LogId {
+        self.shared().state.lock().machine.log_id()
+    }
+
+    /// The segments, oldest first; the last is the one written to.
+    #[must_use]
+    pub fn segments(&self) -> Vec<Segment> {
+        self.shared().state.lock().machine.live().iter().map(|live| live.segment).collect()
+    }
+
+    /// Figures.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let state = self.shared().state.lock();
+        Stats {
+            segments: state.machine.live().len(),
+            spares: state.machine.spares().len(),
+            removed: state.machine.removed(),
+            upkeep_failures: state.machine.upkeep_failures(),
+        }
+    }
+
+    /// Does what the log's own thread would do by now: ends the interval, marks an idle log,
+    /// prepares and removes files. Only of use in an [`Environment`] without threads.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn tend(&self) -> Result<()> {
+        let shared = self.shared();
+        let mut state = shared.state.lock();
+        while shared.tend_step(&mut state) {}
+        if state.interval_ends.is_some() {
+            shared.end_interval(&mut state)?;
+        }
+        if shared.options.idle_mark.is_some() {
+            shared.mark_idle(&mut state)?;
+        }
+        while shared.tend_step(&mut state) {}
+        Ok(())
+    }
+
+    /// Closes the log: everything accepted is made durable, and a record of the clean end spares
+    /// the next open the scan. Other clones get [`Error::Closed`] from then on; followers end.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`]: the log is closed all the same, nothing more was written.
+    /// [`Error::Full`], [`Error::Io`]: it is still open, and may be closed again.
+    pub fn close(&self) -> Result<()> {
+        self.owner.close()
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.owner.shared
+    }
+}
+
+impl Owner {
+    fn close(&self) -> Result<()> {
+        let shared = &self.shared;
+        let mut state = shared.state.lock();
+        while shared.tend_step(&mut state) {}
+        let before = state.machine.failures();
+        state.machine.request_close();
+        let outcome = shared.drive(&mut state, |machine| {
+            let outcome = machine.close_outcome(before);
+            if outcome.is_none() {
+                machine.request_close();
+            }
+            outcome
+        });
+        shared.progress.notify_all();
+        drop(state);
+        if matches!(outcome, Ok(()) | Err(Error::Poisoned { .. })) {
+            self.release();
+        }
+        outcome
+    }
+
+    /// Ends the thread, then gives the lock back: last, when nothing writes any more.
+    fn release(&self) {
+        let thread = self.tender.lock().take();
+        let mut state = self.shared.state.lock();
+        state.tender_stops = true;
+        state.machine.abandon();
+        self.shared.tender.notify_one();
+        self.shared.progress.notify_all();
+        drop(state);
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread was printed by it, and nothing of it is held here.
+            let _printed = thread.join();
+        }
+        self.shared.lock.lock().take();
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // Best effort, as documented: who wants to know calls `close`.
+        let _nobody_to_tell = self.close();
+        self.release();
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("place", &self.shared().place)
+            .field("watermarks", &self.watermarks())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! What the machine takes in: records, trim frames, marks. One copy into the buffer, no checks
+//! yet, no I/O.
+
+use super::super::options::Durability;
+use super::{Active, Closing, Goal, Machine, after};
+use crate::error::{Error, Result};
+use crate::format::frame::{CLOSE_MARK_LEN, FrameKind, frame_len};
+use crate::format::frame_writer::{FrameSpec, close_frame, open_frame, place_frame};
+use crate::format::{batch, control, layout};
+use crate::position::Lsn;
+
+/// A frame, or a run of them, that now has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) lsn: Lsn,
+    pub(crate) end: Lsn,
+    /// What the append waits for before it returns.
+    pub(crate) goal: Option<Goal>,
+    /// The interval of an `Interval` log begins now.
+    pub(crate) arms: bool,
+}
+
+/// Why nothing was taken.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Drive the commit lane, or wait for who does, and call again.
+    Wait,
+    /// Never.
+    Never(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Never(error)
+    }
+}
+
+impl Machine {
+    /// Takes one record.
+    ///
+    /// # Errors
+    /// [`Refusal::Wait`] where room must be made first (and is now asked for).
+    pub(crate) fn append(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
+        self.admit("record", record.len() as u64, layout::RECORD_LEN_MAX)?;
+        let mark = self.due_mark();
+        let len = frame_len(record.len() as u64, mark.is_some());
+        self.make_room(len)?;
+        let spec = FrameSpec::of(FrameKind::Record).marking(mark);
+        self.reserve(len);
+        place_frame(&mut self.pending, spec, &[record]);
+        Ok(self.accepted(len, level))
+    }
+
+    /// Takes records that live or die together; at least one.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub(crate) fn append_batch<R: AsRef<[u8]>>(
+        &mut self,
+        records: &[R],
+        level: Durability,
+    ) -> Result<Accepted, Refusal> {
+        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
+        let longest = lens().max().unwrap_or(0);
+        self.admit("record", longest, layout::RECORD_LEN_MAX)?;
+        let total = lens()
+            .fold(0_u64, |sum, len| sum.saturating_add(len).saturating_add(batch::RECORD_OVERHEAD));
+        self.admit("batch", total, layout::BATCH_LEN_MAX)?;
+        let first_mark = self.due_mark();
+        let mut mark = first_mark;
+        let len = batch::cut(lens())
+            .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
+            .sum::<u64>();
+        self.make_room(len)?;
+        self.reserve(len);
+        let (mut mark, mut rest) = (first_mark, records);
+        for cut in batch::cut(lens()) {
+            let spec =
+                FrameSpec { kind: FrameKind::Batch, continues: !cut.last, mark: mark.take() };
+            let start = open_frame(&mut self.pending, spec);
+            let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
+            for record in frame {
+                let record = record.as_ref();
+                let len = u32::try_from(record.len()).expect("records are bounded above");
+                self.pending.extend_from_slice(&len.to_le_bytes());
+                self.pending.extend_from_slice(record);
+            }
+            close_frame(&mut self.pending, start);
+            rest = behind;
+        }
+        Ok(self.accepted(len, level))
+    }
+
+    /// Takes a trim frame. `None` where the trim point is there already.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); [`Error::Beyond`] for a point the log has not reached.
+    pub(crate) fn accept_trim(&mut self, point: Lsn) -> Result<Option<Accepted>, Refusal> {
+        self.admit("trim point", 0, 0)?;
+        if point > self.marks.accepted {
+            return Err(Error::Beyond { lsn: point, end: self.marks.accepted }.into());
+        }
+        if point <= self.trim {
+            return Ok(None);
+        }
+        let mark = self.due_mark();
+        let body = control::encode_trim(point);
+        let len = frame_len(body.len() as u64, mark.is_some());
+        let active = self.writable()?;
+        if after(self.marks.accepted, len + CLOSE_MARK_LEN) > active.frame_limit() {
+            return Err(self.want_roll(0));
+        }
+        place_frame(&mut self.pending, FrameSpec::of(FrameKind::Trim).marking(mark), &[&body]);
+        let accepted = self.accepted(len, Durability::Sync);
+        self.trims.push_back((accepted.end, point));
+        Ok(Some(accepted))
+    }
+
+    /// Takes an idle mark, if one is due: everything is durable, and no frame says so yet.
+    pub(crate) fn accept_idle_mark(&mut self) -> bool {
+        let durable = self.marks.durable;
+        let due = self.idle_mark_due() && durable == self.marks.accepted;
+        let (true, Some(active)) = (due, self.active) else {
+            return false;
+        };
+        let len = frame_len(0, true);
+        if after(durable, len + CLOSE_MARK_LEN) > active.frame_limit() {
+            return false;
+        }
+        place_frame(
+            &mut self.pending,
+            FrameSpec::of(FrameKind::IdleMark).marking(Some(durable)),
+            &[],
+        );
+        let accepted = self.accepted(len, Durability::Buffered);
+        self.marked = accepted.end;
+        self.sync_wanted = accepted.end;
+        true
+    }
+
+    /// Whether a mark should follow once nobody appends.
+    pub(crate) fn idle_mark_due(&self) -> bool {
+        self.begun
+            && self.closing == Closing::Open
+            && self.poisoned.is_none()
+            && self.marks.durable > self.marked
+            && self.active.is_some_and(|active| !active.ended)
+    }
+
+    /// Takes the close mark. Every segment keeps room for it; `None` where no frame may follow.
+    pub(super) fn accept_close_mark(&mut self) -> Option<Lsn> {
+        let active = self.active.filter(|active| self.begun && !active.ended)?;
+        if after(self.marks.accepted, CLOSE_MARK_LEN) > active.frame_limit() {
+            return None;
+        }
+        let mark = Some(self.marks.durable);
+        let body = control::encode_trim(self.trim);
+        let spec = FrameSpec::of(FrameKind::CloseMark).marking(mark);
+        place_frame(&mut self.pending, spec, &[&body]);
+        Some(self.accepted(CLOSE_MARK_LEN, Durability::Buffered).end)
+    }
+
+    fn admit(&self, what: &'static str, len: u64, max: u64) -> Result<()> {
+        if let Some(error) = self.poisoned() {
+            return Err(error);
+        }
+        if self.closing != Closing::Open {
+            return Err(Error::Closed);
+        }
+        if len > max { Err(Error::TooLarge { what, len, max }) } else { Ok(()) }
+    }
+
+    /// Rule F4: a mark rides in the first frame after a sync.
+    fn due_mark(&self) -> Option<Lsn> {
+        (self.marks.durable > self.marked).then_some(self.marks.durable)
+    }
+
+    fn writable(&mut self) -> Result<Active, Refusal> {
+        match self.active {
+            Some(active) if self.begun && !active.ended && self.roll_wanted.is_none() => Ok(active),
+            Some(active) if self.begun && active.ended => Err(self.want_roll(0)),
+            _ if self.begun => Err(Refusal::Wait),
+            _ => {
+                self.begin_wanted = true;
+                Err(Refusal::Wait)
+            }
+        }
+    }
+
+    fn make_room(&mut self, len: u64) -> Result<(), Refusal> {
+        if !self.begun {
+            // Say how much the first segment must hold; a clean one may still turn out too small.
+            if self.active.is_none() {
+                self.roll_wanted = self.roll_wanted.max(Some(len));
+            }
+            self.begin_wanted = true;
+            return Err(Refusal::Wait);
+        }
+        let roll = self.active.is_none_or(|active| {
+            active.ended || after(self.marks.accepted, len) > active.record_limit()
+        });
+        if roll || self.roll_wanted.is_some() {
+            return Err(self.want_roll(if roll { len } else { 0 }));
+        }
+        let waiting = self.pending.len() + self.retry.as_ref().map_or(0, |run| run.bytes.len());
+        let fits = self.buffered() + len <= self.buffer_max;
+        // What is larger than the buffer goes when nothing else waits to be written.
+        if !fits && (len <= self.buffer_max || waiting > 0) {
+            self.write_wanted = self.marks.accepted;
+            return Err(Refusal::Wait);
+        }
+        Ok(())
+    }
+
+    fn want_roll(&mut self, len: u64) -> Refusal {
+        self.roll_wanted = self.roll_wanted.max(Some(len));
+        Refusal::Wait
+    }
+
+    fn reserve(&mut self, len: u64) {
+        if self.pending.is_empty() && self.pending.capacity() == 0 {
+            self.pending = std::mem::take(&mut self.empty);
+        }
+        let len = usize::try_from(len).expect("a batch that is in memory fits there twice");
+        self.pending.reserve(len);
+    }
+
+    fn accepted(&mut self, len: u64, level: Durability) -> Accepted {
+        let lsn = self.marks.accepted;
+        let end = after(lsn, len);
+        self.marks.accepted = end;
+        // The mark that rode along, if one was due.
+        self.marked = self.marked.max(self.marks.durable);
+        let level = level.max(self.level);
+        let goal = match level {
+            Durability::Buffered => None,
+            Durability::Os | Durability::Interval(_) => Some(Goal::Written { lsn, end }),
+            Durability::Sync => Some(Goal::Durable { lsn, end }),
+        };
+        if goal.is_some() {
+            self.awaited.push_back(lsn);
+        }
+        let arms = matches!(level, Durability::Interval(_)) && !self.interval_armed;
+        self.interval_armed |= arms;
+        self.check_invariants();
+        Accepted { lsn, end, goal, arms }
+    }
+}

@@ -1,0 +1,385 @@
+//! The commit lane: what appends and syncs wait for, one action at a time.
+//!
+//! ```text
+//!   wanted                         next action
+//!   begin, after a clean close     EraseCloseRecord
+//!   unwritten frames, and somebody waits or much is buffered      Write
+//!   a sync, all it covers written  Sync
+//!   roll: all written and synced   Prepare (unless done), then Begin
+//!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord
+//! ```
+//!
+//! A sync follows each write that somebody wants durable; meanwhile the next group fills. A sync
+//! covers what was written when it was issued, nothing later.
+
+use super::super::action::{Action, Event, Outcome, Preparation, Prepared, Run, Source, Trouble};
+use super::super::options::Durability;
+use super::super::survey::{Segment, SegmentEnd};
+use super::{Active, Closing, Live, Machine, Next, Origin, Preparing, after, segment_name};
+use crate::error::Error;
+use crate::format::frame_writer::void_batch;
+use crate::format::header::SegmentHeader;
+use crate::format::layout;
+use crate::format::trailer::{Trailer, TrailerKind};
+use crate::position::{Lsn, SegmentId};
+use crate::storage::WriteFailure;
+use std::io;
+use std::sync::Arc;
+
+impl Machine {
+    /// The next action of the lane, or `None` while one is under way or nothing is wanted.
+    pub(crate) fn poll_commit(&mut self) -> Option<Action> {
+        if self.commit_busy || self.poisoned.is_some() || self.closing == Closing::Closed {
+            return None;
+        }
+        let action = self.next_commit();
+        self.commit_busy = action.is_some();
+        action
+    }
+
+    /// Whether something is wanted that only the upkeep lane's action under way can bring.
+    pub(crate) fn waits_for_upkeep(&self) -> bool {
+        self.roll_wanted.is_some() && self.next == Next::Preparing && self.upkeep_busy
+    }
+
+    fn next_commit(&mut self) -> Option<Action> {
+        if self.begin_wanted && !self.begun {
+            if let Some(active) = self.active {
+                let offset = layout::trailer_offset(active.header.file_len);
+                return Some(Action::EraseCloseRecord { segment: active.number, offset });
+            }
+            self.roll_wanted.get_or_insert(0);
+        }
+        let marks = self.marks;
+        let hurry = self.roll_wanted.is_some() || self.closing != Closing::Open;
+        let unwritten = marks.accepted > marks.written;
+        let write = unwritten
+            && (hurry
+                || self.write_wanted > marks.written
+                || self.sync_wanted > marks.written
+                || self.buffered() >= self.write_at);
+        let sync = marks.written > marks.durable && (hurry || self.sync_wanted > marks.durable);
+        if write && !(sync && self.wrote_last) {
+            return self.write();
+        }
+        if sync {
+            let segment = self.active.map(|active| active.number)?;
+            return Some(Action::Sync { segment, upto: marks.written });
+        }
+        if let Some(len) = self.roll_wanted {
+            return self.roll(len);
+        }
+        self.close_step()
+    }
+
+    fn write(&mut self) -> Option<Action> {
+        let active = self.active?;
+        let run = self.retry.take().unwrap_or_else(|| {
+            let empty = std::mem::take(&mut self.empty);
+            let bytes = std::mem::replace(&mut self.pending, empty);
+            let lsn = self.pending_at;
+            self.pending_at = after(lsn, bytes.len() as u64);
+            Run { bytes, lsn, seed: active.seed, prev: 0 }
+        });
+        let run = Run { prev: self.chain, ..run };
+        self.in_flight = run.bytes.len() as u64;
+        Some(Action::Write { segment: active.number, offset: active.offset(run.lsn), run })
+    }
+
+    fn roll(&mut self, len: u64) -> Option<Action> {
+        let needed = layout::file_len_for(len);
+        match self.next {
+            Next::Preparing => None,
+            // Once a header was drawn a part of it may be on disk: it is finished first, whatever
+            // the next append needs.
+            Next::Ready(prepared) if prepared.file_len >= needed || self.drawn.is_some() => {
+                let header = self.draw(prepared);
+                if let Some(active) = &mut self.active {
+                    active.ended = true;
+                }
+                Some(Action::Begin { header })
+            }
+            Next::Ready(Prepared { file_len, .. }) | Next::Named { file_len } => {
+                let file_len = needed.max(self.segment_len).max(file_len);
+                Some(self.prepare(Source::Named, file_len, false))
+            }
+            Next::Absent => {
+                let source = self.source();
+                Some(self.prepare(source, needed.max(self.segment_len), false))
+            }
+        }
+    }
+
+    /// The header of the next segment, the same ever again until it is durable.
+    fn draw(&mut self, prepared: Prepared) -> SegmentHeader {
+        let base = match (self.active, self.origin) {
+            (None, Origin::Unclean { .. }) => after(self.marks.durable, Lsn::JUMP),
+            _ => self.marks.durable,
+        };
+        let header = SegmentHeader {
+            log: self.log,
+            number: self.next_number(),
+            base,
+            salt: prepared.salt,
+            file_len: prepared.file_len,
+            prev_end: self.marks.durable,
+            prev_check: self.chain,
+            trim: self.trim,
+        };
+        *self.drawn.get_or_insert(header)
+    }
+
+    pub(super) fn next_number(&self) -> SegmentId {
+        self.live.back().map_or(SegmentId::FIRST, |live| live.segment.number().next())
+    }
+
+    /// Makes the next segment's file ready, in either lane.
+    pub(super) fn prepare(&mut self, source: Source, file_len: u64, upkeep: bool) -> Action {
+        self.next = Next::Preparing;
+        self.preparing = Some(Preparing { upkeep, source });
+        // Levels that never sync a commit need no written zeros.
+        let written = matches!(self.level, Durability::Sync | Durability::Interval(_));
+        Action::Prepare(Preparation { number: self.next_number(), source, file_len, written })
+    }
+
+    pub(super) fn source(&mut self) -> Source {
+        match self.spares.pop() {
+            Some(spare) => Source::Spare(spare),
+            None => Source::New(self.next_number().get()),
+        }
+    }
+
+    fn close_step(&mut self) -> Option<Action> {
+        match self.closing {
+            Closing::Open | Closing::Closed => None,
+            Closing::Draining => {
+                // A run that handed out no LSN writes nothing.
+                let Some(end) = self.accept_close_mark() else {
+                    self.closing = Closing::Closed;
+                    return None;
+                };
+                self.closing = Closing::Marked(end);
+                self.write()
+            }
+            Closing::Marked(end) => {
+                assert!(self.marks.durable == end, "invariant: the close mark is the last frame");
+                let active = self.active?;
+                let record = Trailer {
+                    kind: TrailerKind::Close,
+                    salt: active.header.salt,
+                    end,
+                    last_check: self.chain,
+                };
+                let offset = layout::trailer_offset(active.header.file_len);
+                Some(Action::WriteCloseRecord { segment: active.number, offset, record })
+            }
+        }
+    }
+
+    /// Begins a clean close. Idempotent.
+    pub(crate) fn request_close(&mut self) {
+        if self.closing == Closing::Open {
+            self.closing = Closing::Draining;
+            self.roll_wanted = None;
+            self.begin_wanted = false;
+        }
+        if self.closing == Closing::Draining && !self.begun && !self.commit_busy {
+            self.closing = Closing::Closed;
+        }
+    }
+
+    /// Takes back what an action of either lane became.
+    pub(crate) fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Erased(outcome) => {
+                self.commit_busy = false;
+                if self.accepted_outcome("erase the close record of", outcome) {
+                    self.begun = true;
+                    self.begin_wanted = false;
+                }
+            }
+            Event::Wrote { run, outcome } => self.on_wrote(run, outcome),
+            Event::Synced { upto, outcome } => self.on_synced(upto, outcome),
+            Event::Prepared(outcome) => self.on_prepared(outcome),
+            Event::Began { header, outcome } => {
+                self.commit_busy = false;
+                let number = header.number;
+                if self.named_outcome("write the header of", number, outcome) {
+                    self.on_began(header);
+                }
+            }
+            Event::CloseRecorded(outcome) => {
+                self.commit_busy = false;
+                if self.accepted_outcome("write the close record of", outcome) {
+                    self.closing = Closing::Closed;
+                }
+            }
+            Event::Retired { .. } | Event::Removed { .. } => self.on_upkeep(event),
+        }
+        self.check_invariants();
+    }
+
+    fn on_wrote(
+        &mut self,
+        mut run: Run,
+        outcome: Result<super::super::action::Finished, WriteFailure>,
+    ) {
+        self.commit_busy = false;
+        self.in_flight = 0;
+        match outcome {
+            Ok(finished) => {
+                self.marks.written = after(run.lsn, run.bytes.len() as u64);
+                self.chain = finished.last_check;
+                if let Some(frames) = self.active.as_mut().and_then(|active| active.frames.as_mut())
+                {
+                    *frames += finished.frames;
+                }
+                while self.awaited.front().is_some_and(|&lsn| lsn < self.marks.written) {
+                    self.awaited.pop_front();
+                }
+                run.bytes.clear();
+                let kept = usize::try_from(self.buffer_max).unwrap_or(usize::MAX);
+                if run.bytes.capacity() <= kept && self.empty.capacity() < run.bytes.capacity() {
+                    self.empty = run.bytes;
+                }
+                self.wrote_last = true;
+            }
+            Err(failure) => {
+                self.retry = Some(run);
+                let error = Arc::new(failure.error);
+                self.void_awaited(&error);
+                self.fail("write", self.active_name(), error);
+            }
+        }
+    }
+
+    /// Rule F7: what failed becomes void at the same place and length, before anything behind it
+    /// is written. Appends that returned already (buffered ones) keep their frames: those are
+    /// written again.
+    fn void_awaited(&mut self, error: &Arc<io::Error>) {
+        while let Some(lsn) = self.awaited.pop_front() {
+            let place = |start: Lsn, len: usize| {
+                usize::try_from(lsn.since(start)?).ok().filter(|&at| at < len)
+            };
+            let retry = self.retry.as_mut().map(|run| (run.lsn, &mut run.bytes));
+            for (start, bytes) in retry.into_iter().chain([(self.pending_at, &mut self.pending)]) {
+                if let Some(at) = place(start, bytes.len())
+                    && let Some(frames) = bytes.get_mut(at..)
+                {
+                    void_batch(frames);
+                    self.failed.insert(lsn, Arc::clone(error));
+                    break;
+                }
+            }
+            self.trims.retain(|&(end, _)| end <= lsn || !self.failed.contains_key(&lsn));
+        }
+    }
+
+    fn on_synced(&mut self, upto: Lsn, outcome: Result<(), io::Error>) {
+        self.commit_busy = false;
+        self.wrote_last = false;
+        match outcome {
+            Ok(()) => {
+                self.marks.durable = self.marks.durable.max(upto);
+                while let Some(&(end, point)) = self.trims.front()
+                    && end <= self.marks.durable
+                {
+                    self.trims.pop_front();
+                    self.trim = self.trim.max(point);
+                }
+                self.drop_trimmed();
+            }
+            Err(cause) => self.poison(cause),
+        }
+    }
+
+    fn on_prepared(&mut self, outcome: Outcome<Prepared>) {
+        let preparing = self.preparing.take().expect("invariant: what is prepared was asked for");
+        if preparing.upkeep {
+            self.upkeep_busy = false;
+        } else {
+            self.commit_busy = false;
+        }
+        let number = self.next_number();
+        match outcome {
+            Ok(prepared) => self.next = Next::Ready(prepared),
+            Err(trouble) => {
+                self.next = match preparing.source {
+                    Source::Named => Next::Named { file_len: 0 },
+                    Source::Spare(spare) => {
+                        self.spares.push(spare);
+                        Next::Absent
+                    }
+                    Source::New(_) => Next::Absent,
+                };
+                self.prepare_failed = true;
+                if preparing.upkeep && self.roll_wanted.is_none() && !is_final(&trouble) {
+                    // Nobody waits for it: whoever needs it asks again, and is told.
+                    self.upkeep_failures += 1;
+                } else {
+                    self.named_outcome("prepare", number, Err(trouble));
+                }
+            }
+        }
+    }
+
+    fn on_began(&mut self, header: SegmentHeader) {
+        let end = SegmentEnd { lsn: header.prev_end, check: header.prev_check };
+        if let Some(live) = self.live.back_mut() {
+            live.segment.closed = Some(end);
+            let before = live.segment;
+            self.retire_segment(&before, end);
+        }
+        let segment = Segment { header, closed: None, file_len: header.file_len };
+        self.live.push_back(Live { segment, pins: 0 });
+        self.active = Some(Active::new(header, Some(0)));
+        let base = header.base;
+        self.marks = super::Watermarks { accepted: base, written: base, durable: base };
+        self.pending_at = base;
+        self.write_wanted = base;
+        self.sync_wanted = base;
+        // The header states where the predecessor ended: that is a mark.
+        self.marked = base;
+        self.begun = true;
+        self.begin_wanted = false;
+        self.roll_wanted = None;
+        self.next = Next::Absent;
+        self.drawn = None;
+        self.prepare_failed = false;
+        self.drop_trimmed();
+    }
+
+    fn accepted_outcome(&mut self, action: &'static str, outcome: Outcome) -> bool {
+        let number = self.active.map_or(SegmentId::FIRST, |active| active.number);
+        self.named_outcome(action, number, outcome)
+    }
+
+    fn named_outcome(&mut self, action: &'static str, number: SegmentId, outcome: Outcome) -> bool {
+        match outcome {
+            Ok(()) => true,
+            Err(Trouble::Failed(error)) => {
+                self.fail(action, segment_name(number), Arc::new(error));
+                false
+            }
+            Err(Trouble::SyncFailed(cause)) => {
+                self.poison(cause);
+                false
+            }
+        }
+    }
+
+    /// What a close that could not finish says.
+    pub(crate) fn close_outcome(&self, failures_before: u64) -> Option<Result<(), Error>> {
+        if let Some(error) = self.poisoned() {
+            return Some(Err(error));
+        }
+        if self.closing == Closing::Closed {
+            return Some(Ok(()));
+        }
+        (self.failures > failures_before).then(|| Err(self.last_failure().unwrap_or(Error::Closed)))
+    }
+}
+
+const fn is_final(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::SyncFailed(_))
+}

@@ -1,0 +1,435 @@
+//! The log as a state machine: no threads, no clock, no I/O.
+//!
+//! Appends are method calls that return small values. Disk work goes out as [`Action`]s and comes
+//! back as [`Event`]s; whoever drives it (threads of the shell, one thread of a simulation) may
+//! take any time between the two. Two lanes, at most one action each under way.
+//!
+//! ```text
+//!   accepted >= written >= durable          always; each is the end of a batch
+//!
+//!   origin      Fresh, Unclean --roll--> begun        (the new header is the run's beginning)
+//!               Clean --erase close record--> begun   (the same segment goes on)
+//!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
+//!   close       write all, sync, close mark, sync, close record, sync
+//!   poisoned    a sync failed: no action any more, every waiter gets the cause
+//! ```
+//!
+//! No LSN is handed out before the run has begun, and none of a segment before both copies of
+//! its header are durable; so an append may have to wait, and is then simply called again.
+
+mod accept;
+mod commit;
+mod upkeep;
+
+use super::action::Run;
+use super::options::{Durability, Options};
+use super::survey::{Segment, SegmentEnd};
+use crate::error::{Error, Result};
+use crate::format::checksum::FrameSeed;
+use crate::format::header::SegmentHeader;
+use crate::format::layout;
+use crate::position::{LogId, Lsn, SegmentId};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+pub(crate) use accept::{Accepted, Refusal};
+
+/// Where the last run left the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// There is no segment yet.
+    Fresh,
+    /// The last segment ends in a close record, which is to be erased.
+    Clean { end: SegmentEnd },
+    /// The last segment was closed by recovery; the next starts beyond a jump.
+    Unclean { end: SegmentEnd },
+}
+
+/// All that recovery hands over.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) log: LogId,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) origin: Origin,
+    pub(crate) trim: Lsn,
+    pub(crate) unborn: Option<u64>,
+    pub(crate) spares: Vec<u64>,
+}
+
+/// A segment that readers may ask for.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) segment: Segment,
+    /// Readers that hold its file open.
+    pub(crate) pins: u32,
+}
+
+/// The segment that is written to.
+#[derive(Clone, Copy, Debug)]
+struct Active {
+    number: SegmentId,
+    base: Lsn,
+    seed: FrameSeed,
+    header: SegmentHeader,
+    /// How many it holds; not known of one that an earlier run began.
+    frames: Option<u64>,
+    /// The header of its successor may be on disk: its end is fixed.
+    ended: bool,
+}
+
+impl Active {
+    fn new(header: SegmentHeader, frames: Option<u64>) -> Self {
+        Self {
+            number: header.number,
+            base: header.base,
+            seed: FrameSeed::new(header.log, header.salt),
+            header,
+            frames,
+            ended: false,
+        }
+    }
+
+    /// No frame with records ends beyond.
+    fn record_limit(&self) -> Lsn {
+        after(self.base, layout::record_room(self.header.file_len))
+    }
+
+    /// No frame ends beyond.
+    fn frame_limit(&self) -> Lsn {
+        after(self.base, layout::frame_room(self.header.file_len))
+    }
+
+    fn offset(&self, lsn: Lsn) -> u64 {
+        layout::FRAMES_START + lsn.since(self.base).unwrap_or(0)
+    }
+}
+
+/// The file of the next segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nobody cared yet.
+    Absent,
+    /// It has its name, and this length, but may hold a torn header.
+    Named { file_len: u64 },
+    /// Being made ready.
+    Preparing,
+    /// Ready.
+    Ready(super::action::Prepared),
+}
+
+/// A preparation under way: by which lane, from what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Preparing {
+    upkeep: bool,
+    source: super::action::Source,
+}
+
+/// How far a clean close has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    Open,
+    Draining,
+    /// The close mark ends here.
+    Marked(Lsn),
+    Closed,
+}
+
+/// What a waiter waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The kernel has everything before `end`; `lsn` tells whose failure it would be.
+    Written { lsn: Lsn, end: Lsn },
+    /// Everything before `end` is durable.
+    Durable { lsn: Lsn, end: Lsn },
+}
+
+/// How far the log has come. Always durable <= written <= accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// Behind the last record that was accepted.
+    pub accepted: Lsn,
+    /// Everything before is in the kernel's hands.
+    pub written: Lsn,
+    /// Everything before is on stable storage.
+    pub durable: Lsn,
+}
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    log: LogId,
+    level: Durability,
+    segment_len: u64,
+    buffer_max: u64,
+    write_at: u64,
+    spares_max: usize,
+    prepare_ahead: bool,
+
+    live: VecDeque<Live>,
+    origin: Origin,
+    begun: bool,
+    active: Option<Active>,
+    next: Next,
+    /// The header that was drawn for the next segment: written again byte by byte if its first
+    /// write failed, since a part of it may be on disk.
+    drawn: Option<SegmentHeader>,
+    spares: Vec<u64>,
+
+    marks: Watermarks,
+    /// The durable watermark that the newest mark states.
+    marked: Lsn,
+    /// Check of the last written frame.
+    chain: u32,
+    /// Frames that were accepted and are in nobody's hands.
+    pending: Vec<u8>,
+    pending_at: Lsn,
+    /// Frames whose write failed; they go before `pending`.
+    retry: Option<Run>,
+    in_flight: u64,
+    /// An empty buffer to fill next.
+    empty: Vec<u8>,
+    /// Frames whose appends have not returned: they become void if they cannot be written.
+    awaited: VecDeque<Lsn>,
+    failed: BTreeMap<Lsn, Arc<io::Error>>,
+
+    begin_wanted: bool,
+    write_wanted: Lsn,
+    sync_wanted: Lsn,
+    roll_wanted: Option<u64>,
+    wrote_last: bool,
+    commit_busy: bool,
+    upkeep_busy: bool,
+    /// Counts failures that are nobody's in particular; whoever waits and sees it move gets the
+    /// last one.
+    failures: u64,
+    last_failure: Option<Failure>,
+
+    trim: Lsn,
+    /// Trim frames on their way: end of the frame, trim point.
+    trims: VecDeque<(Lsn, Lsn)>,
+    retire: VecDeque<super::action::Action>,
+    remove: Vec<super::action::Removal>,
+    /// What could not be removed.
+    left_over: Vec<super::action::Removal>,
+    removing: bool,
+    preparing: Option<Preparing>,
+    removed: u64,
+    prepare_failed: bool,
+    interval_armed: bool,
+
+    closing: Closing,
+    poisoned: Option<Arc<io::Error>>,
+    upkeep_failures: u64,
+}
+
+/// The last failure that was nobody's in particular.
+#[derive(Clone, Debug)]
+struct Failure {
+    action: &'static str,
+    name: String,
+    error: Arc<io::Error>,
+}
+
+impl Machine {
+    pub(crate) fn new(start: Start, options: &Options) -> Self {
+        let (end, check) = match start.origin {
+            Origin::Fresh => (Lsn::FIRST, 0),
+            Origin::Clean { end } | Origin::Unclean { end } => (end.lsn, end.check),
+        };
+        let clean = matches!(start.origin, Origin::Clean { .. });
+        let active = start.segments.last().filter(|_| clean);
+        Self {
+            log: start.log,
+            level: options.durability,
+            segment_len: options.segment_len,
+            buffer_max: options.buffer_max,
+            write_at: options.write_at,
+            spares_max: options.spares_max,
+            prepare_ahead: options.prepare_ahead,
+            active: active.map(|segment| Active::new(segment.header, None)),
+            live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
+            origin: start.origin,
+            begun: false,
+            next: start.unborn.map_or(Next::Absent, |file_len| Next::Named { file_len }),
+            drawn: None,
+            spares: start.spares,
+            marks: Watermarks { accepted: end, written: end, durable: end },
+            marked: end,
+            chain: check,
+            pending: Vec::new(),
+            pending_at: end,
+            retry: None,
+            in_flight: 0,
+            empty: Vec::new(),
+            awaited: VecDeque::new(),
+            failed: BTreeMap::new(),
+            begin_wanted: false,
+            write_wanted: end,
+            sync_wanted: end,
+            roll_wanted: None,
+            wrote_last: false,
+            commit_busy: false,
+            upkeep_busy: false,
+            failures: 0,
+            last_failure: None,
+            trim: start.trim,
+            trims: VecDeque::new(),
+            retire: VecDeque::new(),
+            remove: Vec::new(),
+            left_over: Vec::new(),
+            removing: false,
+            preparing: None,
+            removed: 0,
+            prepare_failed: false,
+            interval_armed: false,
+            closing: Closing::Open,
+            poisoned: None,
+            upkeep_failures: 0,
+        }
+    }
+
+    /// Asks for what `goal` needs.
+    pub(crate) fn request(&mut self, goal: Goal) {
+        match goal {
+            Goal::Written { end, .. } => {
+                self.write_wanted = self.write_wanted.max(end.min(self.marks.accepted));
+            }
+            Goal::Durable { end, .. } => {
+                self.sync_wanted = self.sync_wanted.max(end.min(self.marks.accepted));
+            }
+        }
+    }
+
+    /// Whether `goal` is reached, or never will be.
+    pub(crate) fn outcome(&mut self, goal: Goal) -> Option<Result<()>> {
+        let (Goal::Written { lsn, end } | Goal::Durable { lsn, end }) = goal;
+        if let Some(cause) = self.failed.remove(&lsn) {
+            return Some(Err(Error::shared_io("write", self.active_name(), cause)));
+        }
+        let reached = match goal {
+            Goal::Written { .. } => self.marks.written >= end,
+            Goal::Durable { .. } => self.marks.durable >= end,
+        };
+        if reached {
+            return Some(Ok(()));
+        }
+        self.poisoned().map(Err)
+    }
+
+    /// Counts the failures that were nobody's in particular.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// The last of them.
+    pub(crate) fn last_failure(&self) -> Option<Error> {
+        self.last_failure.as_ref().map(|failure| {
+            Error::shared_io(failure.action, failure.name.clone(), Arc::clone(&failure.error))
+        })
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<Error> {
+        self.poisoned.as_ref().map(|cause| Error::Poisoned { cause: Arc::clone(cause) })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing == Closing::Closed
+    }
+
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        self.marks
+    }
+
+    pub(crate) fn trim_point(&self) -> Lsn {
+        self.trim
+    }
+
+    pub(crate) fn log_id(&self) -> LogId {
+        self.log
+    }
+
+    pub(crate) fn live(&self) -> &VecDeque<Live> {
+        &self.live
+    }
+
+    pub(crate) fn live_mut(&mut self) -> &mut VecDeque<Live> {
+        &mut self.live
+    }
+
+    pub(crate) fn upkeep_failures(&self) -> u64 {
+        self.upkeep_failures
+    }
+
+    pub(crate) fn spares(&self) -> &[u64] {
+        &self.spares
+    }
+
+    /// Frames that no file holds yet, for a read by address: a run that holds `lsn`, and where
+    /// in it.
+    pub(crate) fn unwritten(&self, lsn: Lsn) -> Option<(&[u8], usize)> {
+        let retry = self.retry.as_ref().map(|run| (run.lsn, &run.bytes));
+        retry.into_iter().chain([(self.pending_at, &self.pending)]).find_map(|(start, bytes)| {
+            let at = usize::try_from(lsn.since(start)?).ok()?;
+            (at < bytes.len()).then_some((bytes.as_slice(), at))
+        })
+    }
+
+    /// How far readers see at the log's own level.
+    pub(crate) fn visible(&self, level: Durability) -> Lsn {
+        match level {
+            Durability::Buffered => self.marks.accepted,
+            Durability::Os => self.marks.written,
+            Durability::Interval(_) | Durability::Sync => self.marks.durable,
+        }
+    }
+
+    fn buffered(&self) -> u64 {
+        let retry = self.retry.as_ref().map_or(0, |run| run.bytes.len());
+        self.in_flight + (self.pending.len() + retry) as u64
+    }
+
+    fn active_name(&self) -> String {
+        self.active.map_or_else(String::new, |active| segment_name(active.number))
+    }
+
+    fn poison(&mut self, cause: io::Error) {
+        self.poisoned.get_or_insert(Arc::new(cause));
+        self.failures += 1;
+    }
+
+    /// Records a failure for whoever waits for what just failed, and drops what was wanted: who
+    /// still wants it asks again.
+    fn fail(&mut self, action: &'static str, name: String, error: Arc<io::Error>) {
+        self.failures += 1;
+        self.last_failure = Some(Failure { action, name, error });
+        self.begin_wanted = false;
+        self.roll_wanted = None;
+        self.write_wanted = self.marks.written;
+        self.sync_wanted = self.sync_wanted.min(self.marks.written);
+        if self.closing != Closing::Closed {
+            self.closing = Closing::Open;
+        }
+    }
+
+    fn check_invariants(&self) {
+        let Watermarks { accepted, written, durable } = self.marks;
+        assert!(durable <= written, "invariant: durable <= written");
+        assert!(written <= accepted, "invariant: written <= accepted");
+        let held = (self.pending.len() + self.retry.as_ref().map_or(0, |r| r.bytes.len())) as u64;
+        assert!(
+            accepted.since(written) == Some(held + self.in_flight),
+            "invariant: what is accepted and not written is in memory"
+        );
+        if let Some(active) = self.active {
+            assert!(accepted <= active.frame_limit(), "invariant: frames end inside their segment");
+        }
+    }
+}
+
+fn segment_name(number: SegmentId) -> String {
+    crate::format::name::FileName::Segment(number).text()
+}
+
+fn after(lsn: Lsn, bytes: u64) -> Lsn {
+    lsn.checked_add(bytes).expect("an LSN is a byte count: no log lives to overflow it")
+}

@@ -1,0 +1,174 @@
+//! The upkeep lane: what can be done beside the appends. Preparing the next segment before it is
+//! needed, retiring the one before, removing what was trimmed.
+
+use super::super::action::{Action, Event, Removal, Trouble};
+use super::super::survey::{Segment, SegmentEnd};
+use super::{Closing, Machine, Next};
+use crate::format::layout;
+use crate::format::trailer::{Trailer, TrailerKind};
+use crate::position::Lsn;
+
+impl Machine {
+    /// The next action of the lane, or `None` while one is under way or nothing is to be done.
+    pub(crate) fn poll_upkeep(&mut self) -> Option<Action> {
+        if self.upkeep_busy || self.poisoned.is_some() || self.closing == Closing::Closed {
+            return None;
+        }
+        let action = self.next_upkeep();
+        self.upkeep_busy = action.is_some();
+        action
+    }
+
+    /// Whether a poll would bring an action.
+    pub(crate) fn upkeep_due(&self) -> bool {
+        !self.upkeep_busy
+            && self.poisoned.is_none()
+            && self.closing != Closing::Closed
+            && (!self.retire.is_empty() || !self.remove.is_empty() || self.prepare_due())
+    }
+
+    fn next_upkeep(&mut self) -> Option<Action> {
+        if let Some(action) = self.retire.pop_front() {
+            return Some(action);
+        }
+        if !self.remove.is_empty() {
+            self.removing = true;
+            return Some(Action::Remove { files: std::mem::take(&mut self.remove) });
+        }
+        if !self.prepare_due() {
+            return None;
+        }
+        let source = self.source();
+        Some(self.prepare(source, self.segment_len, true))
+    }
+
+    /// Half a segment before it is needed: early enough for most, and never for a small log.
+    fn prepare_due(&self) -> bool {
+        self.prepare_ahead
+            && self.begun
+            && !self.prepare_failed
+            && self.closing == Closing::Open
+            && self.next == Next::Absent
+            && self.roll_wanted.is_none()
+            && self.active.is_some_and(|active| {
+                let used = self.marks.written.since(active.base).unwrap_or(0);
+                used >= layout::record_room(active.header.file_len) / 2
+            })
+    }
+
+    /// The interval of an `Interval` log is over: everything accepted so far is to be synced.
+    pub(crate) fn interval_over(&mut self) {
+        self.interval_armed = false;
+        self.sync_wanted = self.sync_wanted.max(self.marks.accepted);
+    }
+
+    /// A closed segment gets its trailer, if this run wrote it, and gives back what it does not
+    /// use.
+    pub(super) fn retire_segment(&mut self, segment: &Segment, end: SegmentEnd) {
+        let used = layout::FRAMES_START + end.lsn.since(segment.base()).unwrap_or(0);
+        let sealed = self.active.filter(|active| active.number == segment.number());
+        let trailer = sealed.and_then(|active| active.frames).map(|frames| Trailer {
+            kind: TrailerKind::Seal { frames },
+            salt: segment.header.salt,
+            end: end.lsn,
+            last_check: end.check,
+        });
+        let room = if trailer.is_some() { layout::TRAILER_LEN } else { 0 };
+        let file_len = layout::block_aligned(used + room).min(segment.file_len);
+        self.retire.push_back(Action::Retire { segment: segment.number(), file_len, trailer });
+    }
+
+    /// Forgets segments that lie wholly below the trim point, which is durable. Never the active
+    /// one.
+    pub(super) fn drop_trimmed(&mut self) {
+        while self.live.len() > 1
+            && self.live.get(1).is_some_and(|next| next.segment.header.prev_end <= self.trim)
+            && let Some(live) = self.live.pop_front()
+        {
+            let segment = live.segment.number();
+            let reusable = live.pins == 0 && live.segment.header.file_len == self.segment_len;
+            let kept =
+                self.spares.len() + self.remove.iter().filter(|r| r.keep_as.is_some()).count();
+            let keep_as = (reusable && kept < self.spares_max).then_some(segment.get());
+            self.remove.push(Removal { segment, keep_as });
+        }
+    }
+
+    /// Where the trim point stands and what waits to be removed: a trim is done when nothing
+    /// does.
+    pub(crate) fn removal_pending(&self) -> bool {
+        !self.remove.is_empty() || self.removing
+    }
+
+    /// How many files were removed, or kept as spares, since the log was opened.
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    pub(super) fn on_upkeep(&mut self, event: Event) {
+        self.upkeep_busy = false;
+        match event {
+            Event::Retired { segment, file_len, outcome } => {
+                match outcome {
+                    Ok(()) => {
+                        let live = self.live.iter_mut().find(|l| l.segment.number() == segment);
+                        if let Some(live) = live {
+                            live.segment.file_len = file_len;
+                        }
+                    }
+                    // A seal is a hint, and length that is not given back is only length.
+                    Err(Trouble::Failed(_)) => self.upkeep_failures += 1,
+                    Err(Trouble::SyncFailed(cause)) => self.poison(cause),
+                }
+            }
+            Event::Removed { done, left, outcome } => {
+                self.removing = false;
+                self.removed += done.len() as u64;
+                self.spares.extend(done.iter().filter_map(|removal| removal.keep_as));
+                if !done.is_empty() {
+                    // There may be room now.
+                    self.prepare_failed = false;
+                }
+                match outcome {
+                    Ok(()) => {}
+                    Err(Trouble::Failed(error)) => {
+                        self.upkeep_failures += 1;
+                        self.left_over.extend(left);
+                        let name = self
+                            .left_over
+                            .first()
+                            .map_or_else(String::new, |r| super::segment_name(r.segment));
+                        self.failures += 1;
+                        self.last_failure = Some(super::Failure {
+                            action: "remove",
+                            name,
+                            error: std::sync::Arc::new(error),
+                        });
+                    }
+                    Err(Trouble::SyncFailed(cause)) => self.poison(cause),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts files that could not be removed up for removal again.
+    pub(crate) fn retry_removals(&mut self) {
+        let mut again = std::mem::take(&mut self.left_over);
+        again.append(&mut self.remove);
+        again.sort_by_key(|removal| removal.segment);
+        self.remove = again;
+    }
+
+    /// The trim point that readers are held to.
+    pub(crate) fn first_lsn(&self) -> Lsn {
+        self.trim.max(self.live.front().map_or(self.trim, |live| live.segment.base()))
+    }
+}
+
+impl Machine {
+    /// Nothing happens any more: the handle is gone, or a sync failed.
+    pub(crate) fn abandon(&mut self) {
+        self.closing = Closing::Closed;
+    }
+}

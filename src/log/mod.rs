@@ -1,0 +1,41 @@
+//! One append-only sequence of frames, addressed by LSN: segments, group commit, recovery,
+//! readers.
+//!
+//! From the inside out: `decide` (pure) judges what `survey` and `tail` found; `machine` (pure)
+//! says what the disk is to do next, `perform` does it; `shared` lets threads take turns at
+//! driving the two; `walk` reads frames back.
+
+mod action;
+mod decide;
+mod files;
+mod follow;
+mod handle;
+mod header_blocks;
+mod machine;
+mod options;
+mod perform;
+mod record;
+mod recover;
+mod report;
+mod scan;
+mod shared;
+mod source;
+mod survey;
+mod tail;
+mod tender;
+mod verify;
+mod view;
+mod walk;
+mod window;
+
+pub use decide::{Decision, Row, decide};
+pub use follow::Follower;
+pub use handle::{Log, Stats, Trimmed};
+pub use machine::Watermarks;
+pub use options::{Durability, Options};
+pub use record::{Receipt, Record, RecordRef};
+pub use report::{Cut, RecoveryReport};
+pub use source::LogScan;
+pub use survey::{Finding, Segment, SegmentEnd};
+pub use verify::{Progress, Verdict, Verification};
+pub use view::{LogView, ViewScan};

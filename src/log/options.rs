@@ -1,0 +1,184 @@
+//! What the owner of a log may choose, and the limits of the choice.
+
+use crate::error::{Error, Result};
+use crate::format::layout;
+use std::time::Duration;
+
+/// When an append returns, and so what it survives.
+///
+/// Ordered by strength. One append may ask for more than its log's level, never for less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Returns once the record is copied into the log's buffer. A killed process loses what
+    /// the buffer held.
+    Buffered,
+    /// Returns once the kernel has the record. Survives a killed process, not a power loss.
+    Os,
+    /// As [`Os`](Self::Os), and a sync follows within this time, also when no further append
+    /// arrives: a power loss takes at most what was accepted in the last interval plus the
+    /// time of one sync.
+    Interval(Duration),
+    /// Returns once the record, and everything needed to find it, is on stable storage.
+    Sync,
+}
+
+/// How a log is opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The level of the log. Default: [`Durability::Sync`].
+    pub durability: Durability,
+    /// Length of a segment file: a multiple of 4096 from 16 KiB to 1 GiB. Default 64 MiB.
+    pub segment_len: u64,
+    /// Bytes that may be accepted and not yet handed to the kernel; an append that would exceed
+    /// them waits, [`try_append`](crate::Log::try_append) says [`Error::Busy`]. A batch larger
+    /// than this goes alone. From 4 KiB to 256 MiB. Default 4 MiB.
+    pub buffer_max: u64,
+    /// Buffered bytes at which an append at level [`Durability::Buffered`] hands them to the
+    /// kernel. At most `buffer_max`. Default 512 KiB.
+    pub write_at: u64,
+    /// Files kept to be recycled as segments after a trim. Default 2.
+    pub spares_max: usize,
+    /// Files held open for reading. At least 1. Default 64.
+    pub open_files_max: usize,
+    /// How long no append must arrive until the log marks its durable end on disk, so that a
+    /// rotten newest commit is told from a torn one. `None`: never. Default 10 ms.
+    pub idle_mark: Option<Duration>,
+    /// Whether the next segment is prepared before it is needed. Default true.
+    pub prepare_ahead: bool,
+    /// Refuses to open, with [`Error::AmbiguousTail`], where bytes that do not verify would be
+    /// cut from the tail although nothing proves that they were acknowledged. Default false: a
+    /// torn tail never blocks opening.
+    pub refuse_ambiguous_tail: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Sync,
+            segment_len: 64 << 20,
+            buffer_max: 4 << 20,
+            write_at: 512 << 10,
+            spares_max: 2,
+            open_files_max: 64,
+            idle_mark: Some(Duration::from_millis(10)),
+            prepare_ahead: true,
+            refuse_ambiguous_tail: false,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: every append durable on return, 64 MiB segments.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`durability`](Self::durability).
+    #[must_use]
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets [`segment_len`](Self::segment_len).
+    #[must_use]
+    pub const fn segment_len(mut self, bytes: u64) -> Self {
+        self.segment_len = bytes;
+        self
+    }
+
+    /// Sets [`buffer_max`](Self::buffer_max), and lowers `write_at` to it if needed.
+    #[must_use]
+    pub const fn buffer_max(mut self, bytes: u64) -> Self {
+        self.buffer_max = bytes;
+        if self.write_at > bytes {
+            self.write_at = bytes;
+        }
+        self
+    }
+
+    /// Sets [`write_at`](Self::write_at).
+    #[must_use]
+    pub const fn write_at(mut self, bytes: u64) -> Self {
+        self.write_at = bytes;
+        self
+    }
+
+    /// Sets [`spares_max`](Self::spares_max).
+    #[must_use]
+    pub const fn spares_max(mut self, count: usize) -> Self {
+        self.spares_max = count;
+        self
+    }
+
+    /// Sets [`open_files_max`](Self::open_files_max).
+    #[must_use]
+    pub const fn open_files_max(mut self, count: usize) -> Self {
+        self.open_files_max = count;
+        self
+    }
+
+    /// Sets [`idle_mark`](Self::idle_mark).
+    #[must_use]
+    pub const fn idle_mark(mut self, after: Option<Duration>) -> Self {
+        self.idle_mark = after;
+        self
+    }
+
+    /// Sets [`prepare_ahead`](Self::prepare_ahead).
+    #[must_use]
+    pub const fn prepare_ahead(mut self, ahead: bool) -> Self {
+        self.prepare_ahead = ahead;
+        self
+    }
+
+    /// Sets [`refuse_ambiguous_tail`](Self::refuse_ambiguous_tail).
+    #[must_use]
+    pub const fn refuse_ambiguous_tail(mut self, refuse: bool) -> Self {
+        self.refuse_ambiguous_tail = refuse;
+        self
+    }
+
+    /// Holds every option to its rule.
+    ///
+    /// # Errors
+    /// [`Error::Option`], naming the first that breaks it.
+    pub fn validate(&self) -> Result<()> {
+        let lengths = layout::SEGMENT_LEN_MIN..=layout::SEGMENT_LEN_MAX;
+        hold(
+            "segment_len",
+            self.segment_len,
+            lengths.contains(&self.segment_len) && self.segment_len.is_multiple_of(layout::BLOCK),
+            "a multiple of 4096 from 16384 to 1073741824",
+        )?;
+        hold(
+            "buffer_max",
+            self.buffer_max,
+            (4 << 10..=256 << 20).contains(&self.buffer_max),
+            "from 4096 to 268435456",
+        )?;
+        hold("write_at", self.write_at, self.write_at <= self.buffer_max, "at most buffer_max")?;
+        hold("open_files_max", self.open_files_max, self.open_files_max >= 1, "at least 1")?;
+        if let Durability::Interval(interval) = self.durability {
+            let allowed = Duration::from_micros(100)..=Duration::from_secs(3600);
+            hold(
+                "durability",
+                format_args!("Interval({interval:?})"),
+                allowed.contains(&interval),
+                "an interval from 100 microseconds to one hour",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn hold(
+    option: &'static str,
+    value: impl std::fmt::Display,
+    holds: bool,
+    rule: &'static str,
+) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Option { option, value: value.to_string(), rule }) }
+}

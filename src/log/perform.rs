@@ -1,0 +1,196 @@
+//! Performs the machine's actions on a disk. Decides nothing.
+//!
+//! The order of calls inside an action is the protocol its line in [`Action`] states; a crash
+//! between any two of them is recovery's business.
+
+use super::action::{
+    Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Source, Trouble,
+};
+use crate::format::frame_writer::finish_run;
+use crate::format::layout;
+use crate::format::name::FileName;
+use crate::position::{Salt, SegmentId};
+use crate::storage::latch::Mutex;
+use crate::storage::{Entropy, OpenMode, Storage, StorageFile, WriteFailure, write_full};
+use std::io;
+use std::sync::Arc;
+
+/// Zeros are written in pieces of this size.
+const ZEROS: usize = 1 << 20;
+
+/// The disk as the machine's actions need it. The active segment is written and synced through
+/// one descriptor, which nothing else uses: a failed sync is told once per descriptor.
+#[derive(Debug)]
+pub(crate) struct Performer {
+    storage: Arc<dyn Storage>,
+    entropy: Arc<dyn Entropy>,
+    active: Mutex<Option<(SegmentId, Arc<dyn StorageFile>)>>,
+}
+
+impl Performer {
+    pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { storage, entropy, active: Mutex::new(None) }
+    }
+
+    /// Performs `action`; blocks as long as the disk does.
+    pub(crate) fn perform(&self, action: Action) -> Event {
+        match action {
+            Action::EraseCloseRecord { segment, offset } => {
+                Event::Erased(self.write_and_sync(segment, offset, &[0; 64]))
+            }
+            Action::Write { segment, offset, mut run } => {
+                let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
+                let outcome = self
+                    .active(segment)
+                    .map_err(|error| WriteFailure { written: 0, error })
+                    .and_then(|file| write_full(&*file, offset, &[&run.bytes]))
+                    .map(|()| Finished { last_check, frames });
+                Event::Wrote { run, outcome }
+            }
+            Action::Sync { segment, upto } => {
+                let outcome = self.active(segment).and_then(|file| file.sync_data());
+                Event::Synced { upto, outcome }
+            }
+            Action::Prepare(preparation) => Event::Prepared(self.prepare(preparation)),
+            Action::Begin { header } => {
+                let outcome = self.write_and_sync(header.number, 0, &header.blocks());
+                Event::Began { header, outcome }
+            }
+            Action::WriteCloseRecord { segment, offset, record } => {
+                Event::CloseRecorded(self.write_and_sync(segment, offset, &record.encode()))
+            }
+            Action::Retire { segment, file_len, trailer } => {
+                let outcome = self.open(FileName::Segment(segment)).and_then(|file| {
+                    if let Some(trailer) = trailer {
+                        let at = layout::trailer_offset(file_len);
+                        write_full(&*file, at, &[&trailer.encode()])
+                            .map_err(|failure| Trouble::Failed(failure.error))?;
+                    }
+                    file.set_len(file_len).map_err(Trouble::Failed)
+                });
+                Event::Retired { segment, file_len, outcome }
+            }
+            Action::Remove { files } => self.remove(files),
+        }
+    }
+
+    fn active(&self, segment: SegmentId) -> io::Result<Arc<dyn StorageFile>> {
+        let mut active = self.active.lock();
+        if let Some((number, file)) = &*active
+            && *number == segment
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.storage.open(&FileName::Segment(segment).text(), OpenMode::Write)?;
+        *active = Some((segment, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    fn open(&self, name: FileName) -> Outcome<Arc<dyn StorageFile>> {
+        self.storage.open(&name.text(), OpenMode::Write).map_err(Trouble::Failed)
+    }
+
+    fn write_and_sync(&self, segment: SegmentId, offset: u64, bytes: &[u8]) -> Outcome {
+        let file = self.active(segment).map_err(Trouble::Failed)?;
+        write_full(&*file, offset, &[bytes]).map_err(|failure| Trouble::Failed(failure.error))?;
+        file.sync_data().map_err(Trouble::SyncFailed)
+    }
+
+    /// Rule F1: a file gets a segment's name only when its length is synced, and its header
+    /// blocks and first frame block are zero and synced.
+    fn prepare(&self, preparation: Preparation) -> Outcome<Prepared> {
+        let Preparation { number, source, file_len, written } = preparation;
+        let mut salt = [0; 8];
+        self.entropy.fill(&mut salt).map_err(Trouble::Failed)?;
+        let from = match source {
+            Source::Named => FileName::Segment(number),
+            Source::Spare(spare) | Source::New(spare) => FileName::Spare(spare),
+        };
+        let file = match source {
+            Source::New(_) => match self.storage.open(&from.text(), OpenMode::Create) {
+                // Left by a preparation that failed and could not clean up; its content is
+                // nothing.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open(from)?,
+                created => created.map_err(Trouble::Failed)?,
+            },
+            Source::Named | Source::Spare(_) => self.open(from)?,
+        };
+        if let Err(error) = fill(&*file, file_len, written) {
+            if let Source::New(_) = source {
+                // Gives the room back; what failed is told either way, and a file that stays is
+                // a spare to the next open.
+                let _left_as_spare = self.storage.remove(&from.text());
+            }
+            return Err(Trouble::Failed(error));
+        }
+        file.sync_all().map_err(Trouble::SyncFailed)?;
+        if from != FileName::Segment(number) {
+            let to = FileName::Segment(number).text();
+            self.storage.rename(&from.text(), &to).map_err(Trouble::Failed)?;
+        }
+        self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
+        Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)) })
+    }
+
+    fn remove(&self, files: Vec<Removal>) -> Event {
+        let (mut done, mut left) = (Vec::new(), Vec::new());
+        let mut outcome = Ok(());
+        for removal in files {
+            let name = FileName::Segment(removal.segment).text();
+            let removed = match (&outcome, removal.keep_as) {
+                (Err(_), _) => {
+                    left.push(removal);
+                    continue;
+                }
+                (Ok(()), Some(spare)) => self.storage.rename(&name, &FileName::Spare(spare).text()),
+                (Ok(()), None) => self.storage.remove(&name),
+            };
+            match removed {
+                Ok(()) => done.push(removal),
+                // An earlier attempt got as far as this.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    left.push(removal);
+                    outcome = Err(Trouble::Failed(error));
+                }
+            }
+        }
+        if !done.is_empty()
+            && let Err(error) = self.storage.sync_dir()
+        {
+            outcome = Err(Trouble::SyncFailed(error));
+        }
+        Event::Removed { done, left, outcome }
+    }
+}
+
+/// Brings a file to its length, with header blocks and first frame block zero.
+fn fill(file: &dyn StorageFile, file_len: u64, written: bool) -> io::Result<()> {
+    let there = file.len()?;
+    if there > file_len {
+        file.set_len(file_len)?;
+    }
+    let cleared = layout::FRAMES_START + layout::BLOCK;
+    zero(file, 0, cleared)?;
+    let from = there.clamp(cleared, file_len);
+    if from < file_len {
+        if written {
+            zero(file, from, file_len)?;
+        } else {
+            file.allocate(from, file_len - from)?;
+        }
+    }
+    Ok(())
+}
+
+fn zero(file: &dyn StorageFile, from: u64, to: u64) -> io::Result<()> {
+    static BLOCK: [u8; ZEROS] = [0; ZEROS];
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at).unwrap_or(ZEROS).min(ZEROS);
+        write_full(file, at, &[BLOCK.get(..len).unwrap_or_default()])
+            .map_err(|failure| failure.error)?;
+        at += len as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! What readers get: a record, and where it stands.
+
+use crate::position::Lsn;
+use bytes::Bytes;
+
+/// Where an append went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt {
+    /// The address: of the record, or of the first frame of the batch.
+    pub lsn: Lsn,
+    /// Where the next append may go; everything before it is durable once the durable watermark
+    /// has come this far.
+    pub end: Lsn,
+}
+
+/// A record that was read and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The frame it stands in. Records of one batch may share it.
+    pub lsn: Lsn,
+    /// Which record of that frame, from 0.
+    pub index: u32,
+    /// Its bytes: a slice of the block that was read, which it keeps in memory. Copy it out to
+    /// keep a small record for long.
+    pub bytes: Bytes,
+}
+
+/// A record, borrowed from the scan that read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordRef<'a> {
+    /// The frame it stands in. Records of one batch may share it.
+    pub lsn: Lsn,
+    /// Which record of that frame, from 0.
+    pub index: u32,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+}

@@ -1,0 +1,159 @@
+//! Opens a log for writing: survey, decide, and only then change something.
+//!
+//! What is changed is little, each step harmless if it is the last: files below the trim point
+//! are removed again, a bad header copy is written from the good one, strays become spares. The
+//! tail is cut by nothing but the header of the next segment, which the first append writes.
+
+use super::decide::Row;
+use super::machine::{Origin, Start};
+use super::options::Options;
+use super::report::{Cut, RecoveryReport};
+use super::survey::{Access, SegmentEnd, Survey, survey};
+use crate::error::{Error, Result};
+use crate::format::header::{HEADER_LEN, SegmentHeader};
+use crate::format::layout;
+use crate::format::name::FileName;
+use crate::position::{LogId, Lsn, SegmentId};
+use crate::storage::{Environment, OpenMode, Storage, read_full, write_full};
+
+/// Recovers the log of `environment`, whose lock is held.
+///
+/// # Errors
+/// Whatever the table refuses, and what the disk says; nothing was changed then, but for the
+/// repairs above.
+pub(crate) fn recover(
+    environment: &Environment,
+    options: &Options,
+) -> Result<(Start, RecoveryReport)> {
+    let began = environment.clock.now();
+    let storage = &*environment.storage;
+    let mut survey = survey(storage, Access::Writer)?;
+    if let Some(error) = survey.fatal.take() {
+        return Err(error);
+    }
+    let last = survey.segments.last().map(|segment| segment.number());
+    if options.refuse_ambiguous_tail
+        && survey.tail_ambiguous()
+        && let (Some(segment), Some(tail)) = (last, &survey.tail)
+    {
+        return Err(Error::AmbiguousTail { segment, end: tail.end });
+    }
+    repair(storage, &mut survey)?;
+    let created = survey.log.is_none();
+    let log = match survey.log {
+        Some(log) => log,
+        None => draw_log_id(environment)?,
+    };
+    let origin = match &survey.tail {
+        None => Origin::Fresh,
+        Some(tail) => {
+            let end = SegmentEnd { lsn: tail.end, check: tail.end_check };
+            if tail.clean { Origin::Clean { end } } else { Origin::Unclean { end } }
+        }
+    };
+    if let Origin::Unclean { end } = origin
+        && let Some(segment) = survey.segments.last_mut()
+    {
+        segment.closed = Some(end);
+    }
+    let report = report(&survey, log, created, origin, environment.clock.now() - began);
+    let start = Start {
+        log,
+        segments: survey.segments,
+        origin,
+        trim: survey.trim,
+        unborn: survey.unborn.map(|(_, file_len)| file_len),
+        spares: survey.spares,
+    };
+    Ok((start, report))
+}
+
+fn repair(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
+    let dir_sync = |storage: &dyn Storage| {
+        storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))
+    };
+    for &id in &survey.trimmed {
+        let name = FileName::Segment(id).text();
+        storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
+    }
+    for &id in &survey.strays {
+        let (from, to) = (FileName::Segment(id), FileName::Spare(id.get()));
+        storage
+            .rename(&from.text(), &to.text())
+            .map_err(|e| Error::io("rename", from.text(), e))?;
+        survey.spares.push(id.get());
+    }
+    if !survey.trimmed.is_empty() || !survey.strays.is_empty() {
+        dir_sync(storage)?;
+    }
+    for &id in &survey.rebuild {
+        let Some(segment) = survey.segments.iter().find(|segment| segment.number() == id) else {
+            continue;
+        };
+        rebuild(storage, &segment.header)
+            .map_err(|e| Error::io("rebuild the header of", FileName::Segment(id).text(), e))?;
+    }
+    Ok(())
+}
+
+/// Writes the copy that is not the good header; never touches the good one.
+fn rebuild(storage: &dyn Storage, header: &SegmentHeader) -> std::io::Result<()> {
+    let file = storage.open(&FileName::Segment(header.number).text(), OpenMode::Write)?;
+    let good = header.encode();
+    for at in [0, layout::BLOCK] {
+        let mut copy = [0; HEADER_LEN];
+        read_full(&*file, at, &mut copy)?;
+        if copy != good {
+            write_full(&*file, at, &[&good])?;
+        }
+    }
+    file.sync_data()
+}
+
+fn draw_log_id(environment: &Environment) -> Result<LogId> {
+    let mut id = [0; 16];
+    environment
+        .entropy
+        .fill(&mut id)
+        .map_err(|e| Error::io("draw an id for", environment.storage.place(), e))?;
+    Ok(LogId::new(id))
+}
+
+fn report(
+    survey: &Survey,
+    log: LogId,
+    created: bool,
+    origin: Origin,
+    took: std::time::Duration,
+) -> RecoveryReport {
+    let (end, jump) = match origin {
+        Origin::Fresh => (Lsn::FIRST, 0),
+        Origin::Clean { end } => (end.lsn, 0),
+        Origin::Unclean { end } => (end.lsn, Lsn::JUMP),
+    };
+    let last = survey.segments.last().map_or(SegmentId::FIRST, |segment| segment.number());
+    let tail = survey.tail.as_ref();
+    let cut = tail
+        .filter(|tail| matches!(tail.row, Row::Undecodable | Row::HalfBatch))
+        .map(|tail| Cut { segment: last, from: tail.end, bytes: tail.dirty_bytes, why: tail.row });
+    let segments = survey.segments.len() as u64;
+    RecoveryReport {
+        log,
+        created,
+        clean: matches!(origin, Origin::Clean { .. }),
+        segments,
+        segments_not_read: segments.saturating_sub(1),
+        tail_frames: tail.map_or(Some(0), |tail| tail.frames),
+        end,
+        next: end.checked_add(jump).unwrap_or(end),
+        trim: survey.trim,
+        bytes_scanned: tail.map_or(0, |tail| tail.scanned),
+        cut,
+        tail_ambiguous: survey.tail_ambiguous(),
+        verified_against_device: survey.verified,
+        rebuilt: survey.rebuild.clone(),
+        removed: survey.trimmed.clone(),
+        findings: survey.findings.clone(),
+        took,
+    }
+}

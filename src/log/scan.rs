@@ -1,0 +1,142 @@
+//! Walks the frames of one segment, verified one after the other.
+//!
+//! Knows one file and where its frames may stand; what an end means is decided elsewhere.
+
+use super::window::{READ_AHEAD, Window};
+use crate::format::checksum::FrameSeed;
+use crate::format::frame::{FrameError, FrameHeader, MARKED_HEADER_LEN};
+use crate::format::layout;
+use crate::position::Lsn;
+use crate::storage::StorageFile;
+use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
+
+/// Where the frames of one segment stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) base: Lsn,
+    pub(crate) seed: FrameSeed,
+    /// No frame ends beyond: the end of the room for frames, or of the closed segment.
+    pub(crate) limit: Lsn,
+}
+
+impl Span {
+    /// Byte in the file where the frame with this LSN stands.
+    pub(crate) fn offset(&self, lsn: Lsn) -> u64 {
+        layout::FRAMES_START + lsn.since(self.base).unwrap_or(0)
+    }
+}
+
+/// What the scan stopped at.
+#[derive(Debug)]
+pub(crate) enum ScanError {
+    Io(io::Error),
+    Frame(FrameError),
+}
+
+impl From<io::Error> for ScanError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<FrameError> for ScanError {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+/// A walk over frames. After an error it stands where the bad frame does.
+#[derive(Debug)]
+pub(crate) struct FrameScan {
+    file: Arc<dyn StorageFile>,
+    span: Span,
+    at: Lsn,
+    /// Check of the frame before, or `None` right after a seek.
+    before: Option<u32>,
+    window: Window,
+    body_offset: u64,
+    body_len: usize,
+}
+
+impl FrameScan {
+    /// Starts at `at`, behind a frame with check `before`, or alone if that is not known.
+    pub(crate) fn new(
+        file: Arc<dyn StorageFile>,
+        span: Span,
+        at: Lsn,
+        before: Option<u32>,
+    ) -> Self {
+        let window = Window::new(READ_AHEAD);
+        Self { file, span, at, before, window, body_offset: 0, body_len: 0 }
+    }
+
+    /// The same with another block size.
+    pub(crate) fn reading(mut self, read_ahead: usize) -> Self {
+        self.window = Window::new(read_ahead);
+        self
+    }
+
+    /// Where the next frame stands.
+    pub(crate) fn position(&self) -> Lsn {
+        self.at
+    }
+
+    /// Check of the last frame, if one was read or given.
+    pub(crate) fn last_check(&self) -> Option<u32> {
+        self.before
+    }
+
+    /// Goes on at `at`, where the check of the frame before is not known. Keeps what was read.
+    pub(crate) fn seek(&mut self, at: Lsn) {
+        self.at = at;
+        self.before = None;
+    }
+
+    /// Reads and verifies the next frame, or `None` at the limit.
+    ///
+    /// # Errors
+    /// [`ScanError`]; the scan does not move.
+    pub(crate) fn next(&mut self) -> Result<Option<(Lsn, FrameHeader)>, ScanError> {
+        let left = self.span.limit.since(self.at).unwrap_or(0);
+        if left == 0 {
+            return Ok(None);
+        }
+        let (lsn, offset) = (self.at, self.span.offset(self.at));
+        let head = self.window.look(&*self.file, offset, MARKED_HEADER_LEN)?;
+        let header = FrameHeader::decode(head, self.span.seed, lsn)?;
+        if header.frame_len() > left {
+            return Err(FrameError::Short { needed: header.frame_len(), have: left }.into());
+        }
+        if let Some(before) = self.before {
+            header.verify_chain(before)?;
+        }
+        self.body_offset = offset + header.header_len() as u64;
+        self.body_len = 0;
+        if !header.kind.is_hollow() {
+            let short = FrameError::Short { needed: header.unpadded_len(), have: left };
+            let len = usize::try_from(header.unpadded_len()).map_err(|_| short)?;
+            let frame = self.window.look(&*self.file, offset, len)?;
+            let have = frame.len() as u64;
+            let body = frame
+                .get(header.header_len()..len)
+                .ok_or(FrameError::Short { needed: header.unpadded_len(), have })?;
+            header.verify_body(body)?;
+            self.body_len = body.len();
+        }
+        self.before = Some(header.check);
+        self.at = lsn.checked_add(header.frame_len()).ok_or(FrameError::Content)?;
+        Ok(Some((lsn, header)))
+    }
+
+    /// The body of the frame that was read last; empty for a hollow one.
+    pub(crate) fn body(&self) -> &[u8] {
+        self.window.bytes(self.body_offset, self.body_len).unwrap_or_default()
+    }
+
+    /// The same, to be kept: shares the whole block it was read in.
+    pub(crate) fn body_bytes(&self) -> Bytes {
+        self.window.slice(self.body_offset, self.body_len).unwrap_or_default()
+    }
+}

@@ -1,0 +1,399 @@
+//! Gathers what a directory holds and lets the table judge it: which files are the log, where it
+//! ends, what is missing. Changes nothing.
+//!
+//! The writer's survey first makes stable and evicts what it will judge, so that what it accepts
+//! is durable before anybody sees it. A survey without the lock does neither, and calls nothing
+//! damage that a second look does not confirm.
+
+use super::decide::{Decision, Row, decide};
+use super::header_blocks::{HeaderState, Headers};
+use super::tail::{self, TailFacts};
+use crate::error::{Damage, Error, Result};
+use crate::format::header::SegmentHeader;
+use crate::format::layout;
+use crate::format::name::FileName;
+use crate::position::{LogId, Lsn, SegmentId};
+use crate::storage::{EntryKind, Eviction, OpenMode, Storage, StorageFile};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The holder of the writer lock.
+    Writer,
+    /// Anybody, beside a writer or not.
+    Reader,
+}
+
+/// A segment that is part of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// What its header says.
+    pub header: SegmentHeader,
+    /// Where its frames end and the check of the last one, once that can no longer change.
+    pub closed: Option<SegmentEnd>,
+    /// Length of its file in bytes.
+    pub file_len: u64,
+}
+
+/// Where a segment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentEnd {
+    /// Behind its last frame.
+    pub lsn: Lsn,
+    /// Check of its last frame.
+    pub check: u32,
+}
+
+impl Segment {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> SegmentId {
+        self.header.number
+    }
+
+    /// LSN of its first frame.
+    #[must_use]
+    pub const fn base(&self) -> Lsn {
+        self.header.base
+    }
+}
+
+/// Something the table had to decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The file.
+    pub name: String,
+    /// Byte in the file.
+    pub offset: u64,
+    /// What was found.
+    pub row: Row,
+    /// Whether something proves that acknowledged bytes stood there.
+    pub proven_beyond: bool,
+    /// What follows.
+    pub decision: Decision,
+}
+
+/// Everything known about a directory.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    pub(crate) log: Option<LogId>,
+    /// The log, oldest first. All but the last are closed.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) tail: Option<TailFacts>,
+    pub(crate) trim: Lsn,
+    /// Files below the trim point, oldest first.
+    pub(crate) trimmed: Vec<SegmentId>,
+    /// Named for the next segment, not begun; with its length.
+    pub(crate) unborn: Option<(SegmentId, u64)>,
+    /// Named like segments, no part of the log.
+    pub(crate) strays: Vec<SegmentId>,
+    pub(crate) spares: Vec<u64>,
+    /// One header copy is bad.
+    pub(crate) rebuild: Vec<SegmentId>,
+    pub(crate) findings: Vec<Finding>,
+    /// The first finding that forbids to go on.
+    pub(crate) fatal: Option<Error>,
+    /// Whether all that was judged came from the device.
+    pub(crate) verified: bool,
+}
+
+struct Surveyed {
+    file: Option<Arc<dyn StorageFile>>,
+    headers: Headers,
+}
+
+/// Looks at the whole directory.
+///
+/// # Errors
+/// What listing, syncing or evicting says. What is wrong with the log itself is in
+/// [`Survey::fatal`].
+pub(crate) fn survey(storage: &dyn Storage, access: Access) -> Result<Survey> {
+    if access == Access::Writer {
+        storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))?;
+    }
+    let mut survey = Survey { verified: true, ..Survey::default() };
+    let mut files = survey.list(storage)?;
+    survey.read_headers(storage, access, &mut files)?;
+    survey.judge(&files);
+    Ok(survey)
+}
+
+impl Survey {
+    fn list(&mut self, storage: &dyn Storage) -> Result<BTreeMap<SegmentId, Surveyed>> {
+        let mut files = BTreeMap::new();
+        let entries = storage.list().map_err(|e| Error::io("list", storage.place(), e))?;
+        for entry in entries {
+            match (FileName::parse(&entry.name), entry.kind) {
+                (Some(FileName::Segment(id)), EntryKind::File) => {
+                    let headers = Headers::unread();
+                    files.insert(id, Surveyed { file: None, headers });
+                }
+                (Some(FileName::Segment(id)), EntryKind::Other) => {
+                    let error = std::io::Error::other("it is no regular file");
+                    let headers = Headers { state: HeaderState::Unreadable(error), file_len: 0 };
+                    files.insert(id, Surveyed { file: None, headers });
+                }
+                (Some(FileName::Spare(number)), EntryKind::File) => self.spares.push(number),
+                (Some(FileName::Spare(_)), EntryKind::Other) | (None, _) => {}
+            }
+        }
+        self.spares.sort_unstable();
+        Ok(files)
+    }
+
+    /// From the newest down. Until a good header is met the files are not closed by a successor:
+    /// those the writer makes stable and reads from the device.
+    fn read_headers(
+        &mut self,
+        storage: &dyn Storage,
+        access: Access,
+        files: &mut BTreeMap<SegmentId, Surveyed>,
+    ) -> Result<()> {
+        let mut closed = false;
+        let ids: Vec<_> = files.keys().rev().copied().collect();
+        for id in ids {
+            let Some(surveyed) = files.get_mut(&id) else {
+                continue;
+            };
+            if matches!(surveyed.headers.state, HeaderState::Unreadable(_)) {
+                continue;
+            }
+            let name = FileName::Segment(id).text();
+            let judged = access == Access::Writer && !closed;
+            let mode = if judged { OpenMode::Write } else { OpenMode::Read };
+            let file = match storage.open(&name, mode) {
+                Ok(file) => file,
+                // A reader's list may be older than a trim.
+                Err(e) if access == Access::Reader && e.kind() == std::io::ErrorKind::NotFound => {
+                    files.remove(&id);
+                    continue;
+                }
+                Err(e) => return Err(Error::io("open", name, e)),
+            };
+            if judged {
+                file.sync_all().map_err(|e| Error::io("sync", &name, e))?;
+                let evicted = file.evict().map_err(|e| Error::io("evict", &name, e))?;
+                self.verified &= evicted == Eviction::Seen;
+            }
+            surveyed.headers = Headers::read(&*file, id);
+            if !closed && surveyed.headers.known().is_some() {
+                closed = true;
+                surveyed.file = Some(file);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, files: &BTreeMap<SegmentId, Surveyed>) {
+        let known: Vec<(SegmentId, SegmentHeader)> = files
+            .iter()
+            .filter_map(|(&id, surveyed)| surveyed.headers.known().map(|header| (id, header)))
+            .collect();
+        self.log = known.first().map(|(_, header)| header.log);
+        let last = known.last().copied();
+        if let Some((id, header)) = last
+            && let Some(file) = files.get(&id).and_then(|surveyed| surveyed.file.as_ref())
+        {
+            self.tail = Some(tail::examine(file, &header));
+        }
+        let tail_trim = self.tail.as_ref().map(|tail| tail.trim);
+        self.trim = known
+            .iter()
+            .map(|(_, header)| header.trim)
+            .chain(tail_trim)
+            .max()
+            .unwrap_or(Lsn::FIRST);
+        // A file is below the trim point when a header with a higher number says so.
+        let begin = known
+            .iter()
+            .rev()
+            .find(|(_, header)| header.prev_end <= self.trim)
+            .map_or(SegmentId::FIRST, |&(id, _)| id);
+        let mut before: Option<Segment> = None;
+        for (&id, surveyed) in files {
+            if id < begin {
+                self.find(id, 0, Row::Trimmed, false);
+                self.trimmed.push(id);
+                continue;
+            }
+            let successor = known.iter().find(|&&(other, _)| other > id).map(|&(_, header)| header);
+            self.judge_file(id, &surveyed.headers, successor, &mut before, last.map(|l| l.0));
+        }
+        if let Some(id) = last.map(|(id, _)| id) {
+            self.judge_tail(id);
+        }
+    }
+
+    fn judge_file(
+        &mut self,
+        id: SegmentId,
+        headers: &Headers,
+        successor: Option<SegmentHeader>,
+        before: &mut Option<Segment>,
+        last: Option<SegmentId>,
+    ) {
+        let proven = successor.is_some();
+        let from = before.and_then(|segment| segment.closed).map_or(self.trim, |end| end.lsn);
+        let to = successor.map_or(from, |header| header.prev_end);
+        let damaged = |offset, cause| Error::Damaged { segment: id, offset, from, to, cause };
+        let name = || FileName::Segment(id).text();
+        let header = match &headers.state {
+            HeaderState::Good(header) => *header,
+            HeaderState::OneCopy(header) => {
+                self.find(id, 0, Row::OneCopy, proven);
+                self.rebuild.push(id);
+                *header
+            }
+            HeaderState::Unread => return,
+            HeaderState::Unreadable(error) => {
+                self.find(id, 0, Row::Unreadable, proven);
+                let copy = std::io::Error::new(error.kind(), error.to_string());
+                let error = error.raw_os_error().map_or(copy, std::io::Error::from_raw_os_error);
+                return self.fail(Error::io("read", name(), error));
+            }
+            HeaderState::Unknown(what) => {
+                self.find(id, 0, Row::Unknown, proven);
+                return self.fail(Error::Unknown { name: name(), what: what.to_string() });
+            }
+            HeaderState::OtherNumber(_) => {
+                if self.find(id, 0, Row::NotLog, proven) == Decision::Damage {
+                    self.fail(damaged(0, Damage::Discontinuous));
+                } else {
+                    self.strays.push(id);
+                }
+                return;
+            }
+            HeaderState::Unborn => {
+                if self.find(id, 0, Row::Unborn, proven) == Decision::Damage {
+                    self.fail(damaged(0, Damage::Missing));
+                } else if last.map_or(SegmentId::FIRST, SegmentId::next) == id {
+                    self.unborn = Some((id, headers.file_len));
+                } else if last.is_none() {
+                    // Nothing but files that never began, and not from the first: what came
+                    // before them is gone.
+                    self.find(SegmentId::FIRST, 0, Row::Missing, true);
+                    self.fail(damaged(0, Damage::Missing));
+                } else {
+                    self.strays.push(id);
+                }
+                return;
+            }
+            HeaderState::Lost(cause) => {
+                self.find(id, 0, Row::HeaderLost, proven);
+                return self.fail(damaged(0, (*cause).into()));
+            }
+        };
+        if let Some(expected) = self.log.filter(|&log| log != header.log) {
+            self.find(id, 0, Row::Unknown, proven);
+            return self.fail(Error::Foreign { name: name(), expected, found: header.log });
+        }
+        self.judge_order(id, &header, before.as_ref());
+        let closed = successor
+            .filter(|next| next.number == id.next())
+            .map(|next| SegmentEnd { lsn: next.prev_end, check: next.prev_check });
+        let segment = Segment { header, closed, file_len: headers.file_len };
+        if let Some(end) = closed {
+            self.judge_closed(&segment, end);
+        }
+        *before = Some(segment);
+        self.segments.push(segment);
+    }
+
+    /// Whether the segment follows the one before it, or rightly begins the log.
+    fn judge_order(&mut self, id: SegmentId, header: &SegmentHeader, before: Option<&Segment>) {
+        let missing = match before {
+            Some(before) if before.number().next() == id => None,
+            Some(before) => Some((before.number().next(), before.base())),
+            None if id == SegmentId::FIRST || header.prev_end <= self.trim => None,
+            None => Some((SegmentId::new(id.get() - 1), self.trim)),
+        };
+        if let Some((segment, from)) = missing {
+            self.find(segment, 0, Row::Missing, true);
+            let cause = Damage::Missing;
+            self.fail(Error::Damaged { segment, offset: 0, from, to: header.prev_end, cause });
+        }
+        if id == SegmentId::FIRST && header.prev_end != Lsn::FIRST {
+            self.find(id, 0, Row::Contradiction, false);
+            let (from, to, cause) = (Lsn::FIRST, header.prev_end, Damage::Discontinuous);
+            self.fail(Error::Damaged { segment: id, offset: 0, from, to, cause });
+        }
+    }
+
+    /// Whether a closed segment can hold what its successor says it does.
+    fn judge_closed(&mut self, segment: &Segment, end: SegmentEnd) {
+        let id = segment.number();
+        let from = segment.base();
+        let len = end.lsn.since(from);
+        let Some(len) = len.filter(|&len| len <= layout::frame_room(segment.header.file_len))
+        else {
+            self.find(id, 0, Row::Contradiction, true);
+            let cause = Damage::Discontinuous;
+            let to = end.lsn.max(from);
+            return self.fail(Error::Damaged { segment: id, offset: 0, from, to, cause });
+        };
+        let expected = layout::FRAMES_START + len;
+        let found = segment.file_len;
+        if found < expected {
+            self.find(id, found, Row::Shortened, true);
+            let kept = found.saturating_sub(layout::FRAMES_START) / Lsn::ALIGN * Lsn::ALIGN;
+            let from = from.checked_add(kept).unwrap_or(from);
+            let cause = Damage::Short { expected, found };
+            let to = end.lsn;
+            self.fail(Error::Damaged { segment: id, offset: found, from, to, cause });
+        }
+    }
+
+    fn judge_tail(&mut self, id: SegmentId) {
+        let Some(tail) = &mut self.tail else { return };
+        let (row, proven) = (tail.row, tail.is_proven_beyond());
+        let base = self.segments.last().map_or(tail.end, Segment::base);
+        let offset = layout::FRAMES_START + tail.end.since(base).unwrap_or(0);
+        let name = FileName::Segment(id).text();
+        let to = tail.proven_beyond.unwrap_or(tail.end).max(tail.end);
+        let error = match decide(row, proven) {
+            Decision::Damage => Some(Error::Damaged {
+                segment: id,
+                offset,
+                from: tail.end,
+                to,
+                cause: tail.damage.clone(),
+            }),
+            Decision::Report => {
+                let error = tail.error.take().unwrap_or_else(|| std::io::Error::other("unread"));
+                Some(Error::io("read", name, error))
+            }
+            Decision::Refuse => Some(Error::Unknown { name, what: tail.damage.to_string() }),
+            _ => None,
+        };
+        self.find(id, offset, row, proven);
+        if let Some(error) = error {
+            self.fail(error);
+        }
+    }
+
+    fn find(&mut self, id: SegmentId, offset: u64, row: Row, proven_beyond: bool) -> Decision {
+        let decision = decide(row, proven_beyond);
+        let name = FileName::Segment(id).text();
+        self.findings.push(Finding { name, offset, row, proven_beyond, decision });
+        decision
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.fatal.get_or_insert(error);
+    }
+
+    /// Whether bytes would be cut that nothing tells from damage.
+    pub(crate) fn tail_ambiguous(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| {
+            matches!(tail.row, Row::Undecodable | Row::HalfBatch) && !tail.is_proven_beyond()
+        })
+    }
+
+    /// How far the log is proven durable.
+    pub(crate) fn proven(&self) -> Lsn {
+        self.tail.as_ref().map_or(Lsn::FIRST, |tail| tail.proven.min(tail.end))
+    }
+}

@@ -1,0 +1,287 @@
+//! Gathers what the unclosed segment ends in: where the valid run stops, what stands behind it,
+//! and what anything behind it proves. Decides nothing.
+
+use super::decide::Row;
+use super::scan::{FrameScan, ScanError, Span};
+use super::window::{READ_AHEAD, Window};
+use crate::error::Damage;
+use crate::format::checksum::FrameSeed;
+use crate::format::control;
+use crate::format::frame::{
+    CLOSE_MARK_LEN, FrameError, FrameHeader, FrameKind, MARKED_HEADER_LEN, decode_frame,
+};
+use crate::format::header::SegmentHeader;
+use crate::format::layout;
+use crate::format::trailer::{Trailer, TrailerKind};
+use crate::position::Lsn;
+use crate::storage::{StorageFile, read_full};
+use std::io;
+use std::sync::Arc;
+
+/// What was found at the end of the last segment.
+#[derive(Debug)]
+pub(crate) struct TailFacts {
+    /// E: where the last whole batch ends.
+    pub(crate) end: Lsn,
+    /// Check of the last frame before E.
+    pub(crate) end_check: u32,
+    /// What ends the run.
+    pub(crate) row: Row,
+    /// What is wrong at E, for people.
+    pub(crate) damage: Damage,
+    /// The largest durable LSN that a frame beyond E states.
+    pub(crate) proven_beyond: Option<Lsn>,
+    /// The largest durable LSN that a frame of the run states.
+    pub(crate) proven: Lsn,
+    /// The largest trim point that a frame of the run states.
+    pub(crate) trim: Lsn,
+    /// Frames before E; unknown after a clean close, where only one is read.
+    pub(crate) frames: Option<u64>,
+    /// Whether a close record names this end.
+    pub(crate) clean: bool,
+    /// Bytes that are not zero stand behind E.
+    pub(crate) dirty_bytes: u64,
+    /// Bytes read to find out.
+    pub(crate) scanned: u64,
+    /// What the device said, where `row` is `Unreadable`.
+    pub(crate) error: Option<io::Error>,
+}
+
+/// The span of frames in an unclosed segment.
+pub(crate) fn open_span(header: &SegmentHeader) -> Span {
+    Span {
+        base: header.base,
+        seed: FrameSeed::new(header.log, header.salt),
+        limit: after(header.base, layout::frame_room(header.file_len)),
+    }
+}
+
+/// Reads the tail of the segment with this header.
+pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> TailFacts {
+    let mut tail = Tail {
+        file,
+        span: open_span(header),
+        facts: TailFacts {
+            end: header.base,
+            end_check: header.prev_check,
+            row: Row::Zeros,
+            damage: Damage::End,
+            proven_beyond: None,
+            proven: header.prev_end,
+            trim: header.trim,
+            frames: Some(0),
+            clean: false,
+            dirty_bytes: 0,
+            scanned: 0,
+            error: None,
+        },
+    };
+    if let Err(error) = tail.gather(header) {
+        tail.facts.row = Row::Unreadable;
+        tail.facts.error = Some(error);
+    }
+    tail.facts
+}
+
+struct Tail<'a> {
+    file: &'a Arc<dyn StorageFile>,
+    span: Span,
+    facts: TailFacts,
+}
+
+impl Tail<'_> {
+    fn gather(&mut self, header: &SegmentHeader) -> io::Result<()> {
+        let found = self.file.len()?;
+        if found < header.file_len {
+            // The run is walked all the same, so that the report says what is left.
+            self.run()?;
+            self.facts.row = Row::Shortened;
+            self.facts.damage = Damage::Short { expected: header.file_len, found };
+            return Ok(());
+        }
+        if self.closed_cleanly(header)? {
+            return Ok(());
+        }
+        loop {
+            let stopped_at = self.run()?;
+            if !matches!(self.facts.row, Row::Undecodable | Row::HalfBatch | Row::Closed) {
+                return Ok(());
+            }
+            self.search(stopped_at)?;
+            if self.facts.dirty_bytes == 0 && self.facts.row == Row::Undecodable {
+                self.facts.row = Row::Zeros;
+            }
+            // Beside a live writer the bytes at E may be older than the mark that was read
+            // behind them: whoever states W wrote after it. So E is read once more, after W.
+            if !self.facts.is_proven_beyond() || !self.progress_at_end() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A close record whose end and check are those of the close mark before it.
+    fn closed_cleanly(&mut self, header: &SegmentHeader) -> io::Result<bool> {
+        let mut bytes = [0; 64];
+        let count = read_full(&**self.file, layout::trailer_offset(header.file_len), &mut bytes)?;
+        let record = bytes.get(..count).map(Trailer::decode);
+        let Some(Ok(record)) = record else {
+            return Ok(false);
+        };
+        let mark_at = record.end.get().checked_sub(CLOSE_MARK_LEN).map(Lsn::new);
+        let Some(mark_at) = mark_at.filter(|&lsn| {
+            record.kind == TrailerKind::Close
+                && record.salt == header.salt
+                && lsn >= header.base
+                && record.end <= self.span.limit
+        }) else {
+            return Ok(false);
+        };
+        let mut bytes = [0; CLOSE_MARK_LEN as usize];
+        let count = read_full(&**self.file, self.span.offset(mark_at), &mut bytes)?;
+        let frame = decode_frame(bytes.get(..count).unwrap_or_default(), self.span.seed, mark_at);
+        let Ok((frame, body)) = frame else {
+            return Ok(false);
+        };
+        let Some(trim) = control::decode_trim(body) else {
+            return Ok(false);
+        };
+        if frame.kind != FrameKind::CloseMark || frame.check != record.last_check {
+            return Ok(false);
+        }
+        self.facts.end = record.end;
+        self.facts.end_check = record.last_check;
+        self.facts.row = Row::Closed;
+        self.facts.clean = true;
+        self.facts.frames = None;
+        self.facts.proven = record.end;
+        self.facts.trim = self.facts.trim.max(trim);
+        self.facts.scanned += 64 + CLOSE_MARK_LEN;
+        Ok(true)
+    }
+
+    /// Walks the frames from E on; returns where the walk stopped.
+    fn run(&mut self) -> io::Result<Lsn> {
+        let (from, check) = (self.facts.end, self.facts.end_check);
+        let mut scan = FrameScan::new(Arc::clone(self.file), self.span, from, Some(check));
+        let mut in_batch = false;
+        let mut held = 0;
+        let row = loop {
+            match scan.next() {
+                Ok(Some((lsn, frame))) => {
+                    if in_batch && frame.kind != FrameKind::Batch {
+                        self.facts.damage = Damage::Batch;
+                        break Row::HalfBatch;
+                    }
+                    self.learn(lsn, &frame, scan.body());
+                    in_batch = frame.continues;
+                    held += 1;
+                    if !in_batch {
+                        self.facts.end = scan.position();
+                        self.facts.end_check = frame.check;
+                        self.facts.row = if frame.kind == FrameKind::CloseMark {
+                            Row::Closed
+                        } else {
+                            Row::Zeros
+                        };
+                        self.facts.frames = self.facts.frames.map(|count| count + held);
+                        held = 0;
+                    }
+                }
+                Ok(None) if in_batch => {
+                    self.facts.damage = Damage::Batch;
+                    break Row::HalfBatch;
+                }
+                Ok(None) => break Row::Zeros,
+                Err(ScanError::Io(error)) => return Err(error),
+                Err(ScanError::Frame(cause)) if cause.is_unknown() => {
+                    self.facts.damage = cause.into();
+                    break Row::Unknown;
+                }
+                Err(ScanError::Frame(cause)) => {
+                    self.facts.damage = cause.into();
+                    break if in_batch { Row::HalfBatch } else { Row::Undecodable };
+                }
+            }
+        };
+        let closed = self.facts.row == Row::Closed && row != Row::Unknown;
+        self.facts.row = if closed { Row::Closed } else { row };
+        self.facts.scanned += scan.position().since(from).unwrap_or(0);
+        Ok(scan.position())
+    }
+
+    fn learn(&mut self, lsn: Lsn, frame: &FrameHeader, body: &[u8]) {
+        if let Some(mark) = frame.mark {
+            self.facts.proven = self.facts.proven.max(mark.min(lsn));
+        }
+        if matches!(frame.kind, FrameKind::Trim | FrameKind::CloseMark)
+            && let Some(trim) = control::decode_trim(body)
+        {
+            self.facts.trim = self.facts.trim.max(trim.min(lsn));
+        }
+    }
+
+    /// Looks for marks behind `from`: every multiple of 8 at which a header and its mark verify
+    /// (two checks, 64 bits together; the body need not, since the mark was true before the
+    /// frame was written).
+    fn search(&mut self, from: Lsn) -> io::Result<()> {
+        let mut window = Window::new(READ_AHEAD);
+        let mut at = from;
+        self.facts.dirty_bytes = 0;
+        while let Some(left) = self.span.limit.since(at).filter(|&left| left > 0) {
+            let block = usize::try_from(left).unwrap_or(usize::MAX).min(READ_AHEAD);
+            let bytes = window.look(&**self.file, self.span.offset(at), block)?;
+            if bytes.is_empty() {
+                break;
+            }
+            // A header may straddle two blocks: the next look starts at the last whole one.
+            let whole = bytes.len() == block && left > block as u64;
+            let usable = if whole { bytes.len() - MARKED_HEADER_LEN } else { bytes.len() };
+            let (words, _) = bytes.as_chunks::<8>();
+            for (index, word) in words.iter().enumerate().take(usable.div_ceil(8)) {
+                if *word == [0; 8] {
+                    continue;
+                }
+                self.facts.dirty_bytes += 8;
+                let place = index * 8;
+                let lsn = after(at, place as u64);
+                let head = bytes.get(place..).unwrap_or_default();
+                if let Ok(FrameHeader { mark: Some(mark), .. }) =
+                    FrameHeader::decode(head, self.span.seed, lsn)
+                {
+                    self.facts.proven_beyond = self.facts.proven_beyond.max(Some(mark));
+                }
+            }
+            self.facts.scanned += usable as u64;
+            at = after(at, usable.next_multiple_of(8) as u64);
+        }
+        Ok(())
+    }
+
+    /// Whether a fresh read at E now finds a frame.
+    fn progress_at_end(&self) -> bool {
+        let (at, check) = (self.facts.end, self.facts.end_check);
+        FrameScan::new(Arc::clone(self.file), self.span, at, Some(check))
+            .reading(4096)
+            .next()
+            .is_ok_and(|frame| frame.is_some())
+    }
+}
+
+fn after(lsn: Lsn, bytes: u64) -> Lsn {
+    lsn.checked_add(bytes).unwrap_or(Lsn::new(u64::MAX))
+}
+
+impl TailFacts {
+    /// Whether something beyond E proves that it was acknowledged.
+    pub(crate) fn is_proven_beyond(&self) -> bool {
+        self.proven_beyond.is_some_and(|mark| mark > self.end)
+    }
+
+    /// Whether the frame at E is intact but of another version.
+    pub(crate) fn unknown(&self) -> Option<FrameError> {
+        match &self.damage {
+            Damage::Frame(cause) if cause.is_unknown() => Some(*cause),
+            _ => None,
+        }
+    }
+}

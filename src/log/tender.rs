@@ -1,0 +1,71 @@
+//! The one thread of a log: keeps the interval, marks an idle log, prepares the next segment,
+//! retires and removes old ones. Joined when the log closes.
+
+use super::shared::{Guard, Shared};
+use crate::position::Lsn;
+use crate::storage::latch;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Starts the thread.
+///
+/// # Errors
+/// What the operating system says when it cannot.
+pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    latch::spawn("seawall", move || tend(&shared))
+}
+
+fn tend(shared: &Shared) {
+    let mut state = shared.state.lock();
+    let mut idle_since: Option<(Lsn, Duration)> = None;
+    while !state.tender_stops {
+        if shared.tend_step(&mut state) {
+            continue;
+        }
+        let now = shared.clock.now();
+        // Failures here are told to whoever appends or syncs next, through the machine.
+        if state.interval_ends.is_some_and(|ends| ends <= now) {
+            let _told_to_the_next_caller = shared.end_interval(&mut state);
+            continue;
+        }
+        let mark_at = idle_deadline(shared, &state, &mut idle_since, now);
+        if mark_at.is_some_and(|at| at <= now) {
+            idle_since = None;
+            let _told_to_the_next_caller = shared.mark_idle(&mut state);
+            continue;
+        }
+        match [state.interval_ends, mark_at].into_iter().flatten().min() {
+            Some(deadline) => {
+                shared.tender.wait_for(&mut state, deadline - now);
+            }
+            None => {
+                state.tender_rests = true;
+                shared.tender.wait(&mut state);
+                state.tender_rests = false;
+            }
+        }
+    }
+}
+
+/// When the log counts as idle, if nothing is appended until then.
+fn idle_deadline(
+    shared: &Shared,
+    state: &Guard<'_>,
+    idle_since: &mut Option<(Lsn, Duration)>,
+    now: Duration,
+) -> Option<Duration> {
+    let after = shared.options.idle_mark.filter(|_| state.machine.idle_mark_due())?;
+    let accepted = state.machine.watermarks().accepted;
+    let since = match *idle_since {
+        Some((lsn, since)) if lsn == accepted => since,
+        _ => now,
+    };
+    *idle_since = Some((accepted, since));
+    let at = since + after;
+    // Records that are not durable yet will bring their own event.
+    let settled = state.machine.watermarks().durable == accepted;
+    if settled || at > now { Some(at) } else { Some(now + after) }
+}

@@ -1,0 +1,358 @@
+//! Reads a log without its lock: beside a live writer, after a crash, on damaged files. Changes
+//! no byte, takes and probes no lock.
+//!
+//! What such a reader sees may be in motion. So nothing counts as damage before a second look
+//! confirms it; what changed meanwhile is read again, or reported as what it became: trimmed,
+//! or ended elsewhere.
+
+use super::record::{Record, RecordRef};
+use super::survey::{Access, Finding, Segment, Survey, survey};
+use super::tail::open_span;
+use super::walk::{Extent, Extents, Walk};
+use crate::error::{Damage, Error, Result};
+use crate::format::name::FileName;
+use crate::position::{LogId, Lsn, SegmentId};
+use crate::storage::{Environment, OpenMode, Storage};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Looks until two surveys agree, at most so often; a writer would have to rotate between
+/// each two.
+const LOOKS_MAX: usize = 16;
+
+/// A log, read without its lock.
+///
+/// It is a snapshot: [`refresh`](Self::refresh) looks again. It opens damaged logs too (this is
+/// how they are salvaged): [`damage`](Self::damage) tells, and every scan that crosses a damaged
+/// range says so there and goes on behind it.
+#[derive(Debug)]
+pub struct LogView {
+    storage: Arc<dyn Storage>,
+    seen: Arc<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    log: Option<LogId>,
+    segments: Vec<Segment>,
+    trim: Lsn,
+    end: Lsn,
+    proven: Lsn,
+    /// How far the last segment is read: its end, or how far it was proven to go.
+    limit: Lsn,
+    end_check: Option<u32>,
+    clean: bool,
+    torn: bool,
+    findings: Vec<Finding>,
+    damage: Option<Error>,
+}
+
+impl LogView {
+    /// Looks at the log in `dir`, which must exist. Cost: the number of segments, and the
+    /// unclosed tail.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Foreign`]; [`Error::Io`]. Damage is no error here.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let environment = Environment::existing(dir)
+            .map_err(|e| Error::io("open the directory", dir.display().to_string(), e))?;
+        Self::open_in(&environment)
+    }
+
+    /// Looks at the log of any environment.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(environment: &Environment) -> Result<Self> {
+        let storage = Arc::clone(&environment.storage);
+        let seen = Arc::new(look(&*storage)?);
+        Ok(Self { storage, seen })
+    }
+
+    /// Looks again.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); the view stays as it was.
+    pub fn refresh(&mut self) -> Result<()> {
+        self.seen = Arc::new(look(&*self.storage)?);
+        Ok(())
+    }
+
+    /// Reads the records from `from` on, in order, up to [`end`](Self::end); as
+    /// [`Log::scan`](crate::Log::scan) does.
+    ///
+    /// # Errors
+    /// [`Error::Trimmed`].
+    pub fn scan(&self, from: Lsn) -> Result<ViewScan> {
+        self.scan_until(from, Lsn::new(u64::MAX))
+    }
+
+    /// As [`scan`](Self::scan), but no further than what is proven durable: it is still there
+    /// after any crash of the writer.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn scan_proven(&self, from: Lsn) -> Result<ViewScan> {
+        self.scan_until(from, self.seen.proven)
+    }
+
+    fn scan_until(&self, from: Lsn, end: Lsn) -> Result<ViewScan> {
+        let first = self.first();
+        if from < first && from != Lsn::FIRST {
+            return Err(Error::Trimmed { lsn: from, trim: first });
+        }
+        let source = ViewSource {
+            storage: Arc::clone(&self.storage),
+            seen: Arc::clone(&self.seen),
+            end,
+            told_missing: None,
+            read_twice: None,
+        };
+        Ok(ViewScan { walk: Walk::new(source, from.max(first)), done: false })
+    }
+
+    /// The log, unless there is none.
+    #[must_use]
+    pub fn id(&self) -> Option<LogId> {
+        self.seen.log
+    }
+
+    /// Where the log begins.
+    #[must_use]
+    pub fn first(&self) -> Lsn {
+        self.seen.segments.first().map_or(self.seen.trim, |s| s.base().max(self.seen.trim))
+    }
+
+    /// The trim point.
+    #[must_use]
+    pub fn trim_point(&self) -> Lsn {
+        self.seen.trim
+    }
+
+    /// Where the valid frames end.
+    #[must_use]
+    pub fn end(&self) -> Lsn {
+        self.seen.end
+    }
+
+    /// How far the log is proven durable: by marks, by headers, by a close record.
+    #[must_use]
+    pub fn proven(&self) -> Lsn {
+        self.seen.proven
+    }
+
+    /// Whether the last run closed the log.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.seen.clean
+    }
+
+    /// Whether bytes behind the end would be cut, of which nothing proves that they were
+    /// acknowledged.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.seen.torn
+    }
+
+    /// The segments, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.seen.segments
+    }
+
+    /// Every row of the recovery table that was met.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.seen.findings
+    }
+
+    /// Why [`Log::open`](crate::Log::open) would refuse this log, if it would: damage met so
+    /// far. Closed segments are not read for this.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Error> {
+        self.seen.damage.as_ref()
+    }
+
+    /// Bytes of frames: what a scan from the beginning reads.
+    #[must_use]
+    pub fn frame_bytes(&self) -> u64 {
+        let end = |segment: &Segment| segment.closed.map_or(self.seen.limit, |closed| closed.lsn);
+        self.seen.segments.iter().filter_map(|s| end(s).since(s.base())).sum()
+    }
+}
+
+/// Surveys until nothing is wrong, or twice the same.
+fn look(storage: &dyn Storage) -> Result<Seen> {
+    let mut before = None;
+    for _ in 0..LOOKS_MAX {
+        let mut survey = survey(storage, Access::Reader)?;
+        let Some(error) = survey.fatal.take() else { return Ok(see(survey, None)) };
+        let place = place_of(&error);
+        if before.as_ref() == Some(&place) {
+            return if error.is_damage() { Ok(see(survey, Some(error))) } else { Err(error) };
+        }
+        before = Some(place);
+    }
+    let what = "it changed at every look";
+    Err(Error::io("survey", storage.place(), std::io::Error::other(what)))
+}
+
+fn place_of(error: &Error) -> String {
+    match error {
+        Error::Damaged { segment, offset, from, .. } => format!("{segment} {offset} {from}"),
+        other => other.to_string(),
+    }
+}
+
+fn see(survey: Survey, damage: Option<Error>) -> Seen {
+    let tail = survey.tail.as_ref();
+    let end = tail.map_or(Lsn::FIRST, |tail| tail.end);
+    let beyond = tail.and_then(|tail| tail.proven_beyond).unwrap_or(end);
+    Seen {
+        log: survey.log,
+        trim: survey.trim,
+        end,
+        proven: survey.proven(),
+        limit: end.max(beyond),
+        end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),
+        clean: tail.is_none_or(|tail| tail.clean),
+        torn: survey.tail_ambiguous(),
+        segments: survey.segments,
+        findings: survey.findings,
+        damage,
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ViewSource {
+    storage: Arc<dyn Storage>,
+    seen: Arc<Seen>,
+    end: Lsn,
+    told_missing: Option<Lsn>,
+    read_twice: Option<Lsn>,
+}
+
+impl Extents for ViewSource {
+    fn extent(&mut self, at: Lsn) -> Result<Option<Extent>> {
+        let limit_of = |segment: &Segment| {
+            segment.closed.map_or((self.seen.limit, self.seen.end_check), |closed| {
+                (closed.lsn, Some(closed.check))
+            })
+        };
+        let seen = Arc::clone(&self.seen);
+        let mut segments = seen.segments.iter();
+        let Some(segment) = segments.find(|segment| limit_of(segment).0 > at) else {
+            return Ok(None);
+        };
+        if segment.base().max(at) >= self.end {
+            return Ok(None);
+        }
+        // Segments before this one that are gone leave a hole between their predecessor's end
+        // and what this header says of its own.
+        let hole = segment.header.prev_end;
+        if at < hole && at >= seen.trim && self.told_missing != Some(at) {
+            self.told_missing = Some(at);
+            let number = SegmentId::new(segment.number().get().saturating_sub(1));
+            let cause = Damage::Missing;
+            return Err(Error::Damaged { segment: number, offset: 0, from: at, to: hole, cause });
+        }
+        let (limit, check) = limit_of(segment);
+        let name = FileName::Segment(segment.number()).text();
+        let file = match self.storage.open(&name, OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) => {
+                self.look_again(at)?;
+                return Err(Error::io("open", name, error));
+            }
+        };
+        let whole = limit <= self.end;
+        let mut span = open_span(&segment.header);
+        span.limit = limit.min(self.end);
+        Ok(Some(Extent {
+            number: segment.number(),
+            file,
+            base: segment.base(),
+            span,
+            prev_check: segment.header.prev_check,
+            end_check: check.filter(|_| whole),
+        }))
+    }
+
+    fn changed(&mut self, at: Lsn) -> Result<bool> {
+        if self.read_twice == Some(at) {
+            return Ok(false);
+        }
+        self.look_again(at)?;
+        self.read_twice = Some(at);
+        Ok(true)
+    }
+}
+
+impl ViewSource {
+    /// What became of the place `at`, where something could not be read.
+    fn look_again(&mut self, at: Lsn) -> Result<()> {
+        let now = look(&*self.storage)?;
+        if at < now.trim {
+            return Err(Error::Trimmed { lsn: at, trim: now.trim });
+        }
+        let holds = |segments: &[Segment]| {
+            segments.iter().rev().find(|segment| segment.base() <= at).copied()
+        };
+        let (then, now_holds) = (holds(&self.seen.segments), holds(&now.segments));
+        if let (Some(then), Some(now)) = (then, now_holds)
+            && then.number() == now.number()
+            && let Some(closed) = now.closed.filter(|closed| closed.lsn < at)
+        {
+            return Err(Error::Diverged { lsn: at, end: closed.lsn });
+        }
+        Ok(())
+    }
+}
+
+/// Reads the records of a [`LogView`] in order. See [`LogScan`](crate::LogScan) for memory and
+/// damage.
+#[derive(Debug)]
+pub struct ViewScan {
+    walk: Walk<ViewSource>,
+    done: bool,
+}
+
+impl ViewScan {
+    /// The next record, borrowed from the scan; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] once for each damaged range, after which the scan goes on;
+    /// [`Error::Trimmed`], [`Error::Diverged`] if the writer overtook it; [`Error::Io`].
+    pub fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
+        self.walk.next_ref()
+    }
+
+    /// Everything before this LSN was read.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.walk.position()
+    }
+
+    /// Frames read so far, of all kinds.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.walk.frames()
+    }
+}
+
+impl Iterator for ViewScan {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let next = self.walk.next_record();
+        self.done = match &next {
+            Ok(record) => record.is_none(),
+            Err(error) => !error.is_damage(),
+        };
+        next.transpose()
+    }
+}

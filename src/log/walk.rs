@@ -1,0 +1,342 @@
+//! Walks the records of a log across its segments.
+//!
+//! Knows where frames stand, not who keeps the segments: an owner of extents says which file
+//! holds an LSN and how far it may be read; the writer's own log and a reader without the lock
+//! are two of them.
+
+use super::record::{Record, RecordRef};
+use super::scan::{FrameScan, ScanError, Span};
+use crate::error::{Damage, Error, Result};
+use crate::format::batch::BatchRecords;
+use crate::format::frame::{FrameError, FrameHeader, FrameKind};
+use crate::format::name::FileName;
+use crate::position::{Lsn, SegmentId};
+use crate::storage::StorageFile;
+use bytes::Bytes;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A part of the log in one file.
+#[derive(Debug)]
+pub(crate) struct Extent {
+    pub(crate) number: SegmentId,
+    pub(crate) file: Arc<dyn StorageFile>,
+    pub(crate) base: Lsn,
+    /// `limit` is how far it may be read.
+    pub(crate) span: Span,
+    /// What the first frame chains to.
+    pub(crate) prev_check: u32,
+    /// Check of the last frame before the limit, where it is known.
+    pub(crate) end_check: Option<u32>,
+}
+
+/// Who keeps the segments.
+pub(crate) trait Extents: fmt::Debug + Send {
+    /// The extent that holds `at`, or else the first behind it; `None` at the end. What the
+    /// last call returned may be recycled from now on.
+    ///
+    /// # Errors
+    /// [`Error::Trimmed`], and what opening a file says.
+    fn extent(&mut self, at: Lsn) -> Result<Option<Extent>>;
+
+    /// The frame at `at` does not verify: whether to read it once more, since the world changed.
+    ///
+    /// # Errors
+    /// What the change means for a reader there.
+    fn changed(&mut self, at: Lsn) -> Result<bool>;
+}
+
+/// A walk over records, in order.
+#[derive(Debug)]
+pub(crate) struct Walk<E> {
+    extents: E,
+    at: Lsn,
+    current: Option<Current>,
+    frame: Option<Frame>,
+    /// Behind damage: records of batch frames are skipped up to the next batch end, since
+    /// they may be the rest of a batch whose beginning is gone.
+    skip_batch: bool,
+    frames: u64,
+}
+
+#[derive(Debug)]
+struct Current {
+    number: SegmentId,
+    base: Lsn,
+    span: Span,
+    prev_check: u32,
+    end_check: Option<u32>,
+    file: Arc<dyn StorageFile>,
+    scan: FrameScan,
+}
+
+/// A frame whose records are being handed out.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    lsn: Lsn,
+    kind: FrameKind,
+    index: u32,
+    /// Where in the body the next record begins.
+    at: usize,
+}
+
+impl<E: Extents> Walk<E> {
+    pub(crate) fn new(extents: E, from: Lsn) -> Self {
+        Self { extents, at: from, current: None, frame: None, skip_batch: false, frames: 0 }
+    }
+
+    /// Everything before is read.
+    pub(crate) fn position(&self) -> Lsn {
+        self.at
+    }
+
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    pub(crate) fn extents(&mut self) -> &mut E {
+        &mut self.extents
+    }
+
+    /// The next record, borrowed.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] once for each damaged range; the walk goes on behind it.
+    pub(crate) fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
+        let Some((lsn, index, range)) = self.advance()? else {
+            return Ok(None);
+        };
+        let body = self.current.as_ref().map(|current| current.scan.body());
+        let bytes = body.and_then(|body| body.get(range)).unwrap_or_default();
+        Ok(Some(RecordRef { lsn, index, bytes }))
+    }
+
+    /// The next record, to be kept.
+    ///
+    /// # Errors
+    /// As [`next_ref`](Self::next_ref).
+    pub(crate) fn next_record(&mut self) -> Result<Option<Record>> {
+        let Some((lsn, index, range)) = self.advance()? else {
+            return Ok(None);
+        };
+        let bytes = self.current.as_ref().map_or_else(Bytes::new, |current| {
+            let body = current.scan.body_bytes();
+            if range.end <= body.len() { body.slice(range) } else { Bytes::new() }
+        });
+        Ok(Some(Record { lsn, index, bytes }))
+    }
+
+    fn advance(&mut self) -> Result<Option<(Lsn, u32, Range<usize>)>> {
+        loop {
+            if let Some(found) = self.record_of_frame() {
+                return Ok(Some(found));
+            }
+            if !self.next_frame()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn record_of_frame(&mut self) -> Option<(Lsn, u32, Range<usize>)> {
+        let frame = self.frame.as_mut()?;
+        let body = self.current.as_ref()?.scan.body();
+        let (lsn, index) = (frame.lsn, frame.index);
+        let range = match frame.kind {
+            FrameKind::Record => {
+                self.frame = None;
+                0..body.len()
+            }
+            FrameKind::Batch => {
+                let rest = body.get(frame.at..)?;
+                let Some(Ok(record)) = BatchRecords::new(rest).next() else {
+                    self.frame = None;
+                    return None;
+                };
+                let from = frame.at + 4;
+                frame.at = from + record.len();
+                frame.index = index.saturating_add(1);
+                from..frame.at
+            }
+            _ => return None,
+        };
+        Some((lsn, index, range))
+    }
+
+    /// Moves to the next frame that holds records.
+    fn next_frame(&mut self) -> Result<bool> {
+        loop {
+            if self.current.is_none() && !self.enter()? {
+                return Ok(false);
+            }
+            let Some(current) = &mut self.current else {
+                return Ok(false);
+            };
+            match current.scan.next() {
+                Ok(Some((lsn, header))) => {
+                    self.at = current.scan.position();
+                    self.frames += 1;
+                    if self.take(lsn, &header)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(None) => self.leave()?,
+                Err(error) => self.stumble(error)?,
+            }
+        }
+    }
+
+    fn take(&mut self, lsn: Lsn, header: &FrameHeader) -> Result<bool> {
+        if header.kind == FrameKind::Gap {
+            self.skip_batch = true;
+            return Err(self.damaged(lsn, self.at, Damage::Gap));
+        }
+        let skip = self.skip_batch && header.kind == FrameKind::Batch;
+        if self.skip_batch {
+            self.skip_batch = skip && header.continues;
+        }
+        if skip || !header.kind.holds_records() {
+            return Ok(false);
+        }
+        self.frame = Some(Frame { lsn, kind: header.kind, index: 0, at: 0 });
+        Ok(true)
+    }
+
+    fn enter(&mut self) -> Result<bool> {
+        let Some(extent) = self.extents.extent(self.at)? else {
+            return Ok(false);
+        };
+        let Extent { number, file, base, span, prev_check, end_check } = extent;
+        self.at = self.at.max(base);
+        let before = (self.at == base).then_some(prev_check);
+        let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
+        self.current = Some(Current { number, base, span, prev_check, end_check, file, scan });
+        Ok(true)
+    }
+
+    /// At the limit of an extent: of a closed one the last check must be what its successor says.
+    fn leave(&mut self) -> Result<()> {
+        let Some(current) = self.current.take() else {
+            return Ok(());
+        };
+        self.at = current.span.limit;
+        if let (Some(expected), Some(found)) = (current.end_check, current.scan.last_check())
+            && expected != found
+        {
+            let at = self.at;
+            self.current = Some(current);
+            let error = self.damaged(at, at, Damage::End);
+            self.current = None;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// A frame does not verify.
+    fn stumble(&mut self, error: ScanError) -> Result<()> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        let name = || FileName::Segment(current.number).text();
+        let cause = match error {
+            ScanError::Io(error) => return Err(Error::io("read", name(), error)),
+            ScanError::Frame(cause) if cause.is_unknown() => {
+                return Err(Error::Unknown { name: name(), what: cause.to_string() });
+            }
+            ScanError::Frame(cause) => cause,
+        };
+        if self.extents.changed(self.at)? {
+            self.current = None;
+            return Ok(());
+        }
+        // The walk may have been started between two frames: find the first one behind.
+        if current.scan.last_check().is_none() {
+            return self.align(cause);
+        }
+        Err(self.skip_damage(cause))
+    }
+
+    /// Walks from the segment's base to the first frame at or behind the place asked for.
+    fn align(&mut self, cause: FrameError) -> Result<()> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        let (file, span, base) = (Arc::clone(&current.file), current.span, current.base);
+        let mut scan = FrameScan::new(file, span, base, Some(current.prev_check));
+        while scan.position() < self.at {
+            match scan.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(ScanError::Io(error)) => {
+                    let name = FileName::Segment(current.number).text();
+                    return Err(Error::io("read", name, error));
+                }
+                Err(ScanError::Frame(_)) => return Err(self.skip_damage(cause)),
+            }
+        }
+        let exact = scan.position() == self.at;
+        self.at = scan.position();
+        current.scan = scan;
+        if exact {
+            return Err(self.skip_damage(cause));
+        }
+        Ok(())
+    }
+
+    /// Finds the next frame that verifies together with its follower, and says what lies before.
+    fn skip_damage(&mut self, cause: FrameError) -> Error {
+        let from = self.at;
+        let Some(current) = &mut self.current else {
+            return Error::NoRecord { lsn: from };
+        };
+        let limit = current.span.limit;
+        let found = resync(&current.file, current.span, from);
+        self.skip_batch = true;
+        let error = match found {
+            Some(lsn) => {
+                self.at = lsn;
+                current.scan = FrameScan::new(Arc::clone(&current.file), current.span, lsn, None);
+                self.damaged(from, lsn, cause.into())
+            }
+            None => {
+                self.at = limit;
+                let error = self.damaged(from, limit, cause.into());
+                self.current = None;
+                error
+            }
+        };
+        self.frame = None;
+        error
+    }
+
+    fn damaged(&self, from: Lsn, to: Lsn, cause: Damage) -> Error {
+        let current = self.current.as_ref();
+        Error::Damaged {
+            segment: current.map_or(SegmentId::FIRST, |current| current.number),
+            offset: current.map_or(0, |current| current.span.offset(from)),
+            from,
+            to,
+            cause,
+        }
+    }
+}
+
+/// The first place behind `from` where a frame verifies and the next one chains to it, or the
+/// extent ends with it: 64 bits of checks at least.
+fn resync(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> {
+    let mut at = from.checked_add(Lsn::ALIGN)?;
+    let mut bodies_left = 2 * span.limit.since(from)?;
+    let mut probe = FrameScan::new(Arc::clone(file), span, at, None);
+    while at < span.limit && bodies_left > 0 {
+        probe.seek(at);
+        if let Ok(Some((_, header))) = probe.next() {
+            bodies_left = bodies_left.saturating_sub(header.frame_len());
+            let behind = probe.position();
+            if behind == span.limit || matches!(probe.next(), Ok(Some(_))) {
+                return Some(at);
+            }
+        }
+        at = at.checked_add(Lsn::ALIGN)?;
+    }
+    None
+}

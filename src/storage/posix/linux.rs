@@ -1,0 +1,124 @@
+//! What Linux calls by its own names, and how it is asked whether pages are still cached.
+
+use crate::storage::Eviction;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Advice, FallocateFlags, SeekFrom};
+use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
+use std::io::IoSliceMut;
+
+/// How many pages are looked at after an eviction.
+const PROBES_MAX: u64 = 64;
+
+/// How many stretches of data are looked for; a file of more is probed in its first ones.
+const STRETCHES_MAX: usize = 64;
+
+/// The smallest page there is. Where pages are bigger, two probes may meet in one.
+const PAGE_LEN: u64 = 4096;
+
+pub(super) fn sync_data(file: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::fdatasync(file)
+}
+
+pub(super) fn sync_all(file: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::fsync(file)
+}
+
+pub(super) fn allocate(file: &OwnedFd, offset: u64, len: u64) -> Result<(), Errno> {
+    rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len)
+}
+
+/// Asks the kernel to drop the pages, then looks whether it did.
+pub(super) fn evict(file: &OwnedFd, len: u64) -> Result<Eviction, Errno> {
+    rustix::fs::fadvise(file, 0, None, Advice::DontNeed)?;
+    // A probe that misses starts read-ahead, whose pages the next probe would take for pages
+    // that never left. For random access the kernel reads the one page it was asked for.
+    rustix::fs::fadvise(file, 0, None, Advice::Random)?;
+    let seen = saw_them_leave(file, len);
+    rustix::fs::fadvise(file, 0, None, Advice::Normal)?;
+    match seen {
+        Ok(true) => Ok(Eviction::Seen),
+        // Some file systems cannot answer: tmpfs, or the network ones.
+        Ok(false) | Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Ok(Eviction::Unverified),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Probes evenly spaced pages of the parts of the file that hold data. Holes and reserved room
+/// are left out: reading those needs no device, so a probe would always answer. A cached page
+/// in reserved room counts as data, so it is not missed.
+fn saw_them_leave(file: &OwnedFd, len: u64) -> Result<bool, Errno> {
+    let stretches = stretches(file, len)?;
+    let pages: u64 = stretches.iter().map(Stretch::page_count).sum();
+    let probes = pages.min(PROBES_MAX);
+    for probe in 0..probes {
+        // The last page is always among them: it is where a log was written last.
+        let nth = match probes {
+            1 => 0,
+            _ => probe.saturating_mul(pages.saturating_sub(1)) / probes.saturating_sub(1),
+        };
+        if is_cached(file, page_offset(&stretches, nth))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Pages `from..until` hold data.
+struct Stretch {
+    from: u64,
+    until: u64,
+}
+
+impl Stretch {
+    fn page_count(&self) -> u64 {
+        self.until.saturating_sub(self.from)
+    }
+}
+
+fn stretches(file: &OwnedFd, len: u64) -> Result<Vec<Stretch>, Errno> {
+    let mut found: Vec<Stretch> = Vec::new();
+    let mut at = 0;
+    while at < len && found.len() < STRETCHES_MAX {
+        let data = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            // No data from here on.
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        let hole = match rustix::fs::seek(file, SeekFrom::Hole(data)) {
+            Ok(hole) => hole.max(data.saturating_add(1)),
+            // The file was cut meanwhile.
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        let seen = found.last().map_or(0, |last| last.until);
+        let from = (data / PAGE_LEN).max(seen);
+        found.push(Stretch { from, until: hole.div_ceil(PAGE_LEN).max(from) });
+        at = hole;
+    }
+    Ok(found)
+}
+
+fn page_offset(stretches: &[Stretch], nth: u64) -> u64 {
+    let mut left = nth;
+    for stretch in stretches {
+        match left.checked_sub(stretch.page_count()) {
+            Some(beyond) => left = beyond,
+            None => return stretch.from.saturating_add(left).saturating_mul(PAGE_LEN),
+        }
+    }
+    0
+}
+
+fn is_cached(file: &OwnedFd, offset: u64) -> Result<bool, Errno> {
+    let mut byte = [0];
+    let mut into = [IoSliceMut::new(&mut byte)];
+    let read =
+        retry_on_intr(|| rustix::io::preadv2(file, &mut into, offset, ReadWriteFlags::NOWAIT));
+    match read {
+        Ok(0) => Ok(false), // past the end: the file was cut meanwhile
+        Ok(_) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
