@@ -49,6 +49,15 @@ pub enum Operation {
     Evict,
 }
 
+impl Operation {
+    /// Whether it can change what a crash leaves: a crash around any other call is the crash
+    /// around the last one that did.
+    #[must_use]
+    pub const fn leaves_traces(self) -> bool {
+        !matches!(self, Self::Open | Self::List | Self::Lock | Self::Read | Self::Len)
+    }
+}
+
 /// Which calls fail, and how.
 ///
 /// ```

@@ -25,17 +25,23 @@ mod faults;
 mod file;
 mod hash;
 mod image;
+mod oracle;
 mod rng;
 mod sabotage;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod workload;
 
 pub use crash::{CrashKind, CrashPolicy, InFlight};
 pub use disk::{DiskOptions, EvictionBehaviour, SectorSize, SimDisk};
 pub use environment::{SimClock, SimEntropy, environment};
 pub use faults::{CallNoise, Counters, EDQUOT, EINTR, EIO, ENOSPC, FaultPlan, Operation};
+pub use oracle::{Model, Promise, Shown, Violation};
 pub use rng::{Concern, Rng, Seed};
 pub use sabotage::{Sabotage, Sabotaged};
+pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};
 pub use trace::Event;
+pub use workload::{Ending, Op, Run, Workload};

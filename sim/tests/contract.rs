@@ -5,6 +5,8 @@
 //! through `read_full` and `write_full`), the order of a listing, and whether pages were seen
 //! to leave. The calls are drawn from a fixed seed.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use seawall::storage::{

@@ -13,17 +13,15 @@
 /// Bytes a record costs in a batch beside its own.
 pub const RECORD_OVERHEAD: u64 = 4;
 
-/// How a batch is cut into frames, so that none grows far beyond
-/// [`BATCH_FRAME_TARGET`](super::layout::BATCH_FRAME_TARGET): how many records each frame holds,
-/// and how long its body is.
-pub fn cut(lens: impl IntoIterator<Item = u64>) -> impl Iterator<Item = BatchCut> {
+/// How a batch of records of these lengths is cut into frames: how many records each holds, and
+/// how long its body is. No body is longer than `body_max`, unless it holds a single record that
+/// is.
+pub fn cut(lens: impl IntoIterator<Item = u64>, body_max: u64) -> impl Iterator<Item = BatchCut> {
     let mut lens = lens.into_iter().peekable();
     std::iter::from_fn(move || {
         let mut cut =
             BatchCut { records: 1, body_len: RECORD_OVERHEAD + lens.next()?, last: false };
-        while let Some(len) = lens.next_if(|len| {
-            cut.body_len + RECORD_OVERHEAD + len <= super::layout::BATCH_FRAME_TARGET
-        }) {
+        while let Some(len) = lens.next_if(|len| cut.body_len + RECORD_OVERHEAD + len <= body_max) {
             cut.records += 1;
             cut.body_len += RECORD_OVERHEAD + len;
         }

@@ -33,9 +33,6 @@ pub const RECORD_LEN_MAX: u64 = 256 << 20;
 pub const BATCH_LEN_MAX: u64 = 512 << 20;
 /// The largest body of one frame: one record and its length in a batch.
 pub const BODY_LEN_MAX: u64 = RECORD_LEN_MAX + 4;
-/// A batch larger than this is cut into frames of about this size (1 MiB), so that a reader
-/// needs memory for one of them, not for the batch.
-pub const BATCH_FRAME_TARGET: u64 = 1 << 20;
 
 const _: () = assert!(SEGMENT_LEN_MAX + BATCH_LEN_MAX <= Lsn::JUMP / 4, "rule F6");
 const _: () = assert!(FRAMES_START.is_multiple_of(Lsn::ALIGN), "frames start aligned");

@@ -423,11 +423,10 @@ impl Owner {
         let before = state.machine.failures();
         state.machine.request_close();
         let outcome = shared.drive(&mut state, |machine| {
-            let outcome = machine.close_outcome(before);
-            if outcome.is_none() {
+            machine.close_outcome(before).or_else(|| {
                 machine.request_close();
-            }
-            outcome
+                machine.close_outcome(before)
+            })
         });
         shared.progress.notify_all();
         drop(state);

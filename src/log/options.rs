@@ -37,6 +37,9 @@ pub struct Options {
     /// Buffered bytes at which an append at level [`Durability::Buffered`] hands them to the
     /// kernel. At most `buffer_max`. Default 512 KiB.
     pub write_at: u64,
+    /// A batch longer than this is cut into frames of about this size, so that a reader needs
+    /// memory for one of them and not for the batch. From 64 bytes to 16 MiB. Default 1 MiB.
+    pub batch_frame_max: u64,
     /// Files kept to be recycled as segments after a trim. Default 2.
     pub spares_max: usize,
     /// Files held open for reading. At least 1. Default 64.
@@ -59,6 +62,7 @@ impl Default for Options {
             segment_len: 64 << 20,
             buffer_max: 4 << 20,
             write_at: 512 << 10,
+            batch_frame_max: 1 << 20,
             spares_max: 2,
             open_files_max: 64,
             idle_mark: Some(Duration::from_millis(10)),
@@ -103,6 +107,13 @@ impl Options {
     #[must_use]
     pub const fn write_at(mut self, bytes: u64) -> Self {
         self.write_at = bytes;
+        self
+    }
+
+    /// Sets [`batch_frame_max`](Self::batch_frame_max).
+    #[must_use]
+    pub const fn batch_frame_max(mut self, bytes: u64) -> Self {
+        self.batch_frame_max = bytes;
         self
     }
 
@@ -160,6 +171,12 @@ impl Options {
             "from 4096 to 268435456",
         )?;
         hold("write_at", self.write_at, self.write_at <= self.buffer_max, "at most buffer_max")?;
+        hold(
+            "batch_frame_max",
+            self.batch_frame_max,
+            (64..=16 << 20).contains(&self.batch_frame_max),
+            "from 64 to 16777216",
+        )?;
         hold("open_files_max", self.open_files_max, self.open_files_max >= 1, "at least 1")?;
         if let Durability::Interval(interval) = self.durability {
             let allowed = Duration::from_micros(100)..=Duration::from_secs(3600);

@@ -58,9 +58,14 @@ impl Shared {
             if let Some(answer) = done(&mut state.machine) {
                 return answer;
             }
-            if !self.step(state) {
-                self.progress.wait(state);
+            if self.step(state) {
+                continue;
             }
+            // Asking for an action may have settled the matter without one.
+            if let Some(answer) = done(&mut state.machine) {
+                return answer;
+            }
+            self.progress.wait(state);
         }
     }
 

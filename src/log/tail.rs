@@ -8,7 +8,7 @@ use crate::error::Damage;
 use crate::format::checksum::FrameSeed;
 use crate::format::control;
 use crate::format::frame::{
-    CLOSE_MARK_LEN, FrameError, FrameHeader, FrameKind, MARKED_HEADER_LEN, decode_frame,
+    CLOSE_MARK_LEN, FrameHeader, FrameKind, MARKED_HEADER_LEN, decode_frame,
 };
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
@@ -17,6 +17,9 @@ use crate::position::Lsn;
 use crate::storage::{StorageFile, read_full};
 use std::io;
 use std::sync::Arc;
+
+const CLOSE_MARK_BYTES: usize = 40;
+const _: () = assert!(CLOSE_MARK_BYTES as u64 == CLOSE_MARK_LEN);
 
 /// What was found at the end of the last segment.
 #[derive(Debug)]
@@ -136,7 +139,7 @@ impl Tail<'_> {
         }) else {
             return Ok(false);
         };
-        let mut bytes = [0; CLOSE_MARK_LEN as usize];
+        let mut bytes = [0; CLOSE_MARK_BYTES];
         let count = read_full(&**self.file, self.span.offset(mark_at), &mut bytes)?;
         let frame = decode_frame(bytes.get(..count).unwrap_or_default(), self.span.seed, mark_at);
         let Ok((frame, body)) = frame else {
@@ -275,13 +278,5 @@ impl TailFacts {
     /// Whether something beyond E proves that it was acknowledged.
     pub(crate) fn is_proven_beyond(&self) -> bool {
         self.proven_beyond.is_some_and(|mark| mark > self.end)
-    }
-
-    /// Whether the frame at E is intact but of another version.
-    pub(crate) fn unknown(&self) -> Option<FrameError> {
-        match &self.damage {
-            Damage::Frame(cause) if cause.is_unknown() => Some(*cause),
-            _ => None,
-        }
     }
 }

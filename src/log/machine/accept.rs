@@ -60,6 +60,7 @@ impl Machine {
         records: &[R],
         level: Durability,
     ) -> Result<Accepted, Refusal> {
+        let batch_frame_max = self.batch_frame_max;
         let lens = || records.iter().map(|record| record.as_ref().len() as u64);
         let longest = lens().max().unwrap_or(0);
         self.admit("record", longest, layout::RECORD_LEN_MAX)?;
@@ -68,13 +69,13 @@ impl Machine {
         self.admit("batch", total, layout::BATCH_LEN_MAX)?;
         let first_mark = self.due_mark();
         let mut mark = first_mark;
-        let len = batch::cut(lens())
+        let len = batch::cut(lens(), batch_frame_max)
             .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
             .sum::<u64>();
         self.make_room(len)?;
         self.reserve(len);
         let (mut mark, mut rest) = (first_mark, records);
-        for cut in batch::cut(lens()) {
+        for cut in batch::cut(lens(), batch_frame_max) {
             let spec =
                 FrameSpec { kind: FrameKind::Batch, continues: !cut.last, mark: mark.take() };
             let start = open_frame(&mut self.pending, spec);

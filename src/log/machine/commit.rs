@@ -37,11 +37,6 @@ impl Machine {
         action
     }
 
-    /// Whether something is wanted that only the upkeep lane's action under way can bring.
-    pub(crate) fn waits_for_upkeep(&self) -> bool {
-        self.roll_wanted.is_some() && self.next == Next::Preparing && self.upkeep_busy
-    }
-
     fn next_commit(&mut self) -> Option<Action> {
         if self.begin_wanted && !self.begun {
             if let Some(active) = self.active {
