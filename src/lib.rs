@@ -13,7 +13,7 @@ pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use log::{
     Cut, Decision, Durability, Finding, Follower, Log, LogScan, LogView, Options, Progress,
     Receipt, Record, RecordRef, RecoveryReport, Row, Segment, SegmentEnd, Stats, Trimmed, Verdict,
-    Verification, ViewScan, Watermarks,
+    Verification, ViewScan, Watermarks, decide,
 };
 pub use position::{LogId, Lsn, Salt, SegmentId};
 pub use storage::Environment;

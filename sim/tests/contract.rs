@@ -290,7 +290,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// find nothing to work on.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let open = |slot, mode| Step::Open(slot, "a".to_owned(), mode);
-    let first = vec![open(0, OpenMode::Create), open(1, OpenMode::Write), open(2, OpenMode::Read)];
+    let first = [open(0, OpenMode::Create), open(1, OpenMode::Write), open(2, OpenMode::Read)];
     prop::collection::vec(step(), 1..=37)
         .prop_map(move |drawn| first.iter().cloned().chain(drawn).collect())
 }

@@ -23,7 +23,6 @@
 //!                  frame block all zeros
 //!   HeaderLost     both headers bad, anything else there       damage      damage
 //!   OneCopy        one header copy bad                         rebuild     rebuild
-//!   NoTrailer      a sealed segment's trailer is bad           end         end
 //!   Missing        a segment is gone                           damage      damage
 //! ```
 //!
@@ -32,7 +31,8 @@
 //!   feature.
 //! - *Zeros, damage*: a lost write; the disk said it had it.
 //! - *Unborn*: rotation was interrupted between the rename and the header.
-//! - *NoTrailer* changes nothing: a trailer is a hint, and the frames are what counts.
+//!
+//! A bad trailer has no row: a trailer is a hint to people and tools, nothing here reads it.
 
 /// What was found: one row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,8 +64,6 @@ pub enum Row {
     HeaderLost,
     /// One header copy of two is bad.
     OneCopy,
-    /// A sealed segment without its trailer.
-    NoTrailer,
     /// A number has no file, or the log begins too late.
     Missing,
 }
@@ -96,7 +94,7 @@ pub enum Decision {
 
 impl Row {
     /// Every row, in the table's order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Trimmed,
         Self::Zeros,
         Self::Closed,
@@ -110,7 +108,6 @@ impl Row {
         Self::Unborn,
         Self::HeaderLost,
         Self::OneCopy,
-        Self::NoTrailer,
         Self::Missing,
     ];
 }
@@ -120,7 +117,7 @@ impl Row {
 pub const fn decide(found: Row, proven_beyond: bool) -> Decision {
     match (found, proven_beyond) {
         (Row::Trimmed, _) => Decision::Remove,
-        (Row::Zeros | Row::Closed, false) | (Row::NoTrailer, _) => Decision::End,
+        (Row::Zeros | Row::Closed, false) => Decision::End,
         (Row::Undecodable | Row::HalfBatch, false) => Decision::Cut,
         (Row::NotLog, false) => Decision::Spare,
         (Row::Unborn, false) => Decision::Reuse,

@@ -271,11 +271,12 @@ impl Survey {
                     self.fail(damaged(0, Damage::Missing));
                 } else if last.map_or(SegmentId::FIRST, SegmentId::next) == id {
                     self.unborn = Some((id, headers.file_len));
-                } else if last.is_none() {
-                    // Nothing but files that never began, and not from the first: what came
-                    // before them is gone.
-                    self.find(SegmentId::FIRST, 0, Row::Missing, true);
-                    self.fail(damaged(0, Damage::Missing));
+                } else if last.is_none_or(|last| id > last) {
+                    // A segment is prepared when the one before it has begun: that is gone.
+                    let segment = last.map_or(SegmentId::FIRST, SegmentId::next);
+                    self.find(segment, 0, Row::Missing, true);
+                    let cause = Damage::Missing;
+                    self.fail(Error::Damaged { segment, offset: 0, from, to, cause });
                 } else {
                     self.strays.push(id);
                 }
@@ -352,7 +353,11 @@ impl Survey {
         let base = self.segments.last().map_or(tail.end, Segment::base);
         let offset = layout::FRAMES_START + tail.end.since(base).unwrap_or(0);
         let name = FileName::Segment(id).text();
-        let to = tail.proven_beyond.unwrap_or(tail.end).max(tail.end);
+        let to = match row {
+            // Nothing says how far the frames went.
+            Row::Shortened => tail.room_end,
+            _ => tail.proven_beyond.unwrap_or(tail.end).max(tail.end),
+        };
         let error = match decide(row, proven) {
             Decision::Damage => Some(Error::Damaged {
                 segment: id,

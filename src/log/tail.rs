@@ -32,8 +32,12 @@ pub(crate) struct TailFacts {
     pub(crate) row: Row,
     /// What is wrong at E, for people.
     pub(crate) damage: Damage,
-    /// The largest durable LSN that a frame beyond E states.
+    /// The largest durable LSN that a frame beyond E, or a close record, states.
     pub(crate) proven_beyond: Option<Lsn>,
+    /// Where the room for frames ends.
+    pub(crate) room_end: Lsn,
+    /// Where the last frame beyond E ends that verifies in a row with a marked one.
+    pub(crate) beyond_end: Lsn,
     /// The largest durable LSN that a frame of the run states.
     pub(crate) proven: Lsn,
     /// The largest trim point that a frame of the run states.
@@ -70,6 +74,8 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
             row: Row::Zeros,
             damage: Damage::End,
             proven_beyond: None,
+            room_end: open_span(header).limit,
+            beyond_end: header.base,
             proven: header.prev_end,
             trim: header.trim,
             frames: Some(0),
@@ -105,20 +111,21 @@ impl Tail<'_> {
         if self.closed_cleanly(header)? {
             return Ok(());
         }
+        let mut looked_at = None;
         loop {
             let stopped_at = self.run()?;
-            if !matches!(self.facts.row, Row::Undecodable | Row::HalfBatch | Row::Closed) {
-                return Ok(());
-            }
-            self.search(stopped_at)?;
-            if self.facts.dirty_bytes == 0 && self.facts.row == Row::Undecodable {
-                self.facts.row = Row::Zeros;
+            if matches!(self.facts.row, Row::Undecodable | Row::HalfBatch | Row::Closed) {
+                self.search(stopped_at)?;
+                if self.facts.dirty_bytes == 0 && self.facts.row == Row::Undecodable {
+                    self.facts.row = Row::Zeros;
+                }
             }
             // Beside a live writer the bytes at E may be older than the mark that was read
             // behind them: whoever states W wrote after it. So E is read once more, after W.
-            if !self.facts.is_proven_beyond() || !self.progress_at_end() {
+            if !self.facts.is_proven_beyond() || looked_at == Some(self.facts.end) {
                 return Ok(());
             }
+            looked_at = Some(self.facts.end);
         }
     }
 
@@ -139,6 +146,9 @@ impl Tail<'_> {
         }) else {
             return Ok(false);
         };
+        // The record was written after the sync of all records before the close mark: should the
+        // frames not reach that far, this proves that they once did.
+        self.facts.proven_beyond = Some(mark_at);
         let mut bytes = [0; CLOSE_MARK_BYTES];
         let count = read_full(&**self.file, self.span.offset(mark_at), &mut bytes)?;
         let frame = decode_frame(bytes.get(..count).unwrap_or_default(), self.span.seed, mark_at);
@@ -155,6 +165,7 @@ impl Tail<'_> {
         self.facts.end_check = record.last_check;
         self.facts.row = Row::Closed;
         self.facts.clean = true;
+        self.facts.proven_beyond = None;
         self.facts.frames = None;
         self.facts.proven = record.end;
         self.facts.trim = self.facts.trim.max(trim);
@@ -229,6 +240,7 @@ impl Tail<'_> {
     fn search(&mut self, from: Lsn) -> io::Result<()> {
         let mut window = Window::new(READ_AHEAD);
         let mut at = from;
+        let mut last_marked = None;
         self.facts.dirty_bytes = 0;
         while let Some(left) = self.span.limit.since(at).filter(|&left| left > 0) {
             let block = usize::try_from(left).unwrap_or(usize::MAX).min(READ_AHEAD);
@@ -252,21 +264,18 @@ impl Tail<'_> {
                     FrameHeader::decode(head, self.span.seed, lsn)
                 {
                     self.facts.proven_beyond = self.facts.proven_beyond.max(Some(mark));
+                    last_marked = Some(lsn);
                 }
             }
             self.facts.scanned += usable as u64;
             at = after(at, usable.next_multiple_of(8) as u64);
         }
+        if let Some(lsn) = last_marked {
+            let mut scan = FrameScan::new(Arc::clone(self.file), self.span, lsn, None);
+            while let Ok(Some(_)) = scan.next() {}
+            self.facts.beyond_end = scan.position();
+        }
         Ok(())
-    }
-
-    /// Whether a fresh read at E now finds a frame.
-    fn progress_at_end(&self) -> bool {
-        let (at, check) = (self.facts.end, self.facts.end_check);
-        FrameScan::new(Arc::clone(self.file), self.span, at, Some(check))
-            .reading(4096)
-            .next()
-            .is_ok_and(|frame| frame.is_some())
     }
 }
 
@@ -278,5 +287,14 @@ impl TailFacts {
     /// Whether something beyond E proves that it was acknowledged.
     pub(crate) fn is_proven_beyond(&self) -> bool {
         self.proven_beyond.is_some_and(|mark| mark > self.end)
+    }
+
+    /// How far a reader that goes on behind damage finds frames.
+    pub(crate) fn readable_end(&self) -> Lsn {
+        if self.is_proven_beyond() {
+            self.end.max(self.beyond_end).max(self.proven_beyond.unwrap_or(self.end))
+        } else {
+            self.end
+        }
     }
 }

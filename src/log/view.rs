@@ -6,8 +6,8 @@
 //! or ended elsewhere.
 
 use super::record::{Record, RecordRef};
-use super::survey::{Access, Finding, Segment, Survey, survey};
-use super::tail::open_span;
+use super::survey::{Access, Finding, Segment, SegmentEnd, Survey, survey};
+use super::tail::{self, open_span};
 use super::walk::{Extent, Extents, Walk};
 use crate::error::{Damage, Error, Result};
 use crate::format::name::FileName;
@@ -68,6 +68,17 @@ impl LogView {
         let storage = Arc::clone(&environment.storage);
         let seen = Arc::new(look(&*storage)?);
         Ok(Self { storage, seen })
+    }
+
+    /// What the recovery table says of the directory, also where a view cannot be opened: every
+    /// row met, and the first reason to refuse. One look, unconfirmed: beside a live writer use
+    /// [`open_in`](Self::open_in).
+    ///
+    /// # Errors
+    /// What listing the directory or opening a file says.
+    pub fn diagnose(environment: &Environment) -> Result<(Vec<Finding>, Option<Error>)> {
+        let survey = survey(&*environment.storage, Access::Reader)?;
+        Ok((survey.findings, survey.fatal))
     }
 
     /// Looks again.
@@ -190,12 +201,34 @@ fn look(storage: &dyn Storage) -> Result<Seen> {
         let Some(error) = survey.fatal.take() else { return Ok(see(survey, None)) };
         let place = place_of(&error);
         if before.as_ref() == Some(&place) {
-            return if error.is_damage() { Ok(see(survey, Some(error))) } else { Err(error) };
+            if !error.is_damage() {
+                return Err(error);
+            }
+            find_ends(storage, &mut survey)?;
+            return Ok(see(survey, Some(error)));
         }
         before = Some(place);
     }
     let what = "it changed at every look";
     Err(Error::io("survey", storage.place(), std::io::Error::other(what)))
+}
+
+/// A segment whose successor is missing has nobody to say where it ends: its frames do. Without
+/// this it would be read to the end of the log, and what follows the hole taken for damage in it.
+fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
+    let Some((_, before_last)) = survey.segments.split_last_mut() else {
+        return Ok(());
+    };
+    for segment in before_last.iter_mut().filter(|segment| segment.closed.is_none()) {
+        let name = FileName::Segment(segment.number()).text();
+        let file = storage.open(&name, OpenMode::Read).map_err(|e| Error::io("open", &*name, e))?;
+        let found = tail::examine(&file, &segment.header);
+        if let Some(error) = found.error {
+            return Err(Error::io("read", name, error));
+        }
+        segment.closed = Some(SegmentEnd { lsn: found.end, check: found.end_check });
+    }
+    Ok(())
 }
 
 fn place_of(error: &Error) -> String {
@@ -208,13 +241,14 @@ fn place_of(error: &Error) -> String {
 fn see(survey: Survey, damage: Option<Error>) -> Seen {
     let tail = survey.tail.as_ref();
     let end = tail.map_or(Lsn::FIRST, |tail| tail.end);
-    let beyond = tail.and_then(|tail| tail.proven_beyond).unwrap_or(end);
+    // What verifies beyond a damaged end is shown too.
+    let beyond = tail.map_or(end, |tail| tail.readable_end());
     Seen {
         log: survey.log,
         trim: survey.trim,
         end,
         proven: survey.proven(),
-        limit: end.max(beyond),
+        limit: beyond,
         end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),
         clean: tail.is_none_or(|tail| tail.clean),
         torn: survey.tail_ambiguous(),

@@ -94,9 +94,14 @@ impl Machine {
                 }
                 Some(Action::Begin { header })
             }
-            Next::Ready(Prepared { file_len, .. }) | Next::Named { file_len } => {
-                let file_len = needed.max(self.segment_len).max(file_len);
+            Next::Named { file_len } if file_len >= needed => {
                 Some(self.prepare(Source::Named, file_len, false))
+            }
+            // What has the name is too short, and may not grow under it (rule F1): a longer one
+            // takes its place.
+            Next::Ready(_) | Next::Named { .. } => {
+                let source = Source::New(self.next_number().get());
+                Some(self.prepare(source, needed.max(self.segment_len), false))
             }
             Next::Absent => {
                 let source = self.source();

@@ -1,0 +1,212 @@
+//! How a command ends: its exit code, and what it says when it failed.
+
+use seawall::Error;
+use std::io;
+use std::process::ExitCode;
+
+/// The exit codes. Scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Done; nothing is wrong.
+    Clean,
+    /// The command line, the input, the disk.
+    Failed,
+    /// The log ends in bytes that a crash left, of which nobody was told.
+    Torn,
+    /// Acknowledged records cannot be read back.
+    Damaged,
+    /// Another writer has the log.
+    Locked,
+    /// Files of another format, or of another log.
+    Unknown,
+    /// A signal ended `append` before its input did.
+    Interrupted,
+    /// Nobody reads the acknowledgements of `append` any more.
+    Unheard,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done, nothing is wrong
+  1  usage, or what the operating system refused
+  2  the tail is torn: a crash left bytes nobody was told about (inspect, verify, repair)
+  3  damage: acknowledged records cannot be read back
+  4  locked: another writer has the log open
+  5  files of a newer or unknown format, or of another log
+
+  append alone, with everything it had read in whole records synced and the log closed:
+  130  Ctrl-C or SIGTERM    141  nobody reads the acknowledgements any more";
+
+/// The end of a help text: examples, and the exit codes.
+pub(crate) fn help(examples: &str) -> String {
+    format!("Examples:\n{examples}\n\n{EXIT_CODES}")
+}
+
+/// Says what was wrong with the command line, or the help that was asked for.
+pub(crate) fn usage(told: &clap::Error) -> Status {
+    // If nobody is there to read it, the exit code has to do.
+    let _unread = told.print();
+    if told.use_stderr() { Status::Failed } else { Status::Clean }
+}
+
+impl Status {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Failed => 1,
+            Self::Torn => 2,
+            Self::Damaged => 3,
+            Self::Locked => 4,
+            Self::Unknown => 5,
+            Self::Interrupted => 130,
+            Self::Unheard => 141,
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.code())
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// What the log says.
+    #[error(transparent)]
+    Log(#[from] Error),
+    /// What was given on standard input cannot become records.
+    #[error("{what}")]
+    Input {
+        /// What is wrong, and where.
+        what: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The operating system refused something outside the log.
+    #[error("cannot {action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// What `follow` printed was lost in a crash of the machine.
+    #[error("what was printed from LSN {from} on is no longer part of the log")]
+    Lost {
+        /// Where the log now ends before it goes on.
+        from: seawall::Lsn,
+    },
+    /// Standard output was closed by its reader. Not told: the reader knows.
+    #[error("nobody reads standard output any more")]
+    Unread,
+}
+
+impl Failure {
+    /// Prints what went wrong, why, and what to do; returns how to end.
+    pub(crate) fn tell(&self) -> Status {
+        if !matches!(self, Self::Unread) {
+            eprintln!("error: {self}");
+            print_causes(self);
+            if let Some(hint) = self.hint() {
+                eprintln!("hint: {hint}");
+            }
+        }
+        self.status()
+    }
+
+    fn status(&self) -> Status {
+        match self {
+            Self::Log(Error::Damaged { .. }) => Status::Damaged,
+            Self::Log(Error::Locked { .. }) => Status::Locked,
+            Self::Log(Error::Unknown { .. } | Error::Foreign { .. }) => Status::Unknown,
+            Self::Unread => Status::Clean,
+            Self::Log(_) | Self::Input { .. } | Self::Io { .. } | Self::Lost { .. } => {
+                Status::Failed
+            }
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Log(error) => return hint_for(error),
+            Self::Input { hint, .. } => *hint,
+            Self::Lost { .. } => "follow again --from that LSN; drop what came after it",
+            Self::Io { .. } | Self::Unread => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Prints what lies behind an error, outermost first.
+fn print_causes(error: &dyn std::error::Error) {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(behind) = cause {
+        let says = behind.to_string();
+        // A transparent wrapper and what it wraps say the same.
+        if says != said {
+            eprintln!("  because: {says}");
+        }
+        said = says;
+        cause = behind.source();
+    }
+}
+
+fn hint_for(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::Io { action: "open the directory", source, .. } => match source.kind() {
+            io::ErrorKind::NotFound => {
+                "there is no such directory; `append` makes it, but none above it"
+            }
+            io::ErrorKind::NotADirectory => "a log is a directory, not a file",
+            io::ErrorKind::PermissionDenied => "run this as a user who may open the directory",
+            _ => return None,
+        },
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "run this as the owner of the log"
+        }
+        Error::Io { .. } => {
+            "nothing was dropped; see to the disk (its own log names the fault), then try again"
+        }
+        Error::Full { .. } => {
+            "make room and append the rest again; what was acknowledged is kept, and `seawall \
+             verify` counts it"
+        }
+        Error::Poisoned { .. } => {
+            "what was not acknowledged may be lost: check the disk, then see what is there with \
+             `seawall verify` before appending again"
+        }
+        Error::Locked { .. } => {
+            "end the other writer, or wait for it; `cat`, `follow`, `inspect` and `verify` work \
+             beside it"
+        }
+        Error::Damaged { .. } => {
+            "restore the directory from a copy; `seawall verify` lists every damaged range, \
+             `seawall cat` gives what is left, `seawall repair` says what could be done"
+        }
+        Error::Unknown { .. } => {
+            "use the version of seawall that wrote it, or a newer one; nothing was changed"
+        }
+        Error::Foreign { .. } => {
+            "two logs are mixed in one directory: move the foreign files away; nothing was changed"
+        }
+        Error::AmbiguousTail { .. } => {
+            "keep a copy of the directory, then open it without refusing ambiguous tails"
+        }
+        Error::Trimmed { trim, .. } => {
+            return Some(format!("begin at the trim point: --from {trim}"));
+        }
+        Error::Beyond { end, .. } => {
+            return Some(format!("the last record ends there: use --from {end} or less"));
+        }
+        Error::Diverged { end, .. } => {
+            return Some(format!("drop what was read after LSN {end}, and begin --from {end}"));
+        }
+        Error::TooLarge { .. } => "cut the record into smaller ones",
+        Error::Option { .. } => "`seawall append --help` states the limits",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,18 @@
+//! Progress bars: on standard error, for people at a terminal, nowhere else.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use std::io::IsTerminal;
+
+const SHAPE: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+
+/// A bar over `total` bytes, gone when dropped; it shows nothing where no person looks.
+pub(crate) fn bar(what: &'static str, total: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(SHAPE);
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+        .with_message(what)
+        .with_finish(ProgressFinish::AndClear)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

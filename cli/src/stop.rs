@@ -1,0 +1,95 @@
+//! Ctrl-C and SIGTERM, as something to wait for beside input and time.
+//!
+//! The handler writes a byte into a socket, and whoever waits polls that socket along with what
+//! it waits for: a signal that arrives just before the wait is not missed.
+
+use crate::exit::Failure;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// Tells when to stop.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    told: UnixStream,
+}
+
+/// What a wait ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A signal came.
+    Stopped,
+    /// Input, or its end, is there; or standard output lost its reader.
+    Ready,
+    /// Neither, in the time given.
+    Elapsed,
+}
+
+impl Stop {
+    /// From here on the signals no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] if the handlers cannot be put in place.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let place = || {
+            let (told, tell) = UnixStream::pair()?;
+            signal_hook::low_level::pipe::register(SIGINT, tell.try_clone()?)?;
+            signal_hook::low_level::pipe::register(SIGTERM, tell)?;
+            Ok(Self { told })
+        };
+        place().map_err(|source| Failure::Io { action: "handle signals", source })
+    }
+
+    /// Waits until `input` can be read without blocking, or ends.
+    ///
+    /// # Errors
+    /// [`Failure::Io`].
+    pub(crate) fn or_readable(&self, input: BorrowedFd<'_>) -> Result<Wait, Failure> {
+        self.wait(input, PollFlags::IN, None)
+    }
+
+    /// Waits for `time`, or until `output` has no reader any more.
+    ///
+    /// # Errors
+    /// [`Failure::Io`].
+    pub(crate) fn or_unread(
+        &self,
+        output: BorrowedFd<'_>,
+        time: Duration,
+    ) -> Result<Wait, Failure> {
+        // An error condition is told whether it is asked for or not.
+        self.wait(output, PollFlags::empty(), Some(time))
+    }
+
+    fn wait(
+        &self,
+        other: BorrowedFd<'_>,
+        event: PollFlags,
+        time: Option<Duration>,
+    ) -> Result<Wait, Failure> {
+        let time = time.and_then(|time| Timespec::try_from(time).ok());
+        loop {
+            let mut waits = [
+                PollFd::from_borrowed_fd(self.told.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(other, event),
+            ];
+            match poll(&mut waits, time.as_ref()) {
+                Ok(0) => return Ok(Wait::Elapsed),
+                Ok(_) => {
+                    let [told, _] = &waits;
+                    let stopped = !told.revents().is_empty();
+                    return Ok(if stopped { Wait::Stopped } else { Wait::Ready });
+                }
+                // The signal that interrupted this has written its byte by now.
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => {
+                    let source = io::Error::from(errno);
+                    return Err(Failure::Io { action: "wait", source });
+                }
+            }
+        }
+    }
+}

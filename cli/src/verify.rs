@@ -1,0 +1,135 @@
+//! `seawall verify`: reads every byte that means something, and says what it is worth.
+
+use crate::damage::DamagedRange;
+use crate::exit::{self, Failure, Status};
+use crate::progress;
+use crate::render;
+use seawall::{LogView, Verdict, Verification};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Read the whole log and say whether every acknowledged record can be read back.
+///
+/// Never writes, takes no lock, and may run beside a writer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::help(
+    "  seawall verify log && echo all there\n  \
+       seawall verify log --json | jq .damage",
+))]
+pub(crate) struct Verify {
+    /// The directory of the log.
+    dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a verification found, ready to be shown.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) view: LogView,
+    pub(crate) found: Verification,
+    pub(crate) damage: Vec<DamagedRange>,
+}
+
+impl Verify {
+    pub(crate) fn run(&self) -> Result<Status, Failure> {
+        let verified = Verified::read(&self.dir)?;
+        let shown = if self.json { verified.show_json() } else { verified.show() };
+        match shown {
+            Ok(()) | Err(Failure::Unread) => Ok(verified.status()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Verified {
+    /// Verifies the log in `dir`, with a progress bar.
+    pub(crate) fn read(dir: &Path) -> Result<Self, Failure> {
+        let mut view = LogView::open(dir)?;
+        let bar = progress::bar("verify", view.frame_bytes());
+        let found = view.verify(|progress| {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+        })?;
+        drop(bar);
+        let damage = found.damage.iter().filter_map(DamagedRange::of).collect();
+        Ok(Self { view, found, damage })
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.found.verdict {
+            Verdict::Clean => Status::Clean,
+            Verdict::TornTail => Status::Torn,
+            Verdict::Damaged => Status::Damaged,
+        }
+    }
+
+    pub(crate) fn verdict(&self) -> &'static str {
+        match self.found.verdict {
+            Verdict::Clean => "clean",
+            Verdict::TornTail => "torn-tail",
+            Verdict::Damaged => "damaged",
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self.found.verdict {
+            Verdict::Clean if self.view.id().is_none() => {
+                "no segment has begun here: if records should be here, this is the wrong \
+                 directory, or its files are gone"
+            }
+            Verdict::Clean => "nothing to do",
+            Verdict::TornTail => {
+                "nothing to do: the next open for writing cuts the tail, of which nobody was told"
+            }
+            Verdict::Damaged => {
+                "restore the directory from a copy; `seawall cat` gives what is left, `seawall \
+                 repair` says what could be done"
+            }
+        }
+    }
+
+    fn show(&self) -> Result<(), Failure> {
+        let found = &self.found;
+        let verdict = match found.verdict {
+            Verdict::Clean => "clean: everything verifies",
+            Verdict::TornTail => "torn tail: everything before it verifies",
+            Verdict::Damaged => "damaged: acknowledged records cannot be read back",
+        };
+        let mut text = format!(
+            "{verdict}\n  records  {} ({} bytes)\n  frames   {}\n  segments {}\n  \
+             LSN      first {}, end {}, proven durable to {}\n",
+            found.records,
+            found.record_bytes,
+            found.frames,
+            self.view.segments().len(),
+            found.first,
+            found.end,
+            found.proven
+        );
+        for range in &self.damage {
+            // Writing into a string does not fail.
+            let _whole = writeln!(text, "damage: {range}");
+        }
+        let _whole = writeln!(text, "{}", self.advice());
+        render::text(&text)
+    }
+
+    fn show_json(&self) -> Result<(), Failure> {
+        let found = &self.found;
+        render::document(&json!({
+            "verdict": self.verdict(),
+            "records": found.records,
+            "record_bytes": found.record_bytes,
+            "frames": found.frames,
+            "segments": self.view.segments().len(),
+            "first": found.first.get(),
+            "end": found.end.get(),
+            "proven": found.proven.get(),
+            "damage": self.damage.iter().map(DamagedRange::json).collect::<Vec<_>>(),
+            "advice": self.advice(),
+        }))
+    }
+}
