@@ -1,0 +1,199 @@
+//! Every kind of single damage to a log at rest: G1 and G5. Never wrong bytes, never a clean bill
+//! of health while an acknowledged record is missing.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use seawall::{Error, Log, LogView, Lsn, Options, Verdict};
+use seawall_sim::{Concern, CrashKind, CrashPolicy, Rng, Seed, SimDisk, environment};
+use std::collections::BTreeMap;
+
+const FLIPS: u64 = 5000;
+const CUTS: u64 = 500;
+
+type Records = BTreeMap<(Lsn, u32), Vec<u8>>;
+
+struct Written {
+    disk: SimDisk,
+    acknowledged: Records,
+    /// Address of the newest commit, of which nothing later speaks.
+    newest: Lsn,
+    closed: bool,
+}
+
+fn options() -> Options {
+    Options::new().segment_len(16 << 10).batch_frame_max(512).idle_mark(None)
+}
+
+fn written(closed: bool, seed: u64) -> Written {
+    let mut rng = Seed::new(seed).rng(Concern::Workload);
+    let disk = SimDisk::new(Seed::new(seed));
+    let log = Log::open_in(environment(&disk, seed), options()).unwrap();
+    let mut newest = Lsn::FIRST;
+    while log.segments().len() < 3 || log.watermarks().durable < at_least(&log) {
+        let records: Vec<Vec<u8>> = (0..1 + rng.index(4))
+            .map(|_| {
+                let mut record = vec![0; rng.index(700)];
+                rng.fill(&mut record);
+                record
+            })
+            .collect();
+        newest = log.append_batch(&records).unwrap().lsn;
+        newest = newest.max(log.append(&records[0]).unwrap().lsn);
+    }
+    if closed {
+        log.close().unwrap();
+    }
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = settled(&disk);
+    let view = LogView::open_in(&environment(&disk, 0)).unwrap();
+    let acknowledged = view.scan(Lsn::FIRST).unwrap().map(|record| {
+        let record = record.unwrap();
+        ((record.lsn, record.index), record.bytes.to_vec())
+    });
+    Written { acknowledged: acknowledged.collect(), disk, newest, closed }
+}
+
+/// Half of the third segment.
+fn at_least(log: &Log) -> Lsn {
+    log.segments()[2].base().checked_add(4000).unwrap()
+}
+
+/// The same bytes on a disk of their own.
+fn settled(disk: &SimDisk) -> SimDisk {
+    let mut rng = Seed::new(0).rng(Concern::CrashResolution);
+    disk.after_kill().after_power_cut(&CrashPolicy::AllKept, &mut rng)
+}
+
+#[derive(Default)]
+struct Tally {
+    clean: u64,
+    torn: u64,
+    damaged: u64,
+    refused: u64,
+}
+
+fn judge(written: &Written, disk: &SimDisk, what: &str, tally: &mut Tally) {
+    let mut shown = Records::new();
+    let mut told = Vec::new();
+    let mut view = match LogView::open_in(&environment(disk, 1)) {
+        Ok(view) => view,
+        Err(Error::Unknown { .. } | Error::Foreign { .. }) => {
+            tally.refused += 1;
+            return;
+        }
+        Err(error) => panic!("{what}: {error:?}"),
+    };
+    for record in view.scan(Lsn::FIRST).unwrap() {
+        match record {
+            Ok(record) => {
+                let place = (record.lsn, record.index);
+                assert!(shown.insert(place, record.bytes.to_vec()).is_none(), "{what}: twice");
+            }
+            Err(error) if error.is_damage() => told.push(error),
+            Err(error) => panic!("{what}: {error:?}"),
+        }
+    }
+    for (place, bytes) in &shown {
+        assert_eq!(
+            written.acknowledged.get(place),
+            Some(bytes),
+            "{what}: wrong bytes at {place:?}"
+        );
+    }
+    let missing: Vec<_> =
+        written.acknowledged.keys().filter(|place| !shown.contains_key(place)).collect();
+    let verdict = view.verify(|_| {}).unwrap().verdict;
+    match verdict {
+        Verdict::Clean => {
+            tally.clean += 1;
+            assert!(missing.is_empty(), "{what}: called clean, {missing:?} missing");
+        }
+        Verdict::TornTail => {
+            tally.torn += 1;
+            let newest_only = missing.iter().all(|(lsn, _)| *lsn >= written.newest);
+            let allowed = newest_only && (!written.closed || missing.is_empty());
+            assert!(allowed, "{what}: called torn, {missing:?} missing");
+        }
+        Verdict::Damaged => {
+            tally.damaged += 1;
+            assert!(!told.is_empty() || view.damage().is_some(), "{what}: nobody was told");
+        }
+    }
+    // The writer is no more trusting, and opening changes nothing that was shown.
+    match Log::open_in(environment(disk, 2), options()) {
+        Ok(log) => {
+            assert!(view.damage().is_none(), "{what}: opened a damaged log");
+            let again = log.scan(Lsn::FIRST).unwrap().filter_map(Result::ok).count();
+            assert_eq!(again, shown.len(), "{what}");
+        }
+        Err(error) => {
+            let known = matches!(
+                error,
+                Error::Damaged { .. } | Error::Unknown { .. } | Error::Foreign { .. }
+            );
+            assert!(known, "{what}: {error:?}");
+        }
+    }
+}
+
+fn files(disk: &SimDisk) -> Vec<(String, u64)> {
+    disk.names()
+        .into_iter()
+        .map(|name| {
+            let len = disk.read_durable(&name).unwrap().len() as u64;
+            (name, len)
+        })
+        .collect()
+}
+
+fn harm(closed: bool) {
+    let mut rng = Seed::new(5).rng(Concern::Rot);
+    let logs: Vec<_> = (1..=4).map(|seed| written(closed, seed)).collect();
+    let (mut flips, mut cuts) = (Tally::default(), Tally::default());
+    for nth in 0..FLIPS {
+        let written = &logs[rng.index(logs.len())];
+        let disk = settled(&written.disk);
+        let (name, offset, bit) = place(&files(&disk), &mut rng);
+        disk.flip_bit(&name, offset, bit).unwrap();
+        judge(written, &disk, &format!("flip {nth}: {name} {offset}.{bit}"), &mut flips);
+    }
+    for nth in 0..CUTS {
+        let written = &logs[rng.index(logs.len())];
+        let disk = settled(&written.disk);
+        let (name, len, _) = place(&files(&disk), &mut rng);
+        disk.truncate_durably(&name, len).unwrap();
+        judge(written, &disk, &format!("cut {nth}: {name} to {len}"), &mut cuts);
+    }
+    for (what, tally) in [("flips", &flips), ("cuts", &cuts)] {
+        let Tally { clean, torn, damaged, refused } = tally;
+        println!(
+            "closed {closed}, {what}: {clean} clean, {torn} torn, {damaged} damaged, {refused} refused"
+        );
+        assert!(*damaged > 0, "{what}: nothing was ever damaged");
+    }
+    assert!(flips.clean > 0, "flips in room that nobody uses harm nobody");
+}
+
+fn place(files: &[(String, u64)], rng: &mut Rng) -> (String, u64, u8) {
+    let (name, len) = &files[rng.index(files.len())];
+    // Headers and trailers are small: look at them more often than their size deserves.
+    let offset = match rng.below(8) {
+        0 => rng.below(128),
+        1 => 4096 + rng.below(128),
+        2 => len.saturating_sub(1 + rng.below(64)),
+        _ => rng.below(*len),
+    };
+    let bit = u8::try_from(rng.below(8)).unwrap();
+    (name.clone(), offset.min(len - 1), bit)
+}
+
+#[test]
+fn no_single_damage_to_an_unclosed_log_goes_unnoticed_or_shows_wrong_bytes() {
+    harm(false);
+}
+
+#[test]
+fn no_single_damage_to_a_closed_log_goes_unnoticed_or_shows_wrong_bytes() {
+    harm(true);
+}
