@@ -123,12 +123,13 @@ impl Model {
 
     /// A trim is about to be asked for.
     pub fn begin_trim(&mut self, to: Lsn) {
-        self.trim_asked = Some(to);
+        self.trim_asked = self.trim_asked.max(Some(to));
     }
 
     /// It was acknowledged.
-    pub fn trimmed(&mut self) {
-        self.trim = self.trim.max(self.trim_asked.take().unwrap_or_default());
+    pub fn trimmed(&mut self, to: Lsn) {
+        self.trim = self.trim.max(to);
+        self.trim_asked = self.trim_asked.filter(|&asked| asked > to);
     }
 
     /// The trim point that was acknowledged last.

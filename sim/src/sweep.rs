@@ -8,7 +8,7 @@
 
 use crate::crash::{CrashKind, CrashPolicy, InFlight};
 use crate::disk::{DiskOptions, SectorSize, SimDisk};
-use crate::faults::Operation;
+use crate::faults::{CallNoise, Operation};
 use crate::oracle::Violation;
 use crate::rng::{Concern, Rng, Seed};
 use crate::sabotage::{Sabotage, Sabotaged};
@@ -30,13 +30,22 @@ pub struct SweepOptions {
     pub depth: usize,
     /// Of the images at each nested crash, every how many-th policy is tried.
     pub nested_stride: usize,
+    /// Calls come up short or are interrupted.
+    pub noise: CallNoise,
     /// The storage cheats like this.
     pub sabotage: Option<Sabotage>,
 }
 
 impl Default for SweepOptions {
     fn default() -> Self {
-        Self { sector: SectorSize::Small, ones_max: 16, depth: 2, nested_stride: 7, sabotage: None }
+        Self {
+            sector: SectorSize::Small,
+            ones_max: 16,
+            depth: 2,
+            nested_stride: 7,
+            noise: CallNoise::NONE,
+            sabotage: None,
+        }
     }
 }
 
@@ -186,6 +195,7 @@ impl Sweep {
         let mut options = DiskOptions::new(Seed::new(seed));
         options.sector_size = self.options.sector;
         let disk = SimDisk::with_options(options);
+        disk.set_call_noise(self.options.noise);
         let storage = self.storage(&disk);
         Run::with_storage(disk, storage, workload.options.clone(), 1)
     }

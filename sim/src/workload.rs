@@ -132,6 +132,8 @@ pub struct Run {
     /// How the disk's last user ended.
     ended: CrashKind,
     closed: bool,
+    /// The disk's calls may fail: errors are answers then, and not broken promises.
+    faulty: bool,
 }
 
 impl Run {
@@ -160,6 +162,7 @@ impl Run {
             records: 0,
             ended: CrashKind::Power,
             closed: false,
+            faulty: false,
         }
     }
 
@@ -182,7 +185,13 @@ impl Run {
             records: self.records + 1_000_000,
             ended,
             closed: false,
+            faulty: false,
         }
+    }
+
+    /// From now on calls of the disk may fail, and errors are answers.
+    pub fn expect_errors(&mut self) {
+        self.faulty = true;
     }
 
     /// The disk.
@@ -204,6 +213,14 @@ impl Run {
         self.entropy = self.entropy.wrapping_add(1);
         match Log::open_in(self.environment(), self.options.clone()) {
             Ok(log) => self.log = Some(log),
+            // What failed once may be tried again: the plans of these runs are used up.
+            Err(Error::Io { .. } | Error::Full { .. }) if self.faulty && !self.disk.is_dead() => {
+                self.ended = CrashKind::Power;
+                match Log::open_in(self.environment(), self.options.clone()) {
+                    Ok(log) => self.log = Some(log),
+                    Err(error) => return self.refuse("G5", "open", &error),
+                }
+            }
             Err(error) => return self.excuse("G5", "open", &error),
         }
         let shown = match self.shown() {
@@ -242,6 +259,21 @@ impl Run {
         if self.disk.is_dead() {
             return Ok(Ending::Crashed);
         }
+        // No failed call makes damage, or somebody else's log, or an address that is none.
+        let answer =
+            matches!(error, Error::Io { .. } | Error::Full { .. } | Error::Poisoned { .. });
+        if self.faulty && answer {
+            return Ok(Ending::Done);
+        }
+        self.refuse(promise, what, error)
+    }
+
+    fn refuse(
+        &self,
+        promise: &'static str,
+        what: &str,
+        error: &Error,
+    ) -> Result<Ending, Violation> {
         Err(Violation { promise, what: format!("{what} failed on a sound disk: {error:?}") })
     }
 
@@ -339,6 +371,7 @@ impl Run {
                 if let Ending::Crashed = self.close()? {
                     return Ok(Ending::Crashed);
                 }
+                self.log = None;
                 self.open()
             }
             Op::Kill => {
@@ -350,7 +383,8 @@ impl Run {
                 self.log = None;
                 self.storage = Arc::new(successor.clone());
                 self.disk = successor;
-                self.ended = CrashKind::Kill;
+                // After a failed sync a kill is as bad as a power cut.
+                self.ended = if self.faulty { CrashKind::Power } else { CrashKind::Kill };
                 self.open()
             }
         }
@@ -367,7 +401,12 @@ impl Run {
                 self.model.acknowledge(lsn, promise)?;
                 Ok(Ending::Done)
             }
-            Err(error) => self.excuse("progress", "append", &error),
+            Err(error) => {
+                if !self.disk.is_dead() {
+                    self.model.failed();
+                }
+                self.excuse("progress", "append", &error)
+            }
         }
     }
 
@@ -384,7 +423,7 @@ impl Run {
                 if to > self.model.trim_point() {
                     self.model.promise_all(Promise::Power);
                 }
-                self.model.trimmed();
+                self.model.trimmed(to);
                 Ok(Ending::Done)
             }
             Err(error) => self.excuse("progress", "trim", &error),
@@ -403,7 +442,10 @@ impl Run {
                 self.closed = true;
                 Ok(Ending::Done)
             }
-            Err(error) => self.excuse("progress", "close", &error),
+            Err(error) => {
+                self.ended = CrashKind::Power;
+                self.excuse("progress", "close", &error)
+            }
         }
     }
 

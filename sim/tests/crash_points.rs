@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use seawall_sim::{SectorSize, Sweep, SweepFailure, SweepOptions, SweepReport};
+use seawall_sim::{CallNoise, SectorSize, Sweep, SweepFailure, SweepOptions, SweepReport};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -28,7 +28,8 @@ fn sweep(next: &AtomicU64, end: u64) -> Result<SweepReport, Box<SweepFailure>> {
             return Ok(report);
         }
         let sector = if seed % 4 == 3 { SectorSize::Large } else { SectorSize::Small };
-        let mut sweep = Sweep::new(SweepOptions { sector, ..SweepOptions::default() });
+        let noise = if seed % 3 == 1 { CallNoise::even(100) } else { CallNoise::NONE };
+        let mut sweep = Sweep::new(SweepOptions { sector, noise, ..SweepOptions::default() });
         sweep.seed(seed, OPS_MAX)?;
         report.add(sweep.into_report());
     }

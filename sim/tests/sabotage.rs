@@ -3,31 +3,66 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use seawall_sim::{Sabotage, Sweep, SweepFailure, SweepOptions};
+use seawall_sim::{
+    CallNoise, EIO, Operation, Sabotage, Seed, Sweep, SweepOptions, Violation, Workload,
+    run_with_fault,
+};
 
 const SEEDS: u64 = 60;
 
-fn found(sabotage: Sabotage) -> Option<Box<SweepFailure>> {
+/// By crashes alone.
+fn crashing(sabotage: Sabotage, noise: CallNoise) -> Option<Violation> {
     (0..SEEDS).find_map(|seed| {
-        let options =
-            SweepOptions { sabotage: Some(sabotage), depth: 1, ..SweepOptions::default() };
-        Sweep::new(options).seed(seed, 12).err()
+        let sabotage = Some(sabotage);
+        let options = SweepOptions { sabotage, noise, depth: 1, ..SweepOptions::default() };
+        Some(Sweep::new(options).seed(seed, 12).err()?.violation)
+    })
+}
+
+/// By a sync that fails somewhere.
+fn failing(sabotage: Sabotage) -> Option<Violation> {
+    (0..SEEDS).find_map(|seed| {
+        let seed = Seed::new(seed);
+        let mut workload = Workload::drawn(seed, 12);
+        workload.ops.retain(|op| *op != seawall_sim::Op::Kill);
+        (0..40).find_map(|nth| {
+            let fault = (Operation::SyncData, EIO);
+            run_with_fault(&workload, seed, fault, nth, Some(sabotage)).err()
+        })
     })
 }
 
 macro_rules! turns_red {
-    ($($name:ident: $sabotage:ident),* $(,)?) => {$(
+    ($($name:ident: $found:expr;)*) => {$(
         #[test]
         fn $name() {
-            let failure = found(Sabotage::$sabotage).expect("the sweep notices nothing");
-            println!("seed {}: {}", failure.seed, failure.violation);
+            println!("{}", $found.expect("nothing notices"));
         }
     )*};
 }
 
 turns_red! {
-    a_sync_that_does_nothing_is_found: SyncDoesNothing,
-    a_sync_of_the_directory_that_does_nothing_is_found: SyncDirDoesNothing,
-    writes_reordered_across_a_sync_are_found: WritesReorderedAcrossSync,
-    a_header_that_is_not_synced_is_found: HeaderSyncSkipped,
+    a_sync_that_does_nothing_is_found: crashing(Sabotage::SyncDoesNothing, CallNoise::NONE);
+    a_directory_sync_that_does_nothing_is_found:
+        crashing(Sabotage::SyncDirDoesNothing, CallNoise::NONE);
+    writes_reordered_across_a_sync_are_found:
+        crashing(Sabotage::WritesReorderedAcrossSync, CallNoise::NONE);
+    a_header_that_is_not_synced_is_found: crashing(Sabotage::HeaderSyncSkipped, CallNoise::NONE);
+    a_short_write_reported_full_is_found:
+        crashing(Sabotage::ShortWriteReportedFull, CallNoise::even(200));
+    a_sync_error_that_is_swallowed_is_found: failing(Sabotage::SyncErrorSwallowed);
+    a_sync_that_is_tried_again_after_it_failed_is_found: failing(Sabotage::SyncErrorRetried);
+    an_eviction_that_does_nothing_is_found: failing(Sabotage::EvictDoesNothing);
+}
+
+/// The same searches, without sabotage, find nothing.
+#[test]
+fn an_honest_storage_is_not_accused() {
+    for seed in 0..12 {
+        let noise = CallNoise::even(200);
+        let options = SweepOptions { noise, depth: 1, ..SweepOptions::default() };
+        if let Err(failure) = Sweep::new(options).seed(seed, 12) {
+            panic!("{failure}");
+        }
+    }
 }

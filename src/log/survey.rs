@@ -199,6 +199,10 @@ impl Survey {
         {
             self.tail = Some(tail::examine(file, &header));
         }
+        self.judge_unread(files, last.map(|(id, _)| id));
+        if self.fatal.is_some() {
+            return;
+        }
         let tail_trim = self.tail.as_ref().map(|tail| tail.trim);
         self.trim = known
             .iter()
@@ -227,6 +231,33 @@ impl Survey {
         }
     }
 
+    /// What could not be read, or is not for this program, comes before anything else: what it
+    /// would have said might change every other judgement.
+    fn judge_unread(&mut self, files: &BTreeMap<SegmentId, Surveyed>, last: Option<SegmentId>) {
+        for (&id, surveyed) in files {
+            let proven = last.is_some_and(|last| last > id);
+            let name = FileName::Segment(id).text();
+            match &surveyed.headers.state {
+                HeaderState::Unreadable(error) => {
+                    self.find(id, 0, Row::Unreadable, proven);
+                    let copy = std::io::Error::new(error.kind(), error.to_string());
+                    let error =
+                        error.raw_os_error().map_or(copy, std::io::Error::from_raw_os_error);
+                    self.fail(Error::io("read", name, error));
+                }
+                HeaderState::Unknown(what) => {
+                    self.find(id, 0, Row::Unknown, proven);
+                    self.fail(Error::Unknown { name, what: what.to_string() });
+                }
+                _ => {}
+            }
+        }
+        let unread = self.tail.as_ref().is_some_and(|tail| tail.row == Row::Unreadable);
+        if let Some(last) = last.filter(|_| unread) {
+            self.judge_tail(last);
+        }
+    }
+
     fn judge_file(
         &mut self,
         id: SegmentId,
@@ -247,17 +278,7 @@ impl Survey {
                 self.rebuild.push(id);
                 *header
             }
-            HeaderState::Unread => return,
-            HeaderState::Unreadable(error) => {
-                self.find(id, 0, Row::Unreadable, proven);
-                let copy = std::io::Error::new(error.kind(), error.to_string());
-                let error = error.raw_os_error().map_or(copy, std::io::Error::from_raw_os_error);
-                return self.fail(Error::io("read", name(), error));
-            }
-            HeaderState::Unknown(what) => {
-                self.find(id, 0, Row::Unknown, proven);
-                return self.fail(Error::Unknown { name: name(), what: what.to_string() });
-            }
+            HeaderState::Unread | HeaderState::Unreadable(_) | HeaderState::Unknown(_) => return,
             HeaderState::OtherNumber(_) => {
                 if self.find(id, 0, Row::NotLog, proven) == Decision::Damage {
                     self.fail(damaged(0, Damage::Discontinuous));
