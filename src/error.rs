@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong with a log. Match on it, or ask [`is_damage`](Self::is_damage),
 /// [`is_full`](Self::is_full), [`is_poisoned`](Self::is_poisoned); the text is for people.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something. Nothing was changed by recovery; a later call may

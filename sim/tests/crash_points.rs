@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use seawall_sim::{CallNoise, SectorSize, Sweep, SweepFailure, SweepOptions, SweepReport};
+use seawall::{Durability, Options};
+use seawall_sim::{
+    CallNoise, Op, SectorSize, Sweep, SweepFailure, SweepOptions, SweepReport, Workload,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -56,4 +59,34 @@ fn promises_hold_at_every_crash_point_of_every_workload() {
     println!("{total}");
     assert!(chosen || total.workloads >= 50, "{total}");
     assert!(chosen || total.distinct.len() >= 100_000, "{total}");
+}
+
+/// LSNs that were handed out and never written: the next run must not hand them out again,
+/// whether the run before ended well or not.
+#[test]
+fn lsns_of_runs_that_wrote_nothing_are_never_handed_out_again() {
+    let append = |len| Op::Append(len, Durability::Buffered);
+    let options = Options::new()
+        .durability(Durability::Buffered)
+        .segment_len(16 << 10)
+        .buffer_max(8 << 10)
+        .prepare_ahead(false)
+        .idle_mark(None);
+    let unclean = vec![append(100), append(50), Op::Kill, append(30), Op::Kill, append(70)];
+    let clean = vec![
+        Op::Append(100, Durability::Sync),
+        Op::Reopen,
+        append(60),
+        append(40),
+        Op::Kill,
+        append(20),
+        Op::Reopen,
+        append(10),
+    ];
+    for ops in [unclean, clean] {
+        let workload = Workload { options: options.clone(), ops, close: false };
+        if let Err(failure) = Sweep::new(SweepOptions::default()).workload(1, &workload) {
+            panic!("{failure}");
+        }
+    }
 }

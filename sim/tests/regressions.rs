@@ -28,3 +28,21 @@ fn a_prepared_segment_that_is_too_short_never_grows_under_its_name() {
     ];
     holds(&Workload { options, ops, close: false });
 }
+
+/// Found by seed 1116. An idle mark went the way of an append: on an `Interval` log it armed the
+/// interval, of which nobody took notice, so that no later append armed it again. From the first
+/// idle mark on the log was never synced by itself.
+#[test]
+fn an_idle_mark_does_not_stop_the_interval() {
+    let options = Options::new()
+        .durability(Durability::Interval(std::time::Duration::from_millis(5)))
+        .segment_len(16 << 10)
+        .buffer_max(8 << 10);
+    let ops = vec![
+        Op::Append(100, Durability::Buffered),
+        Op::Tend,
+        Op::Append(100, Durability::Buffered),
+        Op::Tend,
+    ];
+    holds(&Workload { options, ops, close: false });
+}

@@ -117,6 +117,7 @@ impl Log {
                 interval_ends: None,
                 tender_rests: false,
                 tender_stops: false,
+                handed_over: false,
                 watchers: 0,
             }),
             progress: Condvar::new(),
@@ -165,17 +166,26 @@ impl Log {
     }
 
     /// As [`append`](Self::append), but says [`Error::Busy`] instead of waiting for room in the
-    /// buffer or for the next segment. It still waits for the durability of the log's level.
+    /// buffer or for the next segment, which are then made in the background. It still waits for
+    /// the durability of the log's level, and the first append of a run for its beginning.
     ///
     /// # Errors
     /// As [`append`](Self::append); [`Error::Busy`] (nothing was appended).
     pub fn try_append(&self, record: &[u8]) -> Result<Receipt> {
-        let mut state = self.shared().state.lock();
         let level = self.level(Durability::Buffered);
+        let mut state = self.shared().state.lock();
+        if !state.machine.has_begun() {
+            drop(state);
+            return self.append(record);
+        }
         match state.machine.append(record, level) {
             Ok(accepted) => self.settle(&mut state, accepted),
             Err(Refusal::Never(error)) => Err(error),
-            Err(Refusal::Wait) => Err(Error::Busy),
+            Err(Refusal::Wait) => {
+                state.handed_over = true;
+                self.shared().wake_tender(&mut state);
+                Err(Error::Busy)
+            }
         }
     }
 
@@ -329,19 +339,14 @@ impl Log {
         if let Some(Accepted { goal: Some(goal), .. }) = accepted {
             shared.reach(&mut state, goal)?;
         }
-        let failures = state.machine.failures();
         state.machine.retry_removals();
         while state.machine.removal_pending() {
-            if let Some(error) = state.machine.poisoned() {
-                return Err(error);
-            }
             if !shared.tend_step(&mut state) {
                 shared.progress.wait(&mut state);
             }
         }
-        if state.machine.failures() > failures
-            && let Some(error) = state.machine.poisoned().or_else(|| state.machine.last_failure())
-        {
+        let poisoned = state.machine.poisoned();
+        if let Some(error) = poisoned.or_else(|| state.machine.take_remove_failure()) {
             return Err(error);
         }
         Ok(Trimmed {
@@ -389,6 +394,9 @@ impl Log {
     pub fn tend(&self) -> Result<()> {
         let shared = self.shared();
         let mut state = shared.state.lock();
+        if std::mem::take(&mut state.handed_over) {
+            while shared.step(&mut state) {}
+        }
         while shared.tend_step(&mut state) {}
         if state.interval_ends.is_some() {
             shared.end_interval(&mut state)?;

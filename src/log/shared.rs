@@ -24,6 +24,8 @@ pub(crate) struct State {
     /// The log's own thread waits without a deadline.
     pub(crate) tender_rests: bool,
     pub(crate) tender_stops: bool,
+    /// A call asked for room and did not wait for it.
+    pub(crate) handed_over: bool,
     /// Followers that wait for records which no event announces.
     pub(crate) watchers: usize,
 }
@@ -98,7 +100,10 @@ impl Shared {
     /// Tells the log's own thread that there is something to do, or to watch for.
     pub(crate) fn wake_tender(&self, state: &mut Guard<'_>) {
         let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
-        let due = state.interval_ends.is_some() || watch || state.machine.upkeep_due();
+        let due = state.interval_ends.is_some()
+            || watch
+            || state.handed_over
+            || state.machine.upkeep_due();
         if due && std::mem::take(&mut state.tender_rests) {
             self.tender.notify_one();
         }

@@ -25,6 +25,11 @@ fn tend(shared: &Shared) {
         if shared.tend_step(&mut state) {
             continue;
         }
+        // Work that a call left undone because it would not wait for it.
+        if std::mem::take(&mut state.handed_over) {
+            while shared.step(&mut state) {}
+            continue;
+        }
         let now = shared.clock.now();
         // Failures here are told to whoever appends or syncs next, through the machine.
         if state.interval_ends.is_some_and(|ends| ends <= now) {
@@ -64,8 +69,5 @@ fn idle_deadline(
         _ => now,
     };
     *idle_since = Some((accepted, since));
-    let at = since + after;
-    // Records that are not durable yet will bring their own event.
-    let settled = state.machine.watermarks().durable == accepted;
-    if settled || at > now { Some(at) } else { Some(now + after) }
+    Some(since + after)
 }

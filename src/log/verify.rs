@@ -105,7 +105,7 @@ impl LogView {
         if found.damage.is_empty()
             && let Some(error) = self.damage()
         {
-            found.damage.push(restate(error));
+            found.damage.push(error.clone());
         }
         let damaged = !found.damage.is_empty()
             || self.findings().iter().any(|finding| finding.decision == Decision::Damage);
@@ -117,19 +117,5 @@ impl LogView {
             Verdict::Clean
         };
         Ok(found)
-    }
-}
-
-/// The same damage, for a second owner.
-fn restate(error: &Error) -> Error {
-    match error {
-        Error::Damaged { segment, offset, from, to, cause } => Error::Damaged {
-            segment: *segment,
-            offset: *offset,
-            from: *from,
-            to: *to,
-            cause: cause.clone(),
-        },
-        other => Error::io("read", "the log", std::io::Error::other(other.to_string())),
     }
 }

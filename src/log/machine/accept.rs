@@ -117,11 +117,10 @@ impl Machine {
         Ok(Some(accepted))
     }
 
-    /// Takes an idle mark, if one is due: everything is durable, and no frame says so yet.
+    /// Takes an idle mark, if one is due.
     pub(crate) fn accept_idle_mark(&mut self) -> bool {
         let durable = self.marks.durable;
-        let due = self.idle_mark_due() && durable == self.marks.accepted;
-        let (true, Some(active)) = (due, self.active) else {
+        let (true, Some(active)) = (self.idle_mark_due(), self.active) else {
             return false;
         };
         let len = frame_len(0, true);
@@ -133,18 +132,20 @@ impl Machine {
             FrameSpec::of(FrameKind::IdleMark).marking(Some(durable)),
             &[],
         );
-        let accepted = self.accepted(len, Durability::Buffered);
-        self.marked = accepted.end;
-        self.sync_wanted = accepted.end;
+        let (_, end) = self.advance(len);
+        self.marked = end;
+        self.sync_wanted = end;
         true
     }
 
-    /// Whether a mark should follow once nobody appends.
+    /// Whether a mark should follow once nobody appends: everything is durable, and no frame
+    /// says so yet.
     pub(crate) fn idle_mark_due(&self) -> bool {
         self.begun
             && self.closing == Closing::Open
             && self.poisoned.is_none()
             && self.marks.durable > self.marked
+            && self.marks.durable == self.marks.accepted
             && self.active.is_some_and(|active| !active.ended)
     }
 
@@ -158,7 +159,7 @@ impl Machine {
         let body = control::encode_trim(self.trim);
         let spec = FrameSpec::of(FrameKind::CloseMark).marking(mark);
         place_frame(&mut self.pending, spec, &[&body]);
-        Some(self.accepted(CLOSE_MARK_LEN, Durability::Buffered).end)
+        Some(self.advance(CLOSE_MARK_LEN).1)
     }
 
     fn admit(&self, what: &'static str, len: u64, max: u64) -> Result<()> {
@@ -227,11 +228,7 @@ impl Machine {
     }
 
     fn accepted(&mut self, len: u64, level: Durability) -> Accepted {
-        let lsn = self.marks.accepted;
-        let end = after(lsn, len);
-        self.marks.accepted = end;
-        // The mark that rode along, if one was due.
-        self.marked = self.marked.max(self.marks.durable);
+        let (lsn, end) = self.advance(len);
         let level = level.max(self.level);
         let goal = match level {
             Durability::Buffered => None,
@@ -243,7 +240,18 @@ impl Machine {
         }
         let arms = matches!(level, Durability::Interval(_)) && !self.interval_armed;
         self.interval_armed |= arms;
-        self.check_invariants();
         Accepted { lsn, end, goal, arms }
+    }
+
+    /// The frame that was just placed counts from now on. A mark that nobody appended has no
+    /// level: it arms no interval, and nobody waits for it.
+    fn advance(&mut self, len: u64) -> (Lsn, Lsn) {
+        let lsn = self.marks.accepted;
+        let end = after(lsn, len);
+        self.marks.accepted = end;
+        // The mark that rode along, if one was due.
+        self.marked = self.marked.max(self.marks.durable);
+        self.check_invariants();
+        (lsn, end)
     }
 }

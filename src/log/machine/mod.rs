@@ -213,6 +213,7 @@ pub(crate) struct Machine {
     /// What could not be removed.
     left_over: Vec<super::action::Removal>,
     removing: bool,
+    remove_failure: Option<Failure>,
     preparing: Option<Preparing>,
     removed: u64,
     prepare_failed: bool,
@@ -280,6 +281,7 @@ impl Machine {
             remove: Vec::new(),
             left_over: Vec::new(),
             removing: false,
+            remove_failure: None,
             preparing: None,
             removed: 0,
             prepare_failed: false,
@@ -332,6 +334,11 @@ impl Machine {
 
     pub(crate) fn poisoned(&self) -> Option<Error> {
         self.poisoned.as_ref().map(|cause| Error::Poisoned { cause: Arc::clone(cause) })
+    }
+
+    /// Whether this run may hand out LSNs.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     pub(crate) fn is_closed(&self) -> bool {

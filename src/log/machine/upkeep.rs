@@ -94,10 +94,18 @@ impl Machine {
         }
     }
 
-    /// Where the trim point stands and what waits to be removed: a trim is done when nothing
+    /// Whether files wait to be removed, by a machine that still acts: a trim is done when none
     /// does.
     pub(crate) fn removal_pending(&self) -> bool {
-        !self.remove.is_empty() || self.removing
+        let acts = self.poisoned.is_none() && self.closing != Closing::Closed;
+        self.removing || (acts && !self.remove.is_empty())
+    }
+
+    /// What the last removal that failed said, once.
+    pub(crate) fn take_remove_failure(&mut self) -> Option<crate::error::Error> {
+        self.remove_failure.take().map(|failure| {
+            crate::error::Error::shared_io(failure.action, failure.name, failure.error)
+        })
     }
 
     /// How many files were removed, or kept as spares, since the log was opened.
@@ -138,12 +146,9 @@ impl Machine {
                             .left_over
                             .first()
                             .map_or_else(String::new, |r| super::segment_name(r.segment));
-                        self.failures += 1;
-                        self.last_failure = Some(super::Failure {
-                            action: "remove",
-                            name,
-                            error: std::sync::Arc::new(error),
-                        });
+                        let error = std::sync::Arc::new(error);
+                        self.remove_failure =
+                            Some(super::Failure { action: "remove", name, error });
                     }
                     Err(Trouble::SyncFailed(cause)) => self.poison(cause),
                 }
@@ -154,6 +159,7 @@ impl Machine {
 
     /// Puts files that could not be removed up for removal again.
     pub(crate) fn retry_removals(&mut self) {
+        self.remove_failure = None;
         let mut again = std::mem::take(&mut self.left_over);
         again.append(&mut self.remove);
         again.sort_by_key(|removal| removal.segment);
