@@ -115,6 +115,13 @@ pub enum Error {
     /// The log was closed.
     #[error("the log is closed")]
     Closed,
+    /// The addresses of the log are used up. No log that was only appended to lives to see this;
+    /// start a new one.
+    #[error("the addresses of the log are used up at {end}")]
+    Exhausted {
+        /// Where the log ends.
+        end: Lsn,
+    },
     /// What was asked for was trimmed.
     #[error("LSN {lsn} was trimmed: the log begins at {trim}")]
     Trimmed {

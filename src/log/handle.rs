@@ -50,7 +50,7 @@ pub struct Log {
 struct Owner {
     shared: Arc<Shared>,
     report: RecoveryReport,
-    tender: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What a trim did.
@@ -116,12 +116,14 @@ impl Log {
                 machine,
                 interval_ends: None,
                 tender_rests: false,
-                tender_stops: false,
+                upkeep_rests: false,
+                threads_stop: false,
                 handed_over: false,
                 watchers: 0,
             }),
             progress: Condvar::new(),
             tender: Condvar::new(),
+            upkeep: Condvar::new(),
             performer: Performer::new(Arc::clone(&storage), environment.entropy),
             files: Files::new(storage, options.open_files_max),
             clock: environment.clock,
@@ -129,14 +131,12 @@ impl Log {
             place,
             options,
         });
-        let tender = if environment.threads {
-            let thread = tender::start(&shared)
-                .map_err(|e| Error::io("start the thread of", shared.place.clone(), e))?;
-            Some(thread)
-        } else {
-            None
-        };
-        let owner = Owner { shared, report, tender: Mutex::new(tender) };
+        let owner = Owner { shared, report, threads: Mutex::new(Vec::new()) };
+        if environment.threads {
+            // Should the second not start, dropping the owner ends the first.
+            tender::start(&owner.shared, &mut owner.threads.lock())
+                .map_err(|e| Error::io("start the threads of", owner.shared.place.clone(), e))?;
+        }
         Ok(Self { owner: Arc::new(owner) })
     }
 
@@ -183,7 +183,7 @@ impl Log {
             Err(Refusal::Never(error)) => Err(error),
             Err(Refusal::Wait) => {
                 state.handed_over = true;
-                self.shared().wake_tender(&mut state);
+                self.shared().wake_threads(&mut state);
                 Err(Error::Busy)
             }
         }
@@ -386,7 +386,7 @@ impl Log {
         }
     }
 
-    /// Does what the log's own thread would do by now: ends the interval, marks an idle log,
+    /// Does what the log's own threads would do by now: ends the interval, marks an idle log,
     /// prepares and removes files. Only of use in an [`Environment`] without threads.
     ///
     /// # Errors
@@ -444,18 +444,17 @@ impl Owner {
         outcome
     }
 
-    /// Ends the thread, then gives the lock back: last, when nothing writes any more.
+    /// Ends the threads, then gives the lock back: last, when nothing writes any more.
     fn release(&self) {
-        let thread = self.tender.lock().take();
+        let threads = std::mem::take(&mut *self.threads.lock());
         let mut state = self.shared.state.lock();
-        state.tender_stops = true;
+        state.threads_stop = true;
         state.machine.abandon();
         self.shared.tender.notify_one();
+        self.shared.upkeep.notify_one();
         self.shared.progress.notify_all();
         drop(state);
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
+        for thread in threads {
             // A panic of the thread was printed by it, and nothing of it is held here.
             let _printed = thread.join();
         }

@@ -21,9 +21,11 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     /// When the interval of an `Interval` log is over.
     pub(crate) interval_ends: Option<Duration>,
-    /// The log's own thread waits without a deadline.
+    /// The thread for deadlines waits without one.
     pub(crate) tender_rests: bool,
-    pub(crate) tender_stops: bool,
+    /// The thread for files waits for work.
+    pub(crate) upkeep_rests: bool,
+    pub(crate) threads_stop: bool,
     /// A call asked for room and did not wait for it.
     pub(crate) handed_over: bool,
     /// Followers that wait for records which no event announces.
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     /// An event came in, or buffered records for a watcher.
     pub(crate) progress: Condvar,
     pub(crate) tender: Condvar,
+    pub(crate) upkeep: Condvar,
     pub(crate) performer: Performer,
     pub(crate) files: Files,
     pub(crate) clock: Arc<dyn Clock>,
@@ -79,7 +82,7 @@ impl Shared {
         let event = MutexGuard::unlocked(state, || self.performer.perform(action));
         state.machine.on_event(event);
         self.progress.notify_all();
-        self.wake_tender(state);
+        self.wake_threads(state);
         true
     }
 
@@ -97,13 +100,13 @@ impl Shared {
         true
     }
 
-    /// Tells the log's own thread that there is something to do, or to watch for.
-    pub(crate) fn wake_tender(&self, state: &mut Guard<'_>) {
+    /// Tells the log's own threads that there is something to do, or to watch for.
+    pub(crate) fn wake_threads(&self, state: &mut Guard<'_>) {
+        if state.machine.upkeep_due() && std::mem::take(&mut state.upkeep_rests) {
+            self.upkeep.notify_one();
+        }
         let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
-        let due = state.interval_ends.is_some()
-            || watch
-            || state.handed_over
-            || state.machine.upkeep_due();
+        let due = state.interval_ends.is_some() || watch || state.handed_over;
         if due && std::mem::take(&mut state.tender_rests) {
             self.tender.notify_one();
         }
@@ -155,7 +158,7 @@ impl Shared {
     /// Starts the interval that an append armed.
     pub(crate) fn arm(&self, state: &mut Guard<'_>, interval: Duration) {
         state.interval_ends = Some(self.clock.now() + interval);
-        self.wake_tender(state);
+        self.wake_threads(state);
     }
 
     /// The interval is over: everything accepted becomes durable.

@@ -168,7 +168,7 @@ impl Tail<'_> {
         self.facts.proven_beyond = None;
         self.facts.frames = None;
         self.facts.proven = record.end;
-        self.facts.trim = self.facts.trim.max(trim);
+        self.facts.trim = self.facts.trim.max(trim.min(mark_at));
         self.facts.scanned += 64 + CLOSE_MARK_LEN;
         Ok(true)
     }

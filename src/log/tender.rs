@@ -1,5 +1,7 @@
-//! The one thread of a log: keeps the interval, marks an idle log, prepares the next segment,
-//! retires and removes old ones. Joined when the log closes.
+//! The two threads of a log, joined when it closes. One keeps deadlines: it ends the interval,
+//! marks an idle log, does what a call left undone because it would not wait. The other keeps
+//! files: it prepares the next segment, retires and removes old ones. They are two because
+//! preparing a file takes longer than any interval.
 
 use super::shared::{Guard, Shared};
 use crate::position::Lsn;
@@ -9,22 +11,32 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Starts the thread.
+/// Starts both.
 ///
 /// # Errors
 /// What the operating system says when it cannot.
-pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
-    let shared = Arc::clone(shared);
-    latch::spawn("seawall", move || tend(&shared))
+pub(crate) fn start(shared: &Arc<Shared>, threads: &mut Vec<JoinHandle<()>>) -> io::Result<()> {
+    let (deadlines, files) = (Arc::clone(shared), Arc::clone(shared));
+    threads.push(latch::spawn("seawall-time", move || keep_deadlines(&deadlines))?);
+    threads.push(latch::spawn("seawall-files", move || keep_files(&files))?);
+    Ok(())
 }
 
-fn tend(shared: &Shared) {
+fn keep_files(shared: &Shared) {
+    let mut state = shared.state.lock();
+    while !state.threads_stop {
+        if !shared.tend_step(&mut state) {
+            state.upkeep_rests = true;
+            shared.upkeep.wait(&mut state);
+            state.upkeep_rests = false;
+        }
+    }
+}
+
+fn keep_deadlines(shared: &Shared) {
     let mut state = shared.state.lock();
     let mut idle_since: Option<(Lsn, Duration)> = None;
-    while !state.tender_stops {
-        if shared.tend_step(&mut state) {
-            continue;
-        }
+    while !state.threads_stop {
         // Work that a call left undone because it would not wait for it.
         if std::mem::take(&mut state.handed_over) {
             while shared.step(&mut state) {}

@@ -70,7 +70,7 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Whether the log may start its one thread (deadlines, idle marks, preparing segments).
+    /// Whether the log may start its threads (deadlines, idle marks, preparing segments).
     /// Without it those are done when [`Log::tend`](crate::Log::tend) is called, and a segment
     /// that is not prepared in time is prepared by the append that needs it.
     pub threads: bool,
@@ -78,7 +78,7 @@ pub struct Environment {
 
 impl Environment {
     /// The real machine: `dir` on its disk (made if it is missing), its clock, its randomness,
-    /// one thread.
+    /// its threads.
     ///
     /// # Errors
     /// What making or opening the directory says.

@@ -52,7 +52,7 @@ fn any_header() -> impl Strategy<Value = SegmentHeader> {
                 file_len,
                 prev_end,
                 prev_check,
-                trim,
+                trim: Lsn::new(trim.get().min(prev_end.get())),
             }
         })
 }
@@ -158,6 +158,7 @@ fn laws_3_to_6_each_refuse_their_field_by_name() {
         ("base", 40, 0x1001),
         ("prev_end", 64, 0x1004),
         ("trim", 80, 0x801),
+        ("trim", 80, 0x1008),
         ("file_len", 56, 0),
         ("file_len", 56, 12288),
         ("file_len", 56, 16385),

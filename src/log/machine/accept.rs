@@ -20,6 +20,9 @@ pub(crate) struct Accepted {
     pub(crate) arms: bool,
 }
 
+/// Nothing is accepted beyond: room for a jump, and for what may follow one, stays free.
+const LSN_END: Lsn = Lsn::new(u64::MAX - 2 * Lsn::JUMP);
+
 /// Why nothing was taken.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -168,6 +171,9 @@ impl Machine {
         }
         if self.closing != Closing::Open {
             return Err(Error::Closed);
+        }
+        if self.marks.accepted >= LSN_END || self.next_number().get() == u64::MAX {
+            return Err(Error::Exhausted { end: self.marks.accepted });
         }
         if len > max { Err(Error::TooLarge { what, len, max }) } else { Ok(()) }
     }
