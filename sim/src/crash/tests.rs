@@ -1,8 +1,7 @@
 use super::*;
-use crate::testing::{contents, create, cut, disk, read, rng, settled};
+use crate::testing::{contents, create, cut, disk, read, settled};
 use seawall::storage::{OpenMode, Storage, write_full};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 #[test]
 fn what_was_synced_survives_every_policy() {
@@ -179,29 +178,3 @@ fn after_any_run_a_power_cut_leaves_no_byte_past_the_end() {
     }
 }
 
-/// Not a promise, a leash: a campaign does this a million times.
-#[test]
-#[ignore = "measures; run it alone, optimised"]
-#[expect(clippy::disallowed_methods, reason = "this is a measurement")]
-fn a_power_cut_is_cheap() {
-    let disk = disk();
-    for name in ["a", "b", "c"] {
-        let file = settled(&disk, name, 1, 32 * 1024);
-        write_full(&*file, 1000, &[&[2; 3000]]).unwrap();
-    }
-    for policy in CrashPolicy::DRAWN {
-        let mut rng = rng(1);
-        let start = Instant::now();
-        for _ in 0..1000 {
-            std::hint::black_box(disk.after_power_cut(&policy, &mut rng));
-        }
-        let cut = start.elapsed();
-        let start = Instant::now();
-        for _ in 0..1000 {
-            std::hint::black_box(disk.image_hash());
-        }
-        let (cut, hash) = (cut / 1000, start.elapsed() / 1000);
-        println!("{policy:?}: cut {cut:?}, hash {hash:?}");
-        assert!(cut < Duration::from_millis(1));
-    }
-}
