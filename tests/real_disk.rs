@@ -57,3 +57,97 @@ fn levels_batches_and_unclean_ends_keep_order() {
     let log = Log::open(dir.path(), small()).unwrap();
     assert_eq!(collect(&log), expected);
 }
+
+#[test]
+fn the_interval_is_kept_also_when_no_further_append_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let interval = Durability::Interval(std::time::Duration::from_millis(2));
+    let log = Log::open(dir.path(), small().durability(interval)).unwrap();
+    let mut follower = log.follow(Lsn::FIRST).unwrap();
+    for index in 0..20_u8 {
+        let receipt = log.append(&[index; 10]).unwrap();
+        // Followers of such a log are shown what is durable: nobody else will sync.
+        let shown = follower.next().unwrap().unwrap();
+        assert_eq!((shown.lsn, shown.bytes.as_ref()), (receipt.lsn, [index; 10].as_slice()));
+        assert!(log.watermarks().durable >= receipt.end);
+    }
+}
+
+#[test]
+fn an_idle_log_states_its_durable_end_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small()).unwrap();
+    let receipt = log.append(b"the newest commit").unwrap();
+    // The mark is a frame of its own, behind the record.
+    while log.watermarks().durable == receipt.end {
+        std::thread::yield_now();
+    }
+    let marked = log.watermarks();
+    let view = LogView::open(dir.path()).unwrap();
+    assert_eq!(view.proven(), receipt.end, "the record is vouched for");
+    assert_eq!(view.end(), marked.durable);
+    assert_eq!(log.watermarks(), marked, "a mark is not marked");
+}
+
+#[test]
+fn waiting_for_durability_starts_the_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small().durability(Durability::Buffered)).unwrap();
+    let receipt = log.append(b"buffered").unwrap();
+    assert!(log.watermarks().durable < receipt.end);
+    log.wait_durable(receipt.end).unwrap();
+    assert!(log.watermarks().durable >= receipt.end);
+    assert!(log.wait_durable(receipt.end.checked_add(8).unwrap()).is_err());
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_and_the_buffer_is_one_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small().batch_frame_max(64 << 10)).unwrap();
+    log.append(b"before").unwrap();
+    let batch: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n; 50_000]).collect();
+    let receipt = log.append_batch(&batch).unwrap();
+    log.append(b"behind").unwrap();
+    let read: Vec<_> = log.read_batch(receipt.lsn).unwrap();
+    assert!(read.iter().map(|record| &record.bytes).eq(batch.iter()));
+    log.close().unwrap();
+    drop(log);
+    let log = Log::open(dir.path(), small()).unwrap();
+    assert_eq!(collect(&log).len(), 42);
+    assert_eq!(log.read(receipt.lsn).unwrap().bytes, batch[0]);
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small()).unwrap();
+    let before = log.append(b"before").unwrap();
+    let record = vec![0; usize::try_from(seawall::RECORD_LEN_MAX).unwrap() + 1];
+    assert!(matches!(log.append(&record), Err(seawall::Error::TooLarge { .. })));
+    let half = &record[..record.len() / 2];
+    assert!(matches!(
+        log.append_batch(&[half, half, half, half]),
+        Err(seawall::Error::TooLarge { .. })
+    ));
+    let behind = log.append(b"behind").unwrap();
+    assert!(behind.lsn.since(before.end).unwrap() <= 64, "at most an idle mark lies between");
+}
+
+#[test]
+fn addresses_that_are_none_are_told_from_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small()).unwrap();
+    let first = log.append(&[1; 100]).unwrap();
+    let second = log.append(&[2; 100]).unwrap();
+    for lsn in [first.lsn.get() + 8, second.lsn.get() + 16, 1] {
+        let error = log.read(Lsn::new(lsn)).unwrap_err();
+        assert!(matches!(error, seawall::Error::NoRecord { .. }), "{lsn}: {error:?}");
+    }
+    let error = log.read(Lsn::new(1 << 40)).unwrap_err();
+    assert!(matches!(error, seawall::Error::Beyond { .. }), "{error:?}");
+    // A scan may start between two records.
+    let from = Lsn::new(first.lsn.get() + 8);
+    let records: Vec<_> = log.scan(from).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].lsn, second.lsn);
+}

@@ -177,4 +177,3 @@ fn after_any_run_a_power_cut_leaves_no_byte_past_the_end() {
         assert!(contents(&*file)[index(len)..].iter().all(|byte| *byte == 0), "{policy:?}");
     }
 }
-
