@@ -7,7 +7,7 @@ use super::perform::Performer;
 use super::record::{Receipt, Record};
 use super::recover::recover;
 use super::report::RecoveryReport;
-use super::shared::{Guard, NOBODY, Shared, State};
+use super::shared::{Guard, NOBODY, Shared, State, Tender};
 use super::source::{LogScan, read_at};
 use super::survey::Segment;
 use super::{files::Files, tender};
@@ -115,7 +115,7 @@ impl Log {
             state: Mutex::new(State {
                 machine,
                 interval_ends: None,
-                tender_rests: false,
+                tender: Tender::Awake,
                 upkeep_rests: false,
                 threads_stop: false,
                 handed_over: false,
@@ -446,15 +446,20 @@ impl Owner {
 
     /// Ends the threads, then gives the lock back: last, when nothing writes any more.
     fn release(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock());
+        // Held to the end: a second caller waits here until the first is done.
+        let mut threads = self.threads.lock();
         let mut state = self.shared.state.lock();
         state.threads_stop = true;
         state.machine.abandon();
         self.shared.tender.notify_one();
         self.shared.upkeep.notify_one();
         self.shared.progress.notify_all();
+        // Another caller may be performing an action still.
+        while state.machine.is_busy() {
+            self.shared.progress.wait(&mut state);
+        }
         drop(state);
-        for thread in threads {
+        for thread in threads.drain(..) {
             // A panic of the thread was printed by it, and nothing of it is held here.
             let _printed = thread.join();
         }

@@ -16,13 +16,23 @@ use crate::storage::{Clock, DirLock};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How the thread for deadlines waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tender {
+    Awake,
+    /// Until then.
+    Until(Duration),
+    /// Until it is woken.
+    Rests,
+}
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) machine: Machine,
     /// When the interval of an `Interval` log is over.
     pub(crate) interval_ends: Option<Duration>,
-    /// The thread for deadlines waits without one.
-    pub(crate) tender_rests: bool,
+    /// How the thread for deadlines waits.
+    pub(crate) tender: Tender,
     /// The thread for files waits for work.
     pub(crate) upkeep_rests: bool,
     pub(crate) threads_stop: bool,
@@ -105,9 +115,19 @@ impl Shared {
         if state.machine.upkeep_due() && std::mem::take(&mut state.upkeep_rests) {
             self.upkeep.notify_one();
         }
-        let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
-        let due = state.interval_ends.is_some() || watch || state.handed_over;
-        if due && std::mem::take(&mut state.tender_rests) {
+        let due = match state.tender {
+            Tender::Awake => false,
+            // It sleeps, but perhaps too long.
+            Tender::Until(deadline) => {
+                state.handed_over || state.interval_ends.is_some_and(|ends| ends < deadline)
+            }
+            Tender::Rests => {
+                let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
+                watch || state.handed_over || state.interval_ends.is_some()
+            }
+        };
+        if due {
+            state.tender = Tender::Awake;
             self.tender.notify_one();
         }
     }

@@ -3,7 +3,7 @@
 //! files: it prepares the next segment, retires and removes old ones. They are two because
 //! preparing a file takes longer than any interval.
 
-use super::shared::{Guard, Shared};
+use super::shared::{Guard, Shared, Tender};
 use crate::position::Lsn;
 use crate::storage::latch;
 use std::io;
@@ -56,14 +56,15 @@ fn keep_deadlines(shared: &Shared) {
         }
         match [state.interval_ends, mark_at].into_iter().flatten().min() {
             Some(deadline) => {
+                state.tender = Tender::Until(deadline);
                 shared.tender.wait_for(&mut state, deadline - now);
             }
             None => {
-                state.tender_rests = true;
+                state.tender = Tender::Rests;
                 shared.tender.wait(&mut state);
-                state.tender_rests = false;
             }
         }
+        state.tender = Tender::Awake;
     }
 }
 

@@ -336,6 +336,11 @@ impl Machine {
         self.poisoned.as_ref().map(|cause| Error::Poisoned { cause: Arc::clone(cause) })
     }
 
+    /// Whether an action of either lane is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.commit_busy || self.upkeep_busy
+    }
+
     /// Whether this run may hand out LSNs.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun

@@ -1,0 +1,271 @@
+//! What an append asks of the disk, counted; and what becomes of everybody when a sync fails.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod watched;
+
+use seawall::{Durability, Error, Log, LogView, Lsn, Options};
+use std::sync::atomic::{AtomicU64, Ordering};
+use watched::{Call, Counts, On, Watcher};
+
+const EIO: i32 = 5;
+const THREADS: u64 = 32;
+/// Long beside the marks that ride along, so that bytes tell how many records there are.
+const RECORD: [u8; 4000] = [7; 4000];
+
+/// A segment of 8 MiB is enough for all appends here, and quickly prepared.
+fn quiet() -> Options {
+    Options::new().segment_len(8 << 20).idle_mark(None)
+}
+
+/// Nothing was opened, grew, shrank or got another name.
+fn assert_only_data_moved(counts: &Counts) {
+    let others = [Call::Open, Call::Rename, Call::Remove, Call::SyncDir, Call::SyncAll];
+    for call in others.into_iter().chain([Call::Allocate, Call::SetLen]) {
+        assert_eq!(counts.all(call), 0, "{call:?} in {counts:?}");
+    }
+    assert_eq!(counts.all(Call::Write), counts.of(On::Segment, Call::Write), "{counts:?}");
+}
+
+fn file_lens(dir: &std::path::Path) -> Vec<u64> {
+    let mut lens: Vec<u64> =
+        dir.read_dir().unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+    lens.sort_unstable();
+    lens
+}
+
+#[test]
+fn a_durable_append_costs_one_write_and_one_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let log = Log::open_in(environment, quiet()).unwrap();
+    log.append(b"prepares the segment").unwrap();
+    let lens = file_lens(dir.path());
+    watcher.take_counts();
+
+    for nth in 0..1000_u32 {
+        log.append(&nth.to_le_bytes()).unwrap();
+    }
+
+    let counts = watcher.take_counts();
+    assert!(counts.of(On::Segment, Call::Write) <= 1000, "{counts:?}");
+    assert!(counts.of(On::Segment, Call::SyncData) <= 1000, "{counts:?}");
+    assert_eq!(log.watermarks().durable, log.watermarks().accepted);
+    assert_only_data_moved(&counts);
+    assert_eq!(file_lens(dir.path()), lens, "no file grows");
+}
+
+#[test]
+fn an_idle_mark_costs_one_write_and_one_sync_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut environment, watcher) = Watcher::environment(dir.path());
+    // Without a thread the log is idle when the test says so, not when the machine is slow.
+    environment.threads = false;
+    let options = quiet().idle_mark(Some(std::time::Duration::from_millis(10)));
+    let log = Log::open_in(environment, options).unwrap();
+    log.append(b"prepares the segment").unwrap();
+    let frames_before = frame_count(dir.path());
+    let lens = file_lens(dir.path());
+    watcher.take_counts();
+
+    for nth in 0..1000_u32 {
+        log.append(&nth.to_le_bytes()).unwrap();
+        if nth % 100 == 99 {
+            log.tend().unwrap();
+            log.tend().unwrap(); // the mark is there: nothing to do
+        }
+    }
+
+    let counts = watcher.take_counts();
+    let marks = frame_count(dir.path()) - frames_before - 1000;
+    assert_eq!(marks, 10);
+    assert!(counts.of(On::Segment, Call::Write) <= 1000 + marks, "{counts:?}");
+    assert!(counts.of(On::Segment, Call::SyncData) <= 1000 + marks, "{counts:?}");
+    assert_only_data_moved(&counts);
+    assert_eq!(file_lens(dir.path()), lens, "no file grows");
+}
+
+fn frame_count(dir: &std::path::Path) -> u64 {
+    let mut scan = LogView::open(dir).unwrap().scan(Lsn::FIRST).unwrap();
+    while scan.next_ref().unwrap().is_some() {}
+    scan.frames()
+}
+
+/// Waits until every one of `live` appenders has a record that is not durable: each is inside
+/// its append, and none will come until a sync ends.
+fn wait_until_queued(log: &Log, live: impl Fn() -> u64) {
+    loop {
+        let marks = log.watermarks();
+        let waiting = marks.accepted.since(marks.durable).unwrap() / RECORD.len() as u64;
+        if waiting >= live() {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn thirty_two_threads_share_their_syncs() {
+    const EACH: u64 = 50;
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let log = Log::open_in(environment, quiet().segment_len(32 << 20)).unwrap();
+    log.append(b"prepares the segment").unwrap();
+    let live = AtomicU64::new(THREADS);
+    watcher.take_counts();
+    watcher.hold(On::Segment, Call::SyncData);
+
+    // Each sync lasts until everybody else is in the queue, as on a slow disk. So the appenders
+    // fall into two groups that take turns, and a sync serves 16 of them on average.
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..EACH {
+                    log.append(&RECORD).unwrap();
+                }
+                live.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        while live.load(Ordering::SeqCst) > 0 {
+            if watcher.is_waiting(On::Segment, Call::SyncData) {
+                wait_until_queued(&log, || live.load(Ordering::SeqCst));
+                watcher.let_one_go();
+            }
+            std::thread::yield_now();
+        }
+    });
+
+    let counts = watcher.take_counts();
+    watcher.release(On::Segment, Call::SyncData);
+    let (appends, syncs) = (THREADS * EACH, counts.of(On::Segment, Call::SyncData));
+    assert!(syncs * 8 <= appends, "{syncs} syncs for {appends} appends");
+    assert!(counts.of(On::Segment, Call::Write) <= syncs, "one write for each sync: {counts:?}");
+    assert_only_data_moved(&counts);
+}
+
+#[test]
+fn a_segment_is_prepared_in_large_writes_and_synced_once() {
+    const SEGMENT: u64 = 64 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let log = Log::open_in(environment, quiet().segment_len(SEGMENT)).unwrap();
+    watcher.take_counts();
+
+    log.append(b"prepares the segment").unwrap();
+
+    let counts = watcher.take_counts();
+    let writes = counts.of(On::Spare, Call::Write);
+    assert_eq!(counts.written(On::Spare), SEGMENT, "each byte once");
+    assert!(writes <= SEGMENT / (1 << 20) + 4, "{writes} writes");
+    assert!(counts.longest_write(On::Spare) <= 1 << 20, "the zeros need not be in memory");
+    assert_eq!(counts.all(Call::SyncAll), 1);
+    assert_eq!(counts.all(Call::SyncDir), 1);
+    assert_eq!(counts.all(Call::Rename), 1);
+    assert_eq!(counts.of(On::Segment, Call::SyncData), 2, "the header, then the record");
+}
+
+#[test]
+fn levels_that_never_sync_a_commit_need_no_zeros() {
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let log = Log::open_in(environment, quiet().durability(Durability::Os)).unwrap();
+    watcher.take_counts();
+    log.append(b"prepares the segment").unwrap();
+    let counts = watcher.take_counts();
+    assert!(counts.written(On::Spare) <= 3 * 4096, "header blocks and first frame block");
+    assert_eq!(counts.of(On::Segment, Call::SyncData), 1, "the header, nothing else");
+}
+
+#[test]
+fn buffered_appends_reach_the_kernel_in_few_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let options = quiet().durability(Durability::Buffered);
+    let log = Log::open_in(environment, options).unwrap();
+    log.append(b"prepares the segment").unwrap();
+    watcher.take_counts();
+    for _ in 0..1000 {
+        log.append(&RECORD).unwrap();
+    }
+    let counts = watcher.take_counts();
+    // Four million bytes, half a mebibyte at a time.
+    assert!(counts.of(On::Segment, Call::Write) <= 8, "{counts:?}");
+    assert_eq!(counts.all(Call::SyncData), 0, "{counts:?}");
+}
+
+#[test]
+fn failed_sync_wakes_every_waiter_and_is_final() {
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let log = Log::open_in(environment, quiet()).unwrap();
+    let durable: Vec<Lsn> = (0..10_u8).map(|nth| log.append(&[nth; 100]).unwrap().lsn).collect();
+    let mut follower = log.follow(Lsn::FIRST).unwrap();
+    let (everything, end) = (log.watermarks().durable, log.watermarks().accepted);
+
+    watcher.hold(On::Segment, Call::SyncData);
+    std::thread::scope(|scope| {
+        let followed = scope.spawn(move || {
+            let mut seen = 0;
+            loop {
+                match follower.next() {
+                    Ok(Some(_)) => seen += 1,
+                    Ok(None) => panic!("the log was not closed"),
+                    Err(error) => return (seen, error),
+                }
+            }
+        });
+        let appends: Vec<_> =
+            (0..THREADS).map(|_| scope.spawn(|| log.append(&RECORD).unwrap_err())).collect();
+        watcher.wait_for_held(On::Segment, Call::SyncData);
+        wait_until_queued(&log, || THREADS);
+        watcher.fail(On::Segment, Call::SyncData, EIO);
+        watcher.release(On::Segment, Call::SyncData);
+
+        for append in appends {
+            let error = append.join().unwrap();
+            assert!(error.is_poisoned(), "{error:?}");
+        }
+        let (seen, error) = followed.join().unwrap();
+        assert_eq!(seen, durable.len(), "what was durable came first");
+        assert!(error.is_poisoned(), "{error:?}");
+    });
+
+    let counts = watcher.take_counts();
+    let syncs = counts.of(On::Segment, Call::SyncData);
+    let poisoned = |what: &str, outcome: Result<(), Error>| match outcome {
+        Err(Error::Poisoned { cause }) => assert_eq!(cause.raw_os_error(), Some(EIO), "{what}"),
+        other => panic!("{what} after a failed sync: {other:?}"),
+    };
+    let accepted = log.watermarks().accepted;
+    assert!(accepted > end);
+    poisoned("append", log.append(b"later").map(drop));
+    poisoned("append_at", log.append_at(b"later", Durability::Sync).map(drop));
+    poisoned("try_append", log.try_append(b"later").map(drop));
+    poisoned("append_batch", log.append_batch(&[b"later", b"still"]).map(drop));
+    poisoned("sync", log.sync().map(drop));
+    poisoned("wait_durable", log.wait_durable(accepted));
+    poisoned("trim", log.trim(everything).map(drop));
+    assert_eq!(log.watermarks().durable, everything, "nothing became durable since");
+    log.wait_durable(everything).unwrap();
+
+    // What was durable can be read, by everybody.
+    for (nth, &lsn) in (0..).zip(&durable) {
+        assert_eq!(log.read(lsn).unwrap().bytes, [nth; 100].as_slice());
+    }
+    assert_eq!(log.scan(Lsn::FIRST).unwrap().map(Result::unwrap).count(), durable.len());
+    let mut late = log.follow(Lsn::FIRST).unwrap();
+    for _ in &durable {
+        assert!(late.next().unwrap().is_some());
+    }
+    assert!(late.next().unwrap_err().is_poisoned());
+
+    poisoned("close", log.close());
+    assert_eq!(watcher.take_counts().of(On::Segment, Call::SyncData), 0, "never tried again");
+    assert_eq!(syncs, 1 + 10 + 1, "the header, ten records, the one that failed");
+    drop(log);
+
+    // The next open decides from the device: what was acknowledged is there.
+    let log = Log::open(dir.path(), quiet()).unwrap();
+    let found: Vec<Lsn> = log.scan(Lsn::FIRST).unwrap().map(|r| r.unwrap().lsn).collect();
+    assert_eq!(found[..durable.len()], durable);
+}
