@@ -361,6 +361,8 @@ impl Run {
                 Err(error) => self.excuse("progress", "tend", &error),
             },
             Op::Read => match self.shown() {
+                // A scan ends where the disk takes nothing any more.
+                Ok(_) if self.disk.is_dead() => Ok(Ending::Crashed),
                 Ok(shown) => {
                     self.model.compare(&shown)?;
                     self.read_addresses()
