@@ -47,3 +47,8 @@ pub use sabotage::{Sabotage, Sabotaged};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};
 pub use trace::Event;
 pub use workload::{Ending, Op, Run, Workload};
+
+/// The examples of the project's first page: the one for the library too, which this crate sees.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeExamples;
