@@ -236,6 +236,7 @@ impl Error {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
+/// Whether the operating system says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -1,6 +1,7 @@
 //! The log on a real disk, through its public face only.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "the directory is looked at behind the log")]
 
 use seawall::{Durability, Log, LogView, Lsn, Options, Verdict};
 
@@ -131,6 +132,63 @@ fn what_is_too_large_is_refused_before_anything_is_written() {
     ));
     let behind = log.append(b"behind").unwrap();
     assert!(behind.lsn.since(before.end).unwrap() <= 64, "at most an idle mark lies between");
+}
+
+#[test]
+fn an_empty_batch_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small()).unwrap();
+    let receipt = log.append_batch::<&[u8]>(&[]).unwrap();
+    assert_eq!((receipt.lsn, receipt.end), (Lsn::FIRST, Lsn::FIRST));
+    log.close().unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn options_that_cannot_be_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let interval = |micros| Durability::Interval(std::time::Duration::from_micros(micros));
+    for (name, options) in [
+        ("segment_len", small().segment_len((16 << 10) - 4096)),
+        ("segment_len", small().segment_len((16 << 10) + 512)),
+        ("segment_len", small().segment_len(2 << 30)),
+        ("buffer_max", small().buffer_max(4095)),
+        ("write_at", small().write_at(1 << 30)),
+        ("batch_frame_max", small().batch_frame_max(63)),
+        ("open_files_max", small().open_files_max(0)),
+        ("idle_mark", small().idle_mark(Some(std::time::Duration::MAX))),
+        ("durability", small().durability(interval(1))),
+    ] {
+        let error = Log::open(dir.path(), options).unwrap_err();
+        assert!(
+            matches!(error, seawall::Error::Option { option, .. } if option == name),
+            "{name}: {error}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn files_beyond_what_options_allow_are_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = |ending: &str| {
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(ending)).count()
+    };
+    let log = Log::open(dir.path(), small().spares_max(3)).unwrap();
+    let mut last = Lsn::FIRST;
+    for index in 0..100_u8 {
+        last = log.append(&[index; 3000]).unwrap().lsn;
+    }
+    assert!(files(".seg") > 8);
+    log.trim(last).unwrap();
+    assert_eq!(log.stats().spares, files(".spare"));
+    assert!((1..=3).contains(&files(".spare")), "{} spares", files(".spare"));
+    log.close().unwrap();
+    drop(log);
+    let log = Log::open(dir.path(), small().spares_max(1)).unwrap();
+    assert_eq!(files(".spare"), 1, "what an earlier run kept beyond this one's limit is removed");
+    assert_eq!(collect(&log).last().unwrap(), &vec![99; 3000]);
 }
 
 #[test]

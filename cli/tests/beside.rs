@@ -74,10 +74,16 @@ fn recycled(log: &Log) -> u64 {
 fn readers_beside_an_idle_writer_change_no_byte_and_no_time() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    // Nothing is done on its own account.
-    let log = Log::open(dir, small().idle_mark(None).prepare_ahead(false)).unwrap();
-    for counter in 0..500_u64 {
-        log.append(&counter.to_le_bytes().repeat(30)).unwrap();
+    // One segment, so that nothing is sealed meanwhile.
+    let log = Log::open(dir, small().prepare_ahead(false)).unwrap();
+    let mut end = seawall::Lsn::FIRST;
+    for counter in 0..80_u64 {
+        end = log.append(&counter.to_le_bytes().repeat(30)).unwrap().end;
+    }
+    assert_eq!(log.segments().len(), 1);
+    // Idle, and its idle mark written: the one thing it does on its own account.
+    while log.watermarks().durable <= end {
+        thread::yield_now();
     }
     let before = files(dir);
     for command in ["cat", "inspect", "verify", "repair"] {

@@ -15,7 +15,7 @@
 
 use crate::crash::CrashKind;
 use seawall::Lsn;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How sure an append was of its records when it returned.
@@ -75,8 +75,8 @@ pub struct Model {
     told: BTreeMap<Lsn, Vec<u8>>,
     /// The trim point that was acknowledged.
     trim: Lsn,
-    /// One that was asked for and not answered.
-    trim_asked: Option<Lsn>,
+    /// Those that were asked for and not answered, or with an error.
+    trims_asked: BTreeSet<Lsn>,
 }
 
 fn broken<T>(promise: &'static str, what: impl fmt::Display) -> Result<T, Violation> {
@@ -123,13 +123,13 @@ impl Model {
 
     /// A trim is about to be asked for.
     pub fn begin_trim(&mut self, to: Lsn) {
-        self.trim_asked = self.trim_asked.max(Some(to));
+        self.trims_asked.insert(to);
     }
 
     /// It was acknowledged.
     pub fn trimmed(&mut self, to: Lsn) {
         self.trim = self.trim.max(to);
-        self.trim_asked = self.trim_asked.filter(|&asked| asked > to);
+        self.trims_asked = self.trims_asked.split_off(&self.trim);
     }
 
     /// The trim point that was acknowledged last.
@@ -166,7 +166,9 @@ impl Model {
             mix(u64::from(entry.failed));
         }
         mix(self.trim.get());
-        mix(self.trim_asked.map_or(0, Lsn::get));
+        for asked in &self.trims_asked {
+            mix(asked.get());
+        }
         for lsn in self.told.keys() {
             mix(lsn.get());
         }
@@ -224,12 +226,12 @@ impl Model {
             }
             before = Some(place);
         }
-        let begin = match (shown.first(), self.trim_asked) {
-            // A trim that was under way happened, or it did not.
-            (Some(first), Some(asked)) if first.lsn >= asked => self.trim.max(asked),
-            (None, Some(asked)) if self.could_be_empty_from(asked, needed) => self.trim.max(asked),
-            _ => self.trim,
-        };
+        // A trim that was under way happened, or it did not.
+        let happened = self.trims_asked.iter().rev().copied().find(|&asked| match shown.first() {
+            Some(first) => first.lsn >= asked,
+            None => self.could_be_empty_from(asked, needed),
+        });
+        let begin = happened.map_or(self.trim, |asked| asked.max(self.trim));
         if let Some(first) = shown.first().filter(|first| first.lsn < begin) {
             let what = format_args!("LSN {} was trimmed, up to {begin}, and is back", first.lsn);
             return broken("G9", what);
@@ -278,9 +280,7 @@ impl Model {
         }
         self.entries = kept;
         self.trim = begin;
-        if self.trim_asked.is_some_and(|asked| asked <= begin) {
-            self.trim_asked = None;
-        }
+        self.trims_asked.retain(|&asked| asked > begin);
         Ok(())
     }
 

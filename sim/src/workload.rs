@@ -353,7 +353,8 @@ impl Run {
             Op::Trim(share) => self.trim(*share),
             Op::Tend => match self.log().tend() {
                 Ok(()) => {
-                    if matches!(self.options.durability, Durability::Interval(_)) {
+                    let marks = self.log().watermarks();
+                    if marks.durable == marks.accepted {
                         self.model.promise_all(Promise::Power);
                     }
                     Ok(Ending::Done)

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// Seeds of the default run, found to make more than 100,000 distinct images.
-const SEEDS: std::ops::Range<u64> = 0..130;
+const SEEDS: std::ops::Range<u64> = 0..120;
 const OPS_MAX: usize = 12;
 const WORKERS: usize = 2;
 

@@ -159,6 +159,28 @@ fn what_a_failed_write_left_never_refuses_or_haunts_a_later_open() {
 }
 
 #[test]
+fn an_ambiguous_tail_is_refused_where_that_is_asked_for_and_nothing_changes() {
+    let disk = SimDisk::new(Seed::new(2));
+    let log = Log::open_in(environment(&disk, 1), small()).unwrap();
+    log.append(b"kept").unwrap();
+    let newest = log.append(b"the newest commit, soon rotten").unwrap();
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let mut rng = Seed::new(1).rng(Concern::CrashResolution);
+    let disk = disk.after_kill().after_power_cut(&CrashPolicy::AllKept, &mut rng);
+    let name = disk.names().remove(0);
+    disk.flip_bit(&name, 8192 + newest.lsn.get() + 40, 2).unwrap();
+    let image = disk.image_hash();
+    let error =
+        Log::open_in(environment(&disk, 2), small().refuse_ambiguous_tail(true)).unwrap_err();
+    assert!(matches!(error, Error::AmbiguousTail { end, .. } if end == newest.lsn), "{error:?}");
+    assert_eq!(disk.image_hash(), image);
+    let log = Log::open_in(environment(&disk, 3), small()).unwrap();
+    assert!(log.report().tail_ambiguous);
+    assert_eq!(log.scan(Lsn::FIRST).unwrap().count(), 1);
+}
+
+#[test]
 fn a_second_writer_is_told_the_directory() {
     let disk = SimDisk::new(Seed::new(1));
     let _log = Log::open_in(environment(&disk, 1), small()).unwrap();

@@ -55,6 +55,23 @@ turns_red! {
     an_eviction_that_does_nothing_is_found: failing(Sabotage::EvictDoesNothing);
 }
 
+/// A directory whose lock is ignored has two writers; nothing behind the lock would stop them.
+#[test]
+fn a_lock_that_is_ignored_is_found() {
+    use seawall::{Log, Options};
+    let disk = seawall_sim::SimDisk::new(Seed::new(1));
+    let open = |environment| Log::open_in(environment, Options::new().segment_len(16 << 10));
+    let honest = seawall_sim::environment(&disk, 1);
+    let mut cheating = honest.clone();
+    cheating.storage = std::sync::Arc::new(seawall_sim::Sabotaged::new(
+        honest.storage.clone(),
+        Sabotage::LockIgnored,
+    ));
+    let _first = open(honest.clone()).unwrap();
+    assert!(matches!(open(honest), Err(seawall::Error::Locked { .. })));
+    assert!(open(cheating).is_ok(), "the lock is all that keeps a second writer out");
+}
+
 /// The same searches, without sabotage, find nothing.
 #[test]
 fn an_honest_storage_is_not_accused() {

@@ -26,7 +26,8 @@
 //!
 //! A copy is valid if and only if: (1) `magic` and `check` match; (2) `version` is 1 and `flags`
 //! and all bytes called zeros are 0; (3) `number` is at least 1; (4) `base`, `prev_end` and
-//! `trim` are multiples of 8, and `trim` is not beyond `prev_end`; (5) `base` is `prev_end` or `prev_end` + 2^33; (6) `file_len` is
+//! `trim` are multiples of 8, and `trim` is not beyond `prev_end`; (5) `base` is `prev_end` or
+//! `prev_end` + 2^33; (6) `file_len` is
 //! a multiple of 4096 between 16 KiB and 2 GiB, and `base` + `file_len` is below 2^64, so that
 //! every LSN of the segment exists. Where (1) holds and `version` is another, the file belongs to
 //! another version and is refused by name.

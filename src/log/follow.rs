@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Follower {
     shared: Arc<Shared>,
     walk: Walk<Source>,
+    /// Everything before is read, or is known to hold nothing.
+    looked_to: Lsn,
 }
 
 impl Follower {
@@ -25,7 +27,7 @@ impl Follower {
         }
         let from = from.max(trim);
         let source = Source::new(Arc::clone(&shared), from, from_first);
-        Ok(Self { walk: Walk::new(source, from), shared })
+        Ok(Self { walk: Walk::new(source, from), looked_to: from, shared })
     }
 
     /// The next record; waits for it. `None` once the log is closed and everything was read.
@@ -54,9 +56,10 @@ impl Follower {
             return Ok(Some(record));
         }
         let end = self.visible();
-        if end == self.walk.position() {
+        if end <= self.looked_to {
             return Ok(None);
         }
+        self.looked_to = end;
         self.walk.extents().extend(end);
         self.walk.next_record()
     }
@@ -81,7 +84,7 @@ impl Follower {
         state.watchers += 1;
         let outcome = loop {
             let visible = state.machine.visible(level);
-            if visible.min(state.machine.watermarks().written) > self.walk.position() {
+            if visible.min(state.machine.watermarks().written) > self.looked_to {
                 break Ok(true);
             }
             if state.machine.is_closed() {

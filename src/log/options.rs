@@ -170,6 +170,13 @@ impl Options {
             (4 << 10..=256 << 20).contains(&self.buffer_max),
             "from 4096 to 268435456",
         )?;
+        let day = Duration::from_secs(24 * 3600);
+        hold(
+            "idle_mark",
+            format_args!("{:?}", self.idle_mark),
+            self.idle_mark.is_none_or(|after| after <= day),
+            "at most a day",
+        )?;
         hold("write_at", self.write_at, self.write_at <= self.buffer_max, "at most buffer_max")?;
         hold(
             "batch_frame_max",

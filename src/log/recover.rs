@@ -1,7 +1,8 @@
 //! Opens a log for writing: survey, decide, and only then change something.
 //!
 //! What is changed is little, each step harmless if it is the last: files below the trim point
-//! are removed again, a bad header copy is written from the good one, strays become spares. The
+//! are removed again, a bad header copy is written from the good one, strays become spares, and
+//! spares beyond what the options allow are removed. The
 //! tail is cut by nothing but the header of the next segment, which the first append writes.
 
 use super::decide::Row;
@@ -38,7 +39,7 @@ pub(crate) fn recover(
     {
         return Err(Error::AmbiguousTail { segment, end: tail.end });
     }
-    repair(storage, &mut survey)?;
+    repair(storage, &mut survey, options.spares_max)?;
     let created = survey.log.is_none();
     let log = match survey.log {
         Some(log) => log,
@@ -68,7 +69,7 @@ pub(crate) fn recover(
     Ok((start, report))
 }
 
-fn repair(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
+fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Result<()> {
     let dir_sync = |storage: &dyn Storage| {
         storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))
     };
@@ -83,7 +84,14 @@ fn repair(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
             .map_err(|e| Error::io("rename", from.text(), e))?;
         survey.spares.push(id.get());
     }
-    if !survey.trimmed.is_empty() || !survey.strays.is_empty() {
+    // One more than asked for may be under way at any time: it saves the next preparation work.
+    let kept = survey.spares.len().min(spares_max.max(1));
+    let surplus = survey.spares.split_off(kept);
+    for &spare in &surplus {
+        let name = FileName::Spare(spare).text();
+        storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
+    }
+    if !(survey.trimmed.is_empty() && survey.strays.is_empty() && surplus.is_empty()) {
         dir_sync(storage)?;
     }
     for &id in &survey.rebuild {

@@ -7,7 +7,7 @@
 
 use super::files::Files;
 use super::machine::{Goal, Machine, Refusal};
-use super::options::Options;
+use super::options::{Durability, Options};
 use super::perform::Performer;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
@@ -189,7 +189,14 @@ impl Shared {
         state.interval_ends = None;
         state.machine.interval_over();
         let end = state.machine.watermarks().accepted;
-        self.reach_all(state, Goal::Durable { lsn: NOBODY, end })
+        let outcome = self.reach_all(state, Goal::Durable { lsn: NOBODY, end });
+        // Somebody's failed write is no reason to leave the others' records unsynced.
+        if let (Err(_), Durability::Interval(interval)) = (&outcome, self.options.durability)
+            && state.machine.arm_interval()
+        {
+            state.interval_ends = Some(self.clock.now() + interval);
+        }
+        outcome
     }
 
     /// Marks the durable end, if that is due.

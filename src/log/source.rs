@@ -100,6 +100,7 @@ impl Extents for Source {
             span,
             prev_check: segment.header.prev_check,
             end_check: whole.map(|closed| closed.check),
+            fluid: false,
         }))
     }
 
@@ -136,38 +137,46 @@ fn span_of(segment: &Segment) -> Span {
 #[derive(Debug)]
 pub struct LogScan {
     walk: Walk<Source>,
+    /// What kept accepted records out of the files: told at the end.
+    withheld: Option<Error>,
     done: bool,
 }
 
 impl LogScan {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn, level: Durability) -> Result<Self> {
+        let mut withheld = None;
         let (end, trim) = {
             let mut state = shared.state.lock();
-            let end = state.machine.visible(level);
-            if end > state.machine.watermarks().written
-                && shared.reach_all(&mut state, Goal::Written { lsn: NOBODY, end }).is_err()
-            {
-                // The disk takes nothing now: what is in files can still be read.
-                (state.machine.watermarks().written, state.machine.first_lsn())
-            } else {
-                (end, state.machine.first_lsn())
+            let mut end = state.machine.visible(level);
+            if end > state.machine.watermarks().written {
+                withheld = shared.reach_all(&mut state, Goal::Written { lsn: NOBODY, end }).err();
             }
+            if withheld.is_some() {
+                // The disk takes nothing now: what is in files can still be read.
+                end = state.machine.watermarks().written;
+            }
+            (end, state.machine.first_lsn())
         };
         let from_first = from == Lsn::FIRST;
         if from < trim && !from_first {
             return Err(Error::Trimmed { lsn: from, trim });
         }
         let from = from.max(trim);
-        Ok(Self { walk: Walk::new(Source::new(shared, end, from_first), from), done: false })
+        let walk = Walk::new(Source::new(shared, end, from_first), from);
+        Ok(Self { walk, withheld, done: false })
     }
 
     /// The next record, borrowed from the scan; `None` at the end.
     ///
     /// # Errors
     /// [`Error::Damaged`] once for each damaged range, after which the scan goes on;
-    /// [`Error::Trimmed`] if a trim overtook it; [`Error::Io`].
+    /// [`Error::Trimmed`] if a trim overtook it; [`Error::Io`]. Where the disk did not take what
+    /// was buffered, what it said comes once, at the end.
     pub fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
-        self.walk.next_ref()
+        match self.walk.next_ref()? {
+            Some(record) => Ok(Some(record)),
+            None => self.withheld.take().map_or(Ok(None), Err),
+        }
     }
 
     /// Everything before this LSN was read.
@@ -184,7 +193,10 @@ impl Iterator for LogScan {
         if self.done {
             return None;
         }
-        let next = self.walk.next_record();
+        let next = match self.walk.next_record() {
+            Ok(None) => self.withheld.take().map_or(Ok(None), Err),
+            next => next,
+        };
         self.done = match &next {
             Ok(record) => record.is_none(),
             Err(error) => !error.is_damage(),

@@ -310,6 +310,7 @@ impl Extents for ViewSource {
             span,
             prev_check: segment.header.prev_check,
             end_check: check.filter(|_| whole),
+            fluid: segment.closed.is_none(),
         }))
     }
 
@@ -330,15 +331,23 @@ impl ViewSource {
         if at < now.trim {
             return Err(Error::Trimmed { lsn: at, trim: now.trim });
         }
-        let holds = |segments: &[Segment]| {
-            segments.iter().rev().find(|segment| segment.base() <= at).copied()
-        };
-        let (then, now_holds) = (holds(&self.seen.segments), holds(&now.segments));
-        if let (Some(then), Some(now)) = (then, now_holds)
-            && then.number() == now.number()
-            && let Some(closed) = now.closed.filter(|closed| closed.lsn < at)
+        // Where the segment that held `at` ends now, and with which check.
+        let held = |segment: &&Segment| segment.base() <= at;
+        let then = self.seen.segments.iter().rev().find(held);
+        let here = now.segments.iter().rev().find(held);
+        if let (Some(then), Some(here)) = (then, here)
+            && then.number() == here.number()
         {
-            return Err(Error::Diverged { lsn: at, end: closed.lsn });
+            let end_of = |seen: &Seen, segment: &Segment| {
+                segment
+                    .closed
+                    .map_or((seen.limit, seen.end_check), |end| (end.lsn, Some(end.check)))
+            };
+            let (before, after) = (end_of(&self.seen, then), end_of(&now, here));
+            let other = before.0 == after.0 && before.1 != after.1;
+            if after.0 < before.0 || other {
+                return Err(Error::Diverged { lsn: at, end: after.0 });
+            }
         }
         Ok(())
     }

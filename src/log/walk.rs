@@ -8,10 +8,10 @@ use super::record::{Record, RecordRef};
 use super::scan::{FrameScan, ScanError, Span};
 use crate::error::{Damage, Error, Result};
 use crate::format::batch::BatchRecords;
-use crate::format::frame::{FrameError, FrameHeader, FrameKind};
+use crate::format::frame::{FrameError, FrameHeader, FrameKind, MARKED_HEADER_LEN};
 use crate::format::name::FileName;
 use crate::position::{Lsn, SegmentId};
-use crate::storage::StorageFile;
+use crate::storage::{StorageFile, read_full};
 use bytes::Bytes;
 use std::fmt;
 use std::ops::Range;
@@ -29,6 +29,9 @@ pub(crate) struct Extent {
     pub(crate) prev_check: u32,
     /// Check of the last frame before the limit, where it is known.
     pub(crate) end_check: Option<u32>,
+    /// Whether that end was read from the frames themselves, and may have been written over
+    /// since: no header states it.
+    pub(crate) fluid: bool,
 }
 
 /// Who keeps the segments.
@@ -67,6 +70,7 @@ struct Current {
     span: Span,
     prev_check: u32,
     end_check: Option<u32>,
+    fluid: bool,
     file: Arc<dyn StorageFile>,
     scan: FrameScan,
 }
@@ -191,11 +195,12 @@ impl<E: Extents> Walk<E> {
             self.skip_batch = true;
             return Err(self.damaged(lsn, self.at, Damage::Gap));
         }
-        let skip = self.skip_batch && header.kind == FrameKind::Batch;
-        if self.skip_batch {
-            self.skip_batch = skip && header.continues;
+        if std::mem::take(&mut self.skip_batch) && header.kind == FrameKind::Batch {
+            // Perhaps the rest of a batch whose beginning is gone: told, not shown.
+            self.skip_batch = header.continues;
+            return Err(self.damaged(lsn, self.at, Damage::Batch));
         }
-        if skip || !header.kind.holds_records() {
+        if !header.kind.holds_records() {
             return Ok(false);
         }
         self.frame = Some(Frame { lsn, kind: header.kind, index: 0, at: 0 });
@@ -206,11 +211,12 @@ impl<E: Extents> Walk<E> {
         let Some(extent) = self.extents.extent(self.at)? else {
             return Ok(false);
         };
-        let Extent { number, file, base, span, prev_check, end_check } = extent;
+        let Extent { number, file, base, span, prev_check, end_check, fluid } = extent;
         self.at = self.at.max(base);
         let before = (self.at == base).then_some(prev_check);
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
-        self.current = Some(Current { number, base, span, prev_check, end_check, file, scan });
+        self.current =
+            Some(Current { number, base, span, prev_check, end_check, fluid, file, scan });
         Ok(true)
     }
 
@@ -224,6 +230,10 @@ impl<E: Extents> Walk<E> {
             && expected != found
         {
             let at = self.at;
+            if current.fluid {
+                return Err(Error::Diverged { lsn: at, end: at });
+            }
+            self.extents.changed(at)?;
             self.current = Some(current);
             let error = self.damaged(at, at, Damage::End);
             self.current = None;
@@ -291,7 +301,8 @@ impl<E: Extents> Walk<E> {
         };
         let limit = current.span.limit;
         let found = resync(&current.file, current.span, from);
-        self.skip_batch = true;
+        // Behind a frame whose header still says that it ends its batch, another begins.
+        self.skip_batch = found.is_none() || found != batch_end(&current.file, current.span, from);
         let error = match found {
             Some(lsn) => {
                 self.at = lsn;
@@ -319,6 +330,14 @@ impl<E: Extents> Walk<E> {
             cause,
         }
     }
+}
+
+/// Where the frame at `from` ends, if its header verifies and its batch ends with it.
+fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> {
+    let mut bytes = [0; MARKED_HEADER_LEN];
+    let count = read_full(&**file, span.offset(from), &mut bytes).ok()?;
+    let header = FrameHeader::decode(bytes.get(..count)?, span.seed, from).ok()?;
+    from.checked_add(header.frame_len()).filter(|_| !header.continues)
 }
 
 /// The first place behind `from` where a frame verifies and the next one chains to it, or the

@@ -101,6 +101,8 @@ impl Machine {
     /// As [`append`](Self::append); [`Error::Beyond`] for a point the log has not reached.
     pub(crate) fn accept_trim(&mut self, point: Lsn) -> Result<Option<Accepted>, Refusal> {
         self.admit("trim point", 0, 0)?;
+        // Trim points stand where frames do; everything before is no longer needed either way.
+        let point = Lsn::new(point.get() / Lsn::ALIGN * Lsn::ALIGN);
         if point > self.marks.accepted {
             return Err(Error::Beyond { lsn: point, end: self.marks.accepted }.into());
         }
@@ -165,6 +167,20 @@ impl Machine {
         Some(self.advance(CLOSE_MARK_LEN).1)
     }
 
+    /// A close failed behind its close mark: what is appended from now on must not stand behind a
+    /// frame that says the log ended there.
+    pub(super) fn cover_close_mark(&mut self) {
+        let len = frame_len(0, true);
+        let Some(active) = &mut self.active else { return };
+        if after(self.marks.accepted, len + CLOSE_MARK_LEN) > active.frame_limit() {
+            active.ended = true;
+            return;
+        }
+        let spec = FrameSpec::of(FrameKind::IdleMark).marking(Some(self.marks.durable));
+        place_frame(&mut self.pending, spec, &[]);
+        self.advance(len);
+    }
+
     fn admit(&self, what: &'static str, len: u64, max: u64) -> Result<()> {
         if let Some(error) = self.poisoned() {
             return Err(error);
@@ -185,9 +201,9 @@ impl Machine {
 
     fn writable(&mut self) -> Result<Active, Refusal> {
         match self.active {
-            Some(active) if self.begun && !active.ended && self.roll_wanted.is_none() => Ok(active),
-            Some(active) if self.begun && active.ended => Err(self.want_roll(0)),
-            _ if self.begun => Err(Refusal::Wait),
+            // Also while others wait for the next segment: this one keeps room for it.
+            Some(active) if self.begun && !active.ended => Ok(active),
+            _ if self.begun => Err(self.want_roll(0)),
             _ => {
                 self.begin_wanted = true;
                 Err(Refusal::Wait)

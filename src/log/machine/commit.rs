@@ -100,12 +100,13 @@ impl Machine {
             // What has the name is too short, and may not grow under it (rule F1): a longer one
             // takes its place.
             Next::Ready(_) | Next::Named { .. } => {
-                let source = Source::New(self.next_number().get());
+                let source = self.source();
                 Some(self.prepare(source, needed.max(self.segment_len), false))
             }
             Next::Absent => {
                 let source = self.source();
-                Some(self.prepare(source, needed.max(self.segment_len), false))
+                let file_len = if self.short_of_room { needed } else { self.segment_len };
+                Some(self.prepare(source, needed.max(file_len), false))
             }
         }
     }
@@ -248,6 +249,8 @@ impl Machine {
                 self.retry = Some(run);
                 let error = Arc::new(failure.error);
                 self.void_awaited(&error);
+                // A mark may have gone with the frame it rode in: the next one says it again.
+                self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
                 self.fail("write", self.active_name(), error);
             }
         }
@@ -307,11 +310,19 @@ impl Machine {
                 self.next = match preparing.source {
                     Source::Named => Next::Named { file_len: 0 },
                     Source::Spare(spare) => {
-                        self.spares.push(spare);
+                        if !is_missing(&trouble) {
+                            self.spares.push(spare);
+                        }
                         Next::Absent
                     }
                     Source::New(_) => Next::Absent,
                 };
+                // Where a whole segment finds no room a short one may: enough for a trim, which
+                // makes room for more.
+                if is_full(&trouble) && self.roll_wanted.is_some() && !self.short_of_room {
+                    self.short_of_room = true;
+                    return;
+                }
                 self.prepare_failed = true;
                 if preparing.upkeep && self.roll_wanted.is_none() && !is_final(&trouble) {
                     // Nobody waits for it: whoever needs it asks again, and is told.
@@ -346,6 +357,7 @@ impl Machine {
         self.next = Next::Absent;
         self.drawn = None;
         self.prepare_failed = false;
+        self.short_of_room = false;
         self.drop_trimmed();
     }
 
@@ -378,6 +390,14 @@ impl Machine {
         }
         (self.failures > failures_before).then(|| Err(self.last_failure().unwrap_or(Error::Closed)))
     }
+}
+
+fn is_missing(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Failed(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+fn is_full(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Failed(error) if crate::error::is_full(error))
 }
 
 const fn is_final(trouble: &Trouble) -> bool {

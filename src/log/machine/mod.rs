@@ -217,6 +217,8 @@ pub(crate) struct Machine {
     preparing: Option<Preparing>,
     removed: u64,
     prepare_failed: bool,
+    /// No whole segment found room.
+    short_of_room: bool,
     interval_armed: bool,
 
     closing: Closing,
@@ -285,6 +287,7 @@ impl Machine {
             preparing: None,
             removed: 0,
             prepare_failed: false,
+            short_of_room: false,
             interval_armed: false,
             closing: Closing::Open,
             poisoned: None,
@@ -420,8 +423,13 @@ impl Machine {
         self.roll_wanted = None;
         self.write_wanted = self.marks.written;
         self.sync_wanted = self.sync_wanted.min(self.marks.written);
+        self.short_of_room = false;
+        let marked = matches!(self.closing, Closing::Marked(_));
         if self.closing != Closing::Closed {
             self.closing = Closing::Open;
+        }
+        if marked {
+            self.cover_close_mark();
         }
     }
 

@@ -62,6 +62,13 @@ impl Machine {
         self.sync_wanted = self.sync_wanted.max(self.marks.accepted);
     }
 
+    /// Arms the interval again, if anything is left to sync.
+    pub(crate) fn arm_interval(&mut self) -> bool {
+        let left = self.poisoned.is_none() && self.marks.durable < self.marks.accepted;
+        self.interval_armed |= left;
+        left
+    }
+
     /// A closed segment gets its trailer, if this run wrote it, and gives back what it does not
     /// use.
     pub(super) fn retire_segment(&mut self, segment: &Segment, end: SegmentEnd) {
