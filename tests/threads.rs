@@ -206,7 +206,7 @@ fn followers_see_every_record_once_in_order_and_end_at_close() {
 fn a_follower_gets_each_record_without_another_append() {
     for level in LEVELS {
         let dir = tempfile::tempdir().unwrap();
-        let log = Log::open(dir.path(), small().durability(level).idle_mark(None)).unwrap();
+        let log = Log::open(dir.path(), small().durability(level)).unwrap();
         let mut follower = log.follow(Lsn::FIRST).unwrap();
         let (seen, next) = mpsc::channel();
         std::thread::scope(|scope| {

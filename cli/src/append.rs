@@ -71,7 +71,9 @@ impl Append {
         let options = Options::new()
             .durability(self.sync.of_log())
             .segment_len(self.segment_len)
-            .buffer_max(BUFFER_MAX);
+            .buffer_max(BUFFER_MAX)
+            // Each group is synced: the zeros are paid once, and not by every sync.
+            .zeros_ahead((self.sync == Level::Always).then_some(true));
         let log = Log::open(&self.dir, options)?;
         self.say_cut(&log);
         let mut appended = Appended::default();

@@ -47,6 +47,11 @@ pub struct Options {
     /// How long no append must arrive until the log marks its durable end on disk, so that a
     /// rotten newest commit is told from a torn one. `None`: never. Default 10 ms.
     pub idle_mark: Option<Duration>,
+    /// Whether a new segment's file is written with zeros before it is used, so that syncing a
+    /// commit moves its data and nothing else. `None`, the default: where the level syncs by
+    /// itself ([`Durability::Sync`], [`Durability::Interval`]). Worth saying `true` where the
+    /// level does not, but [`Log::sync`](crate::Log::sync) is called often.
+    pub zeros_ahead: Option<bool>,
     /// Whether the next segment is prepared before it is needed. Default true.
     pub prepare_ahead: bool,
     /// Refuses to open, with [`Error::AmbiguousTail`], where bytes that do not verify would be
@@ -66,6 +71,7 @@ impl Default for Options {
             spares_max: 2,
             open_files_max: 64,
             idle_mark: Some(Duration::from_millis(10)),
+            zeros_ahead: None,
             prepare_ahead: true,
             refuse_ambiguous_tail: false,
         }
@@ -135,6 +141,13 @@ impl Options {
     #[must_use]
     pub const fn idle_mark(mut self, after: Option<Duration>) -> Self {
         self.idle_mark = after;
+        self
+    }
+
+    /// Sets [`zeros_ahead`](Self::zeros_ahead).
+    #[must_use]
+    pub const fn zeros_ahead(mut self, zeros: Option<bool>) -> Self {
+        self.zeros_ahead = zeros;
         self
     }
 

@@ -13,7 +13,6 @@
 //! covers what was written when it was issued, nothing later.
 
 use super::super::action::{Action, Event, Outcome, Preparation, Prepared, Run, Source, Trouble};
-use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
 use super::{Active, Closing, Live, Machine, Next, Origin, Preparing, after, segment_name};
 use crate::error::Error;
@@ -138,8 +137,7 @@ impl Machine {
     pub(super) fn prepare(&mut self, source: Source, file_len: u64, upkeep: bool) -> Action {
         self.next = Next::Preparing;
         self.preparing = Some(Preparing { upkeep, source });
-        // Levels that never sync a commit need no written zeros.
-        let written = matches!(self.level, Durability::Sync | Durability::Interval(_));
+        let written = self.zeros_ahead;
         Action::Prepare(Preparation { number: self.next_number(), source, file_len, written })
     }
 

@@ -165,6 +165,7 @@ pub(crate) struct Machine {
     write_at: u64,
     spares_max: usize,
     prepare_ahead: bool,
+    zeros_ahead: bool,
 
     live: VecDeque<Live>,
     origin: Origin,
@@ -251,6 +252,11 @@ impl Machine {
             write_at: options.write_at,
             spares_max: options.spares_max,
             prepare_ahead: options.prepare_ahead,
+            // Levels that never sync a commit need no written zeros.
+            zeros_ahead: options.zeros_ahead.unwrap_or(matches!(
+                options.durability,
+                Durability::Sync | Durability::Interval(_)
+            )),
             active: active.map(|segment| Active::new(segment.header, None)),
             live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
             origin: start.origin,
