@@ -427,9 +427,10 @@ impl Owner {
     fn close(&self) -> Result<()> {
         let shared = &self.shared;
         let mut state = shared.state.lock();
-        while shared.tend_step(&mut state) {}
         let before = state.machine.failures();
+        // From here on nothing is prepared any more; what was trimmed still goes.
         state.machine.request_close();
+        while shared.tend_step(&mut state) {}
         let outcome = shared.drive(&mut state, |machine| {
             machine.close_outcome(before).or_else(|| {
                 machine.request_close();
