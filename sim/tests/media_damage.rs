@@ -197,3 +197,30 @@ fn no_single_damage_to_an_unclosed_log_goes_unnoticed_or_shows_wrong_bytes() {
 fn no_single_damage_to_a_closed_log_goes_unnoticed_or_shows_wrong_bytes() {
     harm(true);
 }
+
+/// A frame that verifies alone, at its place, under the right salt, and yet is not the one that was
+/// followed: an overwritten version that came back. Only the chain tells.
+#[test]
+fn a_frame_that_was_written_over_and_came_back_breaks_the_chain() {
+    let history = |second: u8| {
+        let disk = SimDisk::new(Seed::new(1));
+        // The same entropy: the same log id and salt.
+        let level = seawall::Durability::Os;
+        let log = Log::open_in(environment(&disk, 1), options().durability(level)).unwrap();
+        let receipts: Vec<_> =
+            [1, second, 3].into_iter().map(|byte| log.append(&[byte; 100]).unwrap()).collect();
+        disk.crash_now(CrashKind::Kill);
+        drop(log);
+        (settled(&disk), receipts)
+    };
+    let ((disk, receipts), (other, _)) = (history(2), history(9));
+    let name = disk.names().remove(0);
+    let [from, to] = [receipts[1].lsn, receipts[1].end].map(|lsn| 8192 + lsn.get());
+    let frame = other.read_durable(&name).unwrap()
+        [usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
+        .to_vec();
+    disk.overwrite_durably(&name, from, &frame).unwrap();
+    let mut view = LogView::open_in(&environment(&disk, 2)).unwrap();
+    assert_ne!(view.verify(|_| {}).unwrap().verdict, Verdict::Clean);
+    assert_eq!(view.end(), receipts[2].lsn, "what follows another frame is not followed");
+}
