@@ -65,6 +65,16 @@ pub struct Trimmed {
     pub first: Lsn,
 }
 
+impl Trimmed {
+    pub(crate) fn now(machine: &Machine, removed_before: u64) -> Self {
+        Self {
+            trim: machine.trim_point(),
+            files: machine.removed() - removed_before,
+            first: machine.first_lsn(),
+        }
+    }
+}
+
 /// Figures of an open log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -218,7 +228,7 @@ impl Log {
         self.settle(&mut state, accepted)
     }
 
-    fn level(&self, asked: Durability) -> Durability {
+    pub(crate) fn level(&self, asked: Durability) -> Durability {
         let log = self.shared().options.durability;
         match (log, asked) {
             (Durability::Interval(_), Durability::Interval(_)) => log,
@@ -349,11 +359,7 @@ impl Log {
         if let Some(error) = poisoned.or_else(|| state.machine.take_remove_failure()) {
             return Err(error);
         }
-        Ok(Trimmed {
-            trim: state.machine.trim_point(),
-            files: state.machine.removed() - removed,
-            first: state.machine.first_lsn(),
-        })
+        Ok(Trimmed::now(&state.machine, removed))
     }
 
     /// What the last open found and did.
@@ -418,7 +424,7 @@ impl Log {
         self.owner.close()
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
     }
 }

@@ -20,6 +20,7 @@ mod report;
 mod scan;
 mod shared;
 mod source;
+pub mod stepped;
 mod survey;
 mod tail;
 mod tender;

@@ -5,6 +5,7 @@
 //! group; every event wakes those who wait, and whoever still needs something drives on. So a
 //! commit needs no thread of its own, and a group is written and synced once for all its waiters.
 
+use super::action::Event;
 use super::files::Files;
 use super::machine::{Goal, Machine, Refusal};
 use super::options::{Durability, Options};
@@ -90,10 +91,19 @@ impl Shared {
             return false;
         };
         let event = MutexGuard::unlocked(state, || self.performer.perform(action));
+        self.take_back(state, event);
+        true
+    }
+
+    /// Tells the machine, and whoever waits, what an action became.
+    pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event) {
+        let upkeep = matches!(event, Event::Retired { .. } | Event::Removed { .. });
         state.machine.on_event(event);
+        if upkeep && let Some(first) = state.machine.live().front() {
+            self.files.forget_before(first.segment.number());
+        }
         self.progress.notify_all();
         self.wake_threads(state);
-        true
     }
 
     /// Performs the next action of the upkeep lane, if there is one.
@@ -102,11 +112,7 @@ impl Shared {
             return false;
         };
         let event = MutexGuard::unlocked(state, || self.performer.perform(action));
-        state.machine.on_event(event);
-        if let Some(first) = state.machine.live().front() {
-            self.files.forget_before(first.segment.number());
-        }
-        self.progress.notify_all();
+        self.take_back(state, event);
         true
     }
 
@@ -134,26 +140,14 @@ impl Shared {
 
     /// Waits until `goal` is reached or never will be.
     pub(crate) fn reach(&self, state: &mut Guard<'_>, goal: Goal) -> Result<()> {
-        self.drive(state, |machine| {
-            machine.outcome(goal).or_else(|| {
-                machine.request(goal);
-                None
-            })
-        })
+        self.drive(state, |machine| try_reach(machine, goal))
     }
 
     /// As [`reach`](Self::reach) for what belongs to no append of the caller's: any failure on
     /// the way ends it.
     pub(crate) fn reach_all(&self, state: &mut Guard<'_>, goal: Goal) -> Result<()> {
         let before = state.machine.failures();
-        self.drive(state, |machine| {
-            machine.outcome(goal).or_else(|| failure_since(machine, before).map(Err)).or_else(
-                || {
-                    machine.request(goal);
-                    None
-                },
-            )
-        })
+        self.drive(state, |machine| try_reach_all(machine, goal, before))
     }
 
     /// Calls `accept` until it takes what it is given, making room as long as that helps.
@@ -163,16 +157,7 @@ impl Shared {
         mut accept: impl FnMut(&mut Machine) -> Result<T, Refusal>,
     ) -> Result<T> {
         let before = state.machine.failures();
-        self.drive(state, |machine| {
-            if let Some(error) = failure_since(machine, before) {
-                return Some(Err(error));
-            }
-            match accept(machine) {
-                Ok(taken) => Some(Ok(taken)),
-                Err(Refusal::Never(error)) => Some(Err(error)),
-                Err(Refusal::Wait) => None,
-            }
-        })
+        self.drive(state, |machine| try_admit(machine, before, &mut accept))
     }
 
     /// Starts the interval that an append armed.
@@ -209,6 +194,38 @@ impl Shared {
         }
         let end = state.machine.watermarks().accepted;
         self.reach_all(state, Goal::Durable { lsn: NOBODY, end })
+    }
+}
+
+/// Whether `goal` is reached or never will be; asks for it otherwise.
+pub(crate) fn try_reach(machine: &mut Machine, goal: Goal) -> Option<Result<()>> {
+    machine.outcome(goal).or_else(|| {
+        machine.request(goal);
+        None
+    })
+}
+
+/// As [`try_reach`] for what belongs to no append: a failure since `before` ends it.
+pub(crate) fn try_reach_all(machine: &mut Machine, goal: Goal, before: u64) -> Option<Result<()>> {
+    machine.outcome(goal).or_else(|| failure_since(machine, before).map(Err)).or_else(|| {
+        machine.request(goal);
+        None
+    })
+}
+
+/// Whether the machine takes what it is given, or never will; it is to be asked again otherwise.
+pub(crate) fn try_admit<T>(
+    machine: &mut Machine,
+    before: u64,
+    accept: &mut impl FnMut(&mut Machine) -> Result<T, Refusal>,
+) -> Option<Result<T>> {
+    if let Some(error) = failure_since(machine, before) {
+        return Some(Err(error));
+    }
+    match accept(machine) {
+        Ok(taken) => Some(Ok(taken)),
+        Err(Refusal::Never(error)) => Some(Err(error)),
+        Err(Refusal::Wait) => None,
     }
 }
 

@@ -1,0 +1,259 @@
+//! The log in the hands of one thread: calls that return at once, disk work that is taken, done
+//! and given back piece by piece, in any order the caller likes.
+//!
+//! ```text
+//!   begin a call --> poll it, and again, until it answers
+//!   take work --> do it --> give it back         one piece of each lane out at a time
+//! ```
+//!
+//! For simulators, which have dozens of clients in one thread and must be able to stop between any
+//! two steps, and for event loops. The waiting calls of [`Log`] ask the same questions of the same
+//! machine; they only wait between them.
+
+use super::action::{Action, Event};
+use super::handle::{Log, Trimmed};
+use super::machine::{Accepted, Goal};
+use super::options::Durability;
+use super::record::Receipt;
+use super::shared::{NOBODY, Shared, try_admit, try_reach, try_reach_all};
+use crate::error::{Error, Result};
+use crate::position::Lsn;
+use std::fmt;
+use std::sync::Arc;
+
+/// Which of the two kinds of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What appends and syncs wait for.
+    Commit,
+    /// What can be done beside them: preparing, sealing, shortening, removing files.
+    Upkeep,
+}
+
+/// A log that waits for nothing. While a piece of work is out, no call of [`Log`] that waits may
+/// be made by the same thread: it would wait for itself.
+///
+/// ```
+/// # fn main() -> seawall::Result<()> {
+/// # let dir = std::env::temp_dir().join(format!("seawall-stepped-{}", std::process::id()));
+/// use seawall::log::stepped::{Answer, Lane, Stepped};
+/// use seawall::{Durability, Environment, Log, Options};
+///
+/// let environment = Environment { threads: false, ..Environment::real(&dir).unwrap() };
+/// let log = Stepped::new(Log::open_in(environment, Options::new())?);
+/// let mut call = log.begin_append(b"one".to_vec(), Durability::Sync);
+/// let answer = loop {
+///     if let Some(answer) = log.poll(&mut call) {
+///         break answer?;
+///     }
+///     let work = log.take(Lane::Commit).expect("what is asked for can be done");
+///     log.give_back(work.perform());
+/// };
+/// assert!(matches!(answer, Answer::Appended(_)));
+/// # log.log().close()?;
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stepped {
+    log: Log,
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Call {
+    kind: Kind,
+    /// Failures there were when it began.
+    failures: u64,
+    accepted: Option<Accepted>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Append {
+        record: Vec<u8>,
+        level: Durability,
+    },
+    Batch {
+        records: Vec<Vec<u8>>,
+        level: Durability,
+    },
+    Sync {
+        end: Lsn,
+    },
+    /// `settled`: the trim point is durable, the files are next.
+    Trim {
+        before: Lsn,
+        removed: u64,
+        settled: bool,
+    },
+}
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An append.
+    Appended(Receipt),
+    /// A sync: the durable watermark.
+    Durable(Lsn),
+    /// A trim.
+    Trimmed(Trimmed),
+}
+
+/// A piece of disk work, taken and not done.
+pub struct Work {
+    action: Action,
+    shared: Arc<Shared>,
+}
+
+/// A piece of disk work, done and not given back.
+pub struct Done {
+    event: Event,
+}
+
+impl Work {
+    /// Does it; blocks as long as the disk does.
+    #[must_use]
+    pub fn perform(self) -> Done {
+        Done { event: self.shared.performer.perform(self.action) }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.action.fmt(f)
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.event.fmt(f)
+    }
+}
+
+impl Stepped {
+    /// Takes a log by the hand; open it in an [`Environment`](crate::Environment) without threads,
+    /// or they do the work first.
+    #[must_use]
+    pub fn new(log: Log) -> Self {
+        Self { log }
+    }
+
+    /// The log itself.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Begins [`Log::append_at`].
+    #[must_use]
+    pub fn begin_append(&self, record: Vec<u8>, durability: Durability) -> Call {
+        let level = self.log.level(durability);
+        self.begin(Kind::Append { record, level })
+    }
+
+    /// Begins [`Log::append_batch_at`].
+    #[must_use]
+    pub fn begin_batch(&self, records: Vec<Vec<u8>>, durability: Durability) -> Call {
+        let level = self.log.level(durability);
+        self.begin(Kind::Batch { records, level })
+    }
+
+    /// Begins [`Log::sync`], of what was accepted up to now.
+    #[must_use]
+    pub fn begin_sync(&self) -> Call {
+        let end = self.log.watermarks().accepted;
+        self.begin(Kind::Sync { end })
+    }
+
+    /// Begins [`Log::trim`].
+    #[must_use]
+    pub fn begin_trim(&self, before: Lsn) -> Call {
+        let removed = self.log.shared().state.lock().machine.removed();
+        self.begin(Kind::Trim { before, removed, settled: false })
+    }
+
+    fn begin(&self, kind: Kind) -> Call {
+        let failures = self.log.shared().state.lock().machine.failures();
+        Call { kind, failures, accepted: None }
+    }
+
+    /// What the call came to, once that is settled; do not poll it again then.
+    ///
+    /// # Errors
+    /// The answer is that of the call it stands for.
+    pub fn poll(&self, call: &mut Call) -> Option<Result<Answer>> {
+        let shared = self.log.shared();
+        let mut state = shared.state.lock();
+        let failures = call.failures;
+        if let Kind::Sync { end } = call.kind {
+            let goal = Goal::Durable { lsn: NOBODY, end };
+            let outcome = try_reach_all(&mut state.machine, goal, failures)?;
+            return Some(outcome.map(|()| Answer::Durable(state.machine.watermarks().durable)));
+        }
+        if call.accepted.is_none() && !matches!(call.kind, Kind::Trim { settled: true, .. }) {
+            let taken = try_admit(&mut state.machine, failures, &mut |machine| match &call.kind {
+                Kind::Append { record, level } => machine.append(record, *level).map(Some),
+                Kind::Batch { records, .. } if records.is_empty() => {
+                    let end = machine.watermarks().accepted;
+                    Ok(Some(Accepted { lsn: end, end, goal: None, arms: false }))
+                }
+                Kind::Batch { records, level } => machine.append_batch(records, *level).map(Some),
+                Kind::Trim { before, .. } => machine.accept_trim(*before),
+                Kind::Sync { .. } => Ok(None),
+            })?;
+            match taken {
+                Ok(accepted) => call.accepted = accepted,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        if let Some(accepted) = &mut call.accepted {
+            if let (true, Durability::Interval(interval)) =
+                (std::mem::take(&mut accepted.arms), shared.options.durability)
+            {
+                shared.arm(&mut state, interval);
+            }
+            if let Some(goal) = accepted.goal
+                && let Err(error) = try_reach(&mut state.machine, goal)?
+            {
+                return Some(Err(error));
+            }
+        }
+        if let Kind::Trim { removed, settled, .. } = &mut call.kind {
+            if !std::mem::replace(settled, true) {
+                call.accepted = None;
+                state.machine.retry_removals();
+            }
+            if state.machine.removal_pending() {
+                return None;
+            }
+            let failed = state.machine.poisoned();
+            let failed = failed.or_else(|| state.machine.take_remove_failure());
+            return Some(failed.map_or_else(
+                || Ok(Answer::Trimmed(Trimmed::now(&state.machine, *removed))),
+                Err::<Answer, Error>,
+            ));
+        }
+        call.accepted.map(|Accepted { lsn, end, .. }| Ok(Answer::Appended(Receipt { lsn, end })))
+    }
+
+    /// The next piece of work of a lane, if there is one and none of that lane is out.
+    #[must_use]
+    pub fn take(&self, lane: Lane) -> Option<Work> {
+        let shared = self.log.shared();
+        let mut state = shared.state.lock();
+        let action = match lane {
+            Lane::Commit => state.machine.poll_commit(),
+            Lane::Upkeep => state.machine.poll_upkeep(),
+        }?;
+        Some(Work { action, shared: Arc::clone(shared) })
+    }
+
+    /// Tells the log what became of a piece of work.
+    pub fn give_back(&self, done: Done) {
+        let shared = self.log.shared();
+        let mut state = shared.state.lock();
+        shared.take_back(&mut state, done.event);
+    }
+}
