@@ -11,7 +11,7 @@ use crate::crash::InFlight;
 use crate::disk::{Inner, SimDisk};
 use crate::faults::Operation;
 use crate::state::{State, Way, check_length, check_name};
-use crate::trace::{Answer, Call, errno_of};
+use crate::trace::{Answer, Call, errno_of, name_print};
 use rustix::io::Errno;
 use seawall::storage::{DirLock, Entry, EntryKind, Eviction, OpenMode, Storage, StorageFile};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -82,7 +82,12 @@ impl Storage for SimDisk {
             way.refuse()?;
             state.open(name, mode)
         })?;
-        Ok(Arc::new(SimFile { disk: self.clone(), name: name.into(), descriptor }))
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            name: name.into(),
+            name_print: name_print(name),
+            descriptor,
+        }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -155,7 +160,8 @@ impl Drop for SimLock {
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
-    name: Arc<str>,
+    name: Box<str>,
+    name_print: u64,
     descriptor: u64,
 }
 
@@ -167,7 +173,8 @@ impl SimFile {
         len: u64,
         body: impl FnOnce(&mut State, Way) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.disk.step(Call::new(operation, &self.name).at(offset, len), body)
+        let call = Call::known(operation, &self.name, self.name_print);
+        self.disk.step(call.at(offset, len), body)
     }
 }
 
@@ -190,7 +197,12 @@ impl StorageFile for SimFile {
 
     fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes = bytes.get(..SLICES_MAX).unwrap_or(bytes);
-        let bytes = bytes.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
+        let len = bytes.iter().fold(0, |sum: usize, slice| sum.saturating_add(slice.len()));
+        let mut gathered = Vec::with_capacity(len);
+        for slice in bytes {
+            gathered.extend_from_slice(slice);
+        }
+        let bytes = gathered;
         self.step(Operation::Write, offset, bytes.len().value(), |state, way| {
             state.write(self.descriptor, offset, bytes, way)
         })

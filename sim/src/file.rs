@@ -31,7 +31,7 @@ pub(crate) struct Pending {
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     /// Bytes that lie inside one sector: a part of `data`, which the pieces of a write share.
-    Bytes { offset: u64, data: Arc<[u8]>, from: usize, until: usize },
+    Bytes { offset: u64, data: Arc<Vec<u8>>, from: usize, until: usize },
     /// Another length.
     Len(u64),
     /// All that a cut did up to a `sync_data`, which promised nothing about lengths.
@@ -82,7 +82,7 @@ impl File {
     pub(crate) fn write(
         &mut self,
         offset: u64,
-        data: &Arc<[u8]>,
+        data: &Arc<Vec<u8>>,
         sector_len: u64,
         order: &mut u64,
     ) {
@@ -142,14 +142,8 @@ impl File {
         let Some(last) = self.pending.last().map(|last| last.order) else {
             return;
         };
-        let settled = self.cuts().then(|| self.view());
-        let len =
-            self.pending.iter().fold(self.durable.len(), |len, pending| match pending.change {
-                Change::Len(to) => to,
-                Change::Settle(ref image) => image.len(),
-                Change::Bytes { .. } => len,
-            });
-
+        let (len, cuts) = self.pending_len();
+        let settled = cuts.then(|| self.view());
         let mut needed = self.durable.len();
         for pending in self.pending.drain(..) {
             if let Some((offset, bytes)) = pending.change.bytes() {
@@ -169,14 +163,17 @@ impl File {
         }
     }
 
-    /// Whether anything pending made the file shorter.
-    fn cuts(&self) -> bool {
-        let mut len = self.durable.len();
-        self.pending.iter().any(|pending| match pending.change {
-            Change::Len(to) => std::mem::replace(&mut len, to) > to,
-            Change::Settle(_) => true,
-            Change::Bytes { .. } => false,
-        })
+    /// The length with everything pending, and whether anything pending made the file shorter.
+    fn pending_len(&self) -> (u64, bool) {
+        let (mut len, mut cuts) = (self.durable.len(), false);
+        for pending in &self.pending {
+            match &pending.change {
+                Change::Len(to) => cuts |= std::mem::replace(&mut len, *to) > *to,
+                Change::Settle(image) => (len, cuts) = (image.len(), true),
+                Change::Bytes { .. } => {}
+            }
+        }
+        (len, cuts)
     }
 
     /// The write-back failed: of the pending bytes the device got none, or some, and all of
@@ -202,6 +199,10 @@ impl File {
 
     /// Drops the pages of which nothing is pending.
     pub(crate) fn evict(&mut self) {
+        if self.pending.is_empty() {
+            self.cache.take_all_pages(&self.durable);
+            return;
+        }
         let mut dirty = BTreeSet::new();
         for (offset, bytes) in self.pending.iter().filter_map(|pending| pending.change.bytes()) {
             let last = offset.saturating_add(wide(bytes.len()).saturating_sub(1));
@@ -217,7 +218,7 @@ mod tests {
     use super::*;
 
     fn written(file: &mut File, offset: u64, bytes: &[u8], order: &mut u64) {
-        file.write(offset, &Arc::from(bytes), 512, order);
+        file.write(offset, &Arc::new(bytes.to_vec()), 512, order);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! thousands of times.
 
 use crate::hash::Fingerprint;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The unit of sharing, and of the simulated page cache.
@@ -12,17 +11,32 @@ pub(crate) const PAGE_LEN: u64 = 4096;
 const PAGE_SIZE: usize = 4096;
 type Page = [u8; PAGE_SIZE];
 
-/// A length, and the pages that are not all holes. Bytes past the length may linger until
+/// A length, and the pages that are not all holes, in order: most files are short and dense, so
+/// that a page is found at its own number. Bytes past the length may linger until
 /// [`clip`](Self::clip); no read returns them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Image {
     len: u64,
-    pages: BTreeMap<u64, Arc<Page>>,
+    pages: Vec<(u64, Arc<Page>)>,
 }
 
 impl Image {
     pub(crate) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Where the page with this number is, or would have to be.
+    fn place(&self, page: u64) -> Result<usize, usize> {
+        let guess = index(page);
+        match self.pages.get(guess) {
+            Some((number, _)) if *number == page => Ok(guess),
+            _ => self.pages.binary_search_by_key(&page, |(number, _)| *number),
+        }
+    }
+
+    fn page(&self, page: u64) -> Option<&Arc<Page>> {
+        let place = self.place(page).ok()?;
+        self.pages.get(place).map(|(_, bytes)| bytes)
     }
 
     /// Fills `into` from `offset` up to the end of the file; returns how many bytes that were.
@@ -33,7 +47,7 @@ impl Image {
             let Some(to) = into.get_mut(span.buffer()) else {
                 continue;
             };
-            match self.pages.get(&span.page).and_then(|page| page.get(span.inside())) {
+            match self.page(span.page).and_then(|page| page.get(span.inside())) {
                 Some(from) => to.copy_from_slice(from),
                 None => to.fill(0),
             }
@@ -41,14 +55,28 @@ impl Image {
         count
     }
 
-    /// Puts `bytes` at `offset`, and leaves the length as it is.
+    /// Puts `bytes` at `offset`, and leaves the length as it is. Zeros in a hole stay a hole.
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
         for span in spans(offset, bytes.len()) {
-            let page = self.pages.entry(span.page).or_insert_with(|| Arc::new([0; PAGE_SIZE]));
-            let page = Arc::make_mut(page);
-            if let (Some(to), Some(from)) = (page.get_mut(span.inside()), bytes.get(span.buffer()))
-            {
-                to.copy_from_slice(from);
+            let Some(from) = bytes.get(span.buffer()) else {
+                continue;
+            };
+            match self.place(span.page) {
+                Ok(place) => {
+                    if let Some((_, page)) = self.pages.get_mut(place)
+                        && let Some(to) = Arc::make_mut(page).get_mut(span.inside())
+                    {
+                        to.copy_from_slice(from);
+                    }
+                }
+                Err(_) if is_zero(from) => {}
+                Err(place) => {
+                    let mut page = [0; PAGE_SIZE];
+                    if let Some(to) = page.get_mut(span.inside()) {
+                        to.copy_from_slice(from);
+                    }
+                    self.pages.insert(place, (span.page, Arc::new(page)));
+                }
             }
         }
     }
@@ -65,13 +93,14 @@ impl Image {
     /// Forgets the bytes past the length.
     pub(crate) fn clip(&mut self) {
         let whole = self.len.div_ceil(PAGE_LEN);
-        if self.pages.last_key_value().is_some_and(|(last, _)| *last >= whole) {
-            self.pages.split_off(&whole);
+        while self.pages.last().is_some_and(|(last, _)| *last >= whole) {
+            self.pages.pop();
         }
         let used = index(self.len % PAGE_LEN);
         if used > 0
-            && let Some(page) = self.pages.get_mut(&(self.len / PAGE_LEN))
-            && page.iter().skip(used).any(|byte| *byte != 0)
+            && let Some((last, page)) = self.pages.last_mut()
+            && *last == self.len / PAGE_LEN
+            && page.get(used..).is_some_and(|rest| !is_zero(rest))
             && let Some(rest) = Arc::make_mut(page).get_mut(used..)
         {
             rest.fill(0);
@@ -80,9 +109,22 @@ impl Image {
 
     /// Takes over every page of `other` that `wanted` says, and leaves the length as it is.
     pub(crate) fn take_pages(&mut self, other: &Self, wanted: impl Fn(u64) -> bool) {
-        self.pages.retain(|page, _| !wanted(*page));
-        for (page, bytes) in other.pages.iter().filter(|(page, _)| wanted(**page)) {
-            self.pages.insert(*page, Arc::clone(bytes));
+        self.pages.retain(|(page, _)| !wanted(*page));
+        let others = other.pages.iter().filter(|(page, _)| wanted(*page));
+        self.pages.extend(others.cloned());
+        self.pages.sort_unstable_by_key(|(page, _)| *page);
+    }
+
+    /// Takes over all pages of `other`, and leaves the length as it is.
+    pub(crate) fn take_all_pages(&mut self, other: &Self) {
+        let same = self.pages.len() == other.pages.len()
+            && self
+                .pages
+                .iter()
+                .zip(&other.pages)
+                .all(|(mine, theirs)| mine.0 == theirs.0 && Arc::ptr_eq(&mine.1, &theirs.1));
+        if !same {
+            self.pages.clone_from(&other.pages);
         }
     }
 
@@ -90,7 +132,7 @@ impl Image {
     pub(crate) fn fingerprint(&self, print: &mut Fingerprint) {
         print.word(self.len);
         for (page, bytes) in &self.pages {
-            if bytes.iter().any(|byte| *byte != 0) {
+            if !is_zero(bytes.as_slice()) {
                 print.word(*page);
                 print.bytes(bytes.as_slice());
             }
@@ -103,6 +145,13 @@ impl Image {
         self.read(0, &mut bytes);
         bytes
     }
+}
+
+/// Whether there is nothing but zeros, asked 64 bytes at a time.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    let empty = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) == 0;
+    blocks.iter().all(|block| empty(block)) && empty(rest)
 }
 
 /// A stretch of a buffer that lies inside one page.
@@ -165,6 +214,21 @@ mod tests {
         image.write(4090, b"ACROSS");
         assert_eq!(&copy.to_vec()[4090..4103], b"across a page");
         assert_eq!(&image.to_vec()[4090..4103], b"ACROSS a page");
+    }
+
+    #[test]
+    fn zeros_in_a_hole_make_no_page_and_those_over_bytes_are_kept() {
+        let mut image = Image::default();
+        image.set_len(20_000);
+        image.write(0, &[0; 20_000]);
+        assert!(image.pages.is_empty());
+        image.write(9000, &[1; 10]);
+        image.write(100, &[2; 10]);
+        image.write(9004, &[0; 3]);
+        assert_eq!(image.pages.iter().map(|(page, _)| *page).collect::<Vec<_>>(), [0, 2]);
+        let bytes = image.to_vec();
+        assert_eq!(&bytes[8999..9011], [0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0]);
+        assert_eq!(&bytes[99..111], [0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0]);
     }
 
     #[test]

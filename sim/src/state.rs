@@ -326,7 +326,7 @@ impl State {
         if taken > 0 {
             let mut bytes = bytes;
             bytes.truncate(taken);
-            file.write(offset, &Arc::from(bytes), sector_len, &mut self.next_order);
+            file.write(offset, &Arc::new(bytes), sector_len, &mut self.next_order);
         }
         if matches!(way, Way::Failing(_)) && fits >= asked && self.errors.chance(1, 4) {
             // The new length, with zeros in it.

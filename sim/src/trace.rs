@@ -40,9 +40,8 @@ impl Trace {
 
     pub(crate) fn note(&mut self, step: u64, call: &Call<'_>, result: Result<u64, i32>) {
         let print = &mut self.print;
-        print.bytes(&[operation_number(call.operation)]);
-        print.bytes(call.name.as_bytes());
-        print.bytes(call.other.as_bytes());
+        print.word(operation_number(call.operation));
+        print.word(call.names_print);
         print.word(call.offset);
         print.word(call.len);
         match result {
@@ -77,22 +76,37 @@ pub(crate) struct Call<'a> {
     pub(crate) name: &'a str,
     /// The second name of a rename, else the first again.
     pub(crate) other: &'a str,
+    /// The names as one number.
+    pub(crate) names_print: u64,
     pub(crate) offset: u64,
     pub(crate) len: u64,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) const fn new(operation: Operation, name: &'a str) -> Self {
-        Self { operation, name, other: name, offset: 0, len: 0 }
+    pub(crate) fn new(operation: Operation, name: &'a str) -> Self {
+        Self::known(operation, name, name_print(name))
+    }
+
+    /// As [`new`](Self::new), for a name whose [`name_print`] is at hand.
+    pub(crate) const fn known(operation: Operation, name: &'a str, names_print: u64) -> Self {
+        Self { operation, name, other: name, names_print, offset: 0, len: 0 }
     }
 
     pub(crate) const fn at(self, offset: u64, len: u64) -> Self {
         Self { offset, len, ..self }
     }
 
-    pub(crate) const fn to(self, other: &'a str) -> Self {
-        Self { other, ..self }
+    pub(crate) fn to(self, other: &'a str) -> Self {
+        let names_print = self.names_print.rotate_left(1) ^ name_print(other);
+        Self { other, names_print, ..self }
     }
+}
+
+/// A name as a number.
+pub(crate) fn name_print(name: &str) -> u64 {
+    let mut print = Fingerprint::new();
+    print.bytes(name.as_bytes());
+    print.value()
 }
 
 /// What of an answer goes into the trace.
@@ -123,7 +137,7 @@ pub(crate) fn errno_of(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or_default()
 }
 
-fn operation_number(operation: Operation) -> u8 {
+fn operation_number(operation: Operation) -> u64 {
     match operation {
         Operation::Open => 1,
         Operation::Create => 2,

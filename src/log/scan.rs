@@ -68,7 +68,9 @@ impl FrameScan {
         at: Lsn,
         before: Option<u32>,
     ) -> Self {
-        let window = Window::new(READ_AHEAD);
+        // Nothing behind the limit is looked at: no block needs to be longer than what is left.
+        let left = usize::try_from(span.limit.since(at).unwrap_or(0)).unwrap_or(usize::MAX);
+        let window = Window::new(left.min(READ_AHEAD));
         Self { file, span, at, before, window, body_offset: 0, body_len: 0 }
     }
 

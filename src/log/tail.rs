@@ -238,7 +238,8 @@ impl Tail<'_> {
     /// (two checks, 64 bits together; the body need not, since the mark was true before the
     /// frame was written).
     fn search(&mut self, from: Lsn) -> io::Result<()> {
-        let mut window = Window::new(READ_AHEAD);
+        let room = usize::try_from(self.span.limit.since(from).unwrap_or(0)).unwrap_or(usize::MAX);
+        let mut window = Window::new(room.min(READ_AHEAD));
         let mut at = from;
         let mut last_marked = None;
         self.facts.dirty_bytes = 0;
