@@ -13,7 +13,7 @@ use crate::faults::Operation;
 use crate::state::{State, Way, check_length, check_name};
 use crate::trace::{Answer, Call, errno_of, name_print};
 use rustix::io::Errno;
-use seawall::storage::{DirLock, Entry, EntryKind, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
 
@@ -33,6 +33,9 @@ impl SimDisk {
         }
         let step = inner.steps;
         inner.steps = step.saturating_add(1);
+        if let Some(timer) = &mut inner.timer {
+            timer.pass(&mut inner.state.faults.counters);
+        }
 
         let result = match inner.crash_due(step) {
             None => {
@@ -79,8 +82,7 @@ impl Storage for SimDisk {
         let descriptor = self.step(Call::new(operation, name), |state, way| {
             check_name(name)?;
             check_length(name)?;
-            way.refuse()?;
-            state.open(name, mode)
+            state.open(name, mode, way)
         })?;
         Ok(Arc::new(SimFile {
             disk: self.clone(),
@@ -95,8 +97,7 @@ impl Storage for SimDisk {
             check_name(from)?;
             check_name(to)?;
             check_length(from)?;
-            way.refuse()?;
-            state.rename(from, to)
+            state.rename(from, to, way)
         })
     }
 
@@ -104,25 +105,19 @@ impl Storage for SimDisk {
         self.step(Call::new(Operation::Remove, name), |state, way| {
             check_name(name)?;
             check_length(name)?;
-            way.refuse()?;
-            state.remove(name)
+            state.remove(name, way)
         })
     }
 
     fn list(&self) -> io::Result<Vec<Entry>> {
-        let names = self.step(Call::new(Operation::List, ""), |state, way| {
+        self.step(Call::new(Operation::List, ""), |state, way| {
             way.refuse()?;
             Ok(state.list())
-        })?;
-        Ok(names.into_iter().map(|name| Entry { name, kind: EntryKind::File }).collect())
+        })
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.step(Call::new(Operation::SyncDir, ""), |state, way| {
-            way.refuse()?;
-            state.sync_dir();
-            Ok(())
-        })
+        self.step(Call::new(Operation::SyncDir, ""), |state, way| state.sync_dir(way))
     }
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
@@ -218,16 +213,12 @@ impl StorageFile for SimFile {
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         self.step(Operation::Allocate, offset, len, |state, way| {
-            way.refuse()?;
-            state.allocate(self.descriptor, offset, len)
+            state.allocate(self.descriptor, offset, len, way)
         })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.step(Operation::SetLen, 0, len, |state, way| {
-            way.refuse()?;
-            state.set_len(self.descriptor, len)
-        })
+        self.step(Operation::SetLen, 0, len, |state, way| state.set_len(self.descriptor, len, way))
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -242,12 +233,6 @@ impl StorageFile for SimFile {
             way.refuse()?;
             state.evict(self.descriptor)
         })
-    }
-}
-
-impl Answer for Vec<String> {
-    fn value(&self) -> u64 {
-        self.len().value()
     }
 }
 

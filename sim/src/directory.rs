@@ -1,6 +1,7 @@
 //! The names: those that are durable, those that are seen, and the way from the one to the other.
 
 use crate::file::FileId;
+use crate::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which name stands for which file.
@@ -42,6 +43,19 @@ impl NameChange {
         }
     }
 
+    /// Whether it would undo what another one does to the same name or file.
+    fn is_about(&self, other: &Self) -> bool {
+        self.file() == other.file() || self.name() == other.name()
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Create { name, .. }
+            | Self::Rename { to: name, .. }
+            | Self::Remove { name, .. } => name,
+        }
+    }
+
     fn file(&self) -> FileId {
         match self {
             Self::Create { file, .. } | Self::Rename { file, .. } | Self::Remove { file, .. } => {
@@ -72,9 +86,40 @@ impl Directory {
     }
 
     pub(crate) fn sync(&mut self) {
-        for pending in self.pending.drain(..) {
-            pending.change.apply(&mut self.durable);
+        // Where some changes were durable early, the two may differ although nothing is pending.
+        if !self.pending.is_empty() || self.durable != self.current {
+            self.pending.clear();
+            self.durable.clone_from(&self.current);
         }
+    }
+
+    /// Makes some of the changes durable, any of them or the first ones; returns how many.
+    pub(crate) fn sync_some(&mut self, in_order: bool, rng: &mut Rng) -> u64 {
+        let count = self.pending.len();
+        let mut done: u64 = 0;
+        let first = rng.index(count.saturating_add(1));
+        let goes: Vec<bool> =
+            (0..count).map(|nth| if in_order { nth < first } else { rng.chance(1, 2) }).collect();
+        let mut left: Vec<PendingName> = Vec::with_capacity(count);
+        for (pending, goes) in self.pending.drain(..).zip(goes) {
+            if goes {
+                // What came before it, of the same name or file, is settled by it: done later,
+                // it would undo what is durable.
+                left.retain(|earlier| !earlier.change.is_about(&pending.change));
+                pending.change.apply(&mut self.durable);
+                done = done.saturating_add(1);
+            } else {
+                left.push(pending);
+            }
+        }
+        self.pending = left;
+        done
+    }
+
+    /// Puts a name there that was always there.
+    pub(crate) fn put(&mut self, name: &str, file: FileId) {
+        self.current.insert(name.to_owned(), file);
+        self.durable.insert(name.to_owned(), file);
     }
 
     /// Every file that has a name now or may have one after a crash.
@@ -87,6 +132,27 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_that_is_durable_early_is_never_undone_by_an_older_one() {
+        for seed in 0..200 {
+            let mut rng = crate::testing::rng(seed);
+            let (mut directory, mut order) = (Directory::default(), 0);
+            for file in 1..6 {
+                let name = ["a", "b"][rng.index(2)].to_owned();
+                let to = ["b", "c"][rng.index(2)].to_owned();
+                directory.change(NameChange::Create { name, file }, &mut order);
+                directory.change(NameChange::Rename { to, file }, &mut order);
+                directory.sync_some(false, &mut rng);
+            }
+            let mut names = directory.durable.clone();
+            directory.pending.iter().for_each(|pending| pending.change.apply(&mut names));
+            let files: BTreeSet<_> = names.values().collect();
+            assert_eq!(files.len(), names.len(), "no file has two names");
+            directory.sync();
+            assert_eq!(directory.durable, directory.current);
+        }
+    }
 
     #[test]
     fn a_file_never_has_two_names() {

@@ -1,71 +1,23 @@
 //! The simulated disk: making one, planning its end, resolving it, damaging it, looking at it.
 
+use crate::counters::Counters;
 use crate::crash::{CrashKind, CrashPolicy, InFlight};
-use crate::faults::{CallNoise, Counters, FaultPlan, count};
+use crate::faults::{CallNoise, FaultPlan, Limits};
 use crate::file::FileId;
 use crate::hash::Fingerprint;
-use crate::image::index;
+use crate::image::wide;
+use crate::latency::Timer;
 use crate::rng::{Concern, Rng, Seed};
 use crate::state::State;
 use crate::trace::{Event, Trace};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
+use seawall::storage::EntryKind;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The unit in which a crash takes and keeps the bytes of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SectorSize {
-    /// 512 bytes.
-    Small,
-    /// 4096 bytes.
-    Large,
-}
-
-/// What `evict` does and says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EvictionBehaviour {
-    /// Drops the clean pages, and says so.
-    Seen,
-    /// Drops them, but cannot say so.
-    Unverified,
-    /// Drops nothing, and says it does not know.
-    DoesNothing,
-}
-
-/// What kind of disk it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DiskOptions {
-    /// The root of everything the disk draws by itself.
-    pub seed: Seed,
-    /// The unit in which a crash takes and keeps the bytes of a write.
-    pub sector_size: SectorSize,
-    /// What `evict` does.
-    pub eviction: EvictionBehaviour,
-    /// How much of each file is its header, to [`CrashPolicy::HeadersOnly`].
-    pub header_len: u64,
-}
-
-impl DiskOptions {
-    /// Small sectors, a visible eviction, headers of 8 KiB.
-    #[must_use]
-    pub const fn new(seed: Seed) -> Self {
-        Self {
-            seed,
-            sector_size: SectorSize::Small,
-            eviction: EvictionBehaviour::Seen,
-            header_len: 8192,
-        }
-    }
-
-    pub(crate) const fn sector_len(&self) -> u64 {
-        match self.sector_size {
-            SectorSize::Small => 512,
-            SectorSize::Large => 4096,
-        }
-    }
-}
+pub use crate::options::{DiskOptions, EvictionBehaviour, SectorSize};
 
 /// One flat directory on a disk that tears, reorders, forgets and fails.
 ///
@@ -106,11 +58,18 @@ pub(crate) struct Inner {
     planned: Option<(u64, CrashKind, Option<InFlight>)>,
     pub(crate) crashes: Rng,
     pub(crate) trace: Trace,
+    pub(crate) timer: Option<Box<Timer>>,
 }
 
 impl Inner {
-    fn around(state: State, crashes: Rng) -> Self {
-        Self { state, steps: 0, dead: None, planned: None, crashes, trace: Trace::new() }
+    fn around(state: State, crashes: Rng, timer: Option<Box<Timer>>) -> Self {
+        Self { state, steps: 0, dead: None, planned: None, crashes, trace: Trace::new(), timer }
+    }
+
+    /// The disk that comes after this one.
+    fn next(&self, state: State) -> SimDisk {
+        let next = Self::around(state, self.crashes.clone(), self.timer.clone());
+        SimDisk(Arc::new(Mutex::new(next)))
     }
 
     pub(crate) fn crash_due(&self, step: u64) -> Option<(CrashKind, Option<InFlight>)> {
@@ -142,7 +101,7 @@ impl SimDisk {
     #[must_use]
     pub fn with_options(options: DiskOptions) -> Self {
         let crashes = options.seed.rng(Concern::CrashPolicy);
-        Self(Arc::new(Mutex::new(Inner::around(State::new(options), crashes))))
+        Self(Arc::new(Mutex::new(Inner::around(State::new(options), crashes, None))))
     }
 
     pub(crate) fn lock_inner(&self) -> MutexGuard<'_, Inner> {
@@ -190,15 +149,23 @@ impl SimDisk {
     }
 
     /// A new disk as the machine finds it after a power cut. This one stays as it is, dead or
-    /// running. Capacity and noise go along; fault plans, counters and steps do not.
+    /// running. Limits, noise and the clock go along; fault plans, counters and steps do not.
     #[must_use]
     pub fn after_power_cut(&self, policy: &CrashPolicy, rng: &mut Rng) -> Self {
         let inner = self.lock_inner();
         let mut counters = Counters::default();
-        let (names, images) = inner.state.scene().resolve(policy, rng, &mut counters);
-        let mut state = inner.state.restarted(names, images);
+        let fallen = inner.state.device.fall_back(policy, rng, &mut counters);
+        let (names, media) = match fallen {
+            Some(earlier) => {
+                let units = wide(inner.state.scene().unit_count());
+                counters.lost = counters.lost.saturating_add(units);
+                earlier
+            }
+            None => inner.state.scene().resolve(policy, rng, &mut counters),
+        };
+        let mut state = inner.state.restarted(names, media);
         state.faults.counters = counters;
-        Self(Arc::new(Mutex::new(Inner::around(state, inner.crashes.clone()))))
+        inner.next(state)
     }
 
     /// A new disk as the next process finds it: page cache, pending and stale-clean pages are
@@ -207,8 +174,7 @@ impl SimDisk {
     #[must_use]
     pub fn after_kill(&self) -> Self {
         let inner = self.lock_inner();
-        let state = inner.state.without_process();
-        Self(Arc::new(Mutex::new(Inner::around(state, inner.crashes.clone()))))
+        inner.next(inner.state.without_process())
     }
 }
 
@@ -227,7 +193,20 @@ impl SimDisk {
     /// Limits the bytes of all files that have names, or lifts the limit. What is there stays,
     /// even if it is more.
     pub fn set_capacity(&self, bytes: Option<u64>) {
-        self.lock_inner().state.faults.capacity = bytes;
+        self.set_limits(bytes.map(Limits::bytes));
+    }
+
+    /// Limits what there may be, or lifts the limits.
+    pub fn set_limits(&self, limits: Option<Limits>) {
+        self.lock_inner().state.faults.set_limits(limits);
+    }
+
+    /// Puts a name there that was always there, durable, and belongs to somebody else.
+    ///
+    /// # Errors
+    /// `EEXIST`; `EINVAL` and `ENAMETOOLONG` for what is no name.
+    pub fn put_foreign(&self, name: &str, kind: EntryKind) -> io::Result<()> {
+        self.lock_inner().state.put_foreign(name, kind)
     }
 
     /// Makes calls short or interrupted from now on.
@@ -264,68 +243,11 @@ impl SimDisk {
         state.files.get_mut(&id).ok_or(Errno::IO)?.sync_all();
         Ok(())
     }
-}
 
-/// Damage to data at rest. It is done to the device and seen at once: pages of which nothing is
-/// pending are read again.
-impl SimDisk {
-    /// Turns one bit over.
-    ///
-    /// # Errors
-    /// `ENOENT`; `EINVAL` past the durable end or for a bit that is none of 0 to 7.
-    pub fn flip_bit(&self, name: &str, offset: u64, bit: u8) -> io::Result<()> {
-        let mask = 1_u8.checked_shl(bit.into()).ok_or(Errno::INVAL)?;
-        self.damage(name, |file| {
-            let mut byte = [0];
-            if file.durable.read(offset, &mut byte) == 0 {
-                return Err(Errno::INVAL);
-            }
-            file.durable.write(offset, &byte.map(|byte| byte ^ mask));
-            Ok(())
-        })
-    }
-
-    /// Cuts the file or lengthens it with zeros; what is pending of it is forgotten.
-    ///
-    /// # Errors
-    /// `ENOENT`.
-    pub fn truncate_durably(&self, name: &str, len: u64) -> io::Result<()> {
-        self.damage(name, |file| {
-            file.pending.clear();
-            file.durable.set_len(len);
-            file.cache.set_len(len);
-            Ok(())
-        })
-    }
-
-    /// Puts other bytes in place; the length stays.
-    ///
-    /// # Errors
-    /// `ENOENT`; `EINVAL` where they would reach past the durable end.
-    pub fn overwrite_durably(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.damage(name, |file| {
-            let room = index(file.durable.len().saturating_sub(offset));
-            if room < bytes.len() {
-                return Err(Errno::INVAL);
-            }
-            file.durable.write(offset, bytes);
-            Ok(())
-        })
-    }
-
-    fn damage(
-        &self,
-        name: &str,
-        hurt: impl FnOnce(&mut crate::file::File) -> Result<(), Errno>,
-    ) -> io::Result<()> {
-        let mut inner = self.lock_inner();
-        let state = &mut inner.state;
-        let id = state.named(name).ok_or(Errno::NOENT)?;
-        let file = state.files.get_mut(&id).ok_or(Errno::NOENT)?;
-        hurt(file)?;
-        file.evict();
-        count(&mut state.faults.counters.damages);
-        Ok(())
+    /// The system writes some of what is pending back by itself: sectors as they are now,
+    /// lengths and names. Nobody is told.
+    pub fn write_back_some(&self, rng: &mut Rng) {
+        self.lock_inner().state.write_back_some(rng);
     }
 }
 
@@ -336,7 +258,7 @@ impl SimDisk {
     pub fn read_durable(&self, name: &str) -> Option<Vec<u8>> {
         let inner = self.lock_inner();
         let id = inner.state.named(name)?;
-        inner.state.files.get(&id).map(|file| file.durable.to_vec())
+        inner.state.files.get(&id).map(|file| file.durable.image().to_vec())
     }
 
     /// The names there are, sorted.
@@ -360,7 +282,15 @@ impl SimDisk {
         for (name, id) in &inner.state.directory.current {
             print.bytes(name.as_bytes());
             if let Some(file) = inner.state.files.get(id) {
-                file.view().fingerprint(&mut print);
+                if file.pending.is_empty() {
+                    file.durable.image().fingerprint(&mut print);
+                } else {
+                    file.view().fingerprint(&mut print);
+                }
+                for hurt in file.durable.wounds() {
+                    print.word(hurt.offset);
+                    print.word(hurt.len);
+                }
             }
         }
         print.value()
@@ -392,7 +322,7 @@ impl SimDisk {
 
 impl State {
     /// By the name it has, or else durably had.
-    fn named(&self, name: &str) -> Option<FileId> {
+    pub(crate) fn named(&self, name: &str) -> Option<FileId> {
         let directory = &self.directory;
         directory.current.get(name).or_else(|| directory.durable.get(name)).copied()
     }

@@ -1,8 +1,12 @@
-//! What goes wrong by plan: failing calls, short and interrupted calls, and how often each was.
+//! What goes wrong by plan: failing calls, short and interrupted calls, a disk that is full.
 
+use crate::counters::{Counters, count};
+use crate::medium::HurtKind;
 use crate::rng::Rng;
+use crate::text::{UnknownText, serde_as_text, words};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// An input or output error.
 pub const EIO: i32 = Errno::IO.raw_os_error();
@@ -48,6 +52,24 @@ pub enum Operation {
     /// `evict`.
     Evict,
 }
+
+words!("kind of call", Operation {
+    Open = "open",
+    Create = "create",
+    Rename = "rename",
+    Remove = "remove",
+    List = "list",
+    SyncDir = "sync-dir",
+    Lock = "lock",
+    Read = "read",
+    Write = "write",
+    SyncData = "sync-data",
+    SyncAll = "sync-all",
+    Allocate = "allocate",
+    SetLen = "set-len",
+    Len = "len",
+    Evict = "evict",
+});
 
 impl Operation {
     /// Whether it can change what a crash leaves: a crash around any other call is the crash
@@ -109,6 +131,42 @@ impl FaultPlan {
     }
 }
 
+const ERRNOS: [(i32, &str); 4] =
+    [(EIO, "eio"), (ENOSPC, "enospc"), (EDQUOT, "edquot"), (EINTR, "eintr")];
+
+/// `sync-data:eio:after=2:times=1:on=.seg`; an errno without a word is its number.
+impl fmt::Display for FaultPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.operation)?;
+        match ERRNOS.iter().find(|(errno, _)| *errno == self.errno) {
+            Some((_, word)) => f.write_str(word)?,
+            None => write!(f, "{}", self.errno)?,
+        }
+        write!(f, ":after={}:times={}:on={}", self.after, self.times, self.suffix)
+    }
+}
+
+impl FromStr for FaultPlan {
+    type Err = UnknownText;
+
+    fn from_str(text: &str) -> Result<Self, UnknownText> {
+        let plan = || {
+            let mut parts = text.splitn(5, ':');
+            let operation = parts.next()?.parse().ok()?;
+            let errno = parts.next()?;
+            let known = ERRNOS.iter().find(|(_, word)| *word == errno).map(|(errno, _)| *errno);
+            let errno = known.or_else(|| errno.parse().ok())?;
+            let after = parts.next()?.strip_prefix("after=")?.parse().ok()?;
+            let times = parts.next()?.strip_prefix("times=")?.parse().ok()?;
+            let suffix = parts.next()?.strip_prefix("on=")?;
+            Some(Self::new(operation, errno).suffix(suffix).after(after).times(times))
+        };
+        plan().ok_or_else(|| UnknownText::new("fault plan", text))
+    }
+}
+
+serde_as_text!(FaultPlan);
+
 /// How many calls in a thousand are short or interrupted, on a disk that is otherwise sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallNoise {
@@ -138,46 +196,106 @@ impl CallNoise {
     }
 }
 
-/// How often each fault really happened: a run in which nothing went wrong proves little.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Calls failed by a [`FaultPlan`].
-    pub planned: BTreeMap<Operation, u64>,
-    /// Reads cut short.
-    pub short_reads: u64,
-    /// Writes cut short, by noise or for want of room.
-    pub short_writes: u64,
-    /// Reads and writes interrupted by noise.
-    pub interrupted: u64,
-    /// Calls refused for want of room.
-    pub no_space: u64,
-    /// Files whose write-back failed, in a sync or in the background.
-    pub failed_write_backs: u64,
-    /// Syncs that told a write-back error of an earlier moment.
-    pub late_errors: u64,
-    /// Damages done to data at rest.
-    pub damages: u64,
-    /// Sector writes and lengths that the crash before this disk kept whole.
-    pub kept: u64,
-    /// Sector writes and lengths that it took.
-    pub lost: u64,
-    /// Sector writes that it mixed with what was there.
-    pub torn: u64,
-    /// Changes of names that it kept.
-    pub names_kept: u64,
-    /// Changes of names that it took.
-    pub names_lost: u64,
-    /// Sectors in which it left stale bytes.
-    pub stale: u64,
+/// `short-reads=10,short-writes=0,interrupted=50`.
+impl fmt::Display for CallNoise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { short_reads, short_writes, interrupted } = self;
+        write!(f, "short-reads={short_reads},short-writes={short_writes},interrupted={interrupted}")
+    }
+}
+
+impl FromStr for CallNoise {
+    type Err = UnknownText;
+
+    fn from_str(text: &str) -> Result<Self, UnknownText> {
+        let noise = || {
+            let mut parts = text.split(',');
+            let mut rate = |key: &str| -> Option<u16> {
+                parts.next()?.strip_prefix(key)?.strip_prefix('=')?.parse().ok()
+            };
+            let noise = Self {
+                short_reads: rate("short-reads")?,
+                short_writes: rate("short-writes")?,
+                interrupted: rate("interrupted")?,
+            };
+            parts.next().is_none().then_some(noise)
+        };
+        noise().ok_or_else(|| UnknownText::new("call noise", text))
+    }
+}
+
+serde_as_text!(CallNoise);
+
+/// How much there may be, and what is said when there is more.
+///
+/// ```
+/// use seawall_sim::Limits;
+///
+/// // A quota that is lifted when three calls were refused, and that only syncs notice.
+/// let limits = Limits::bytes(64 << 10).quota().found_late().lifted_after(3);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) bytes: u64,
+    pub(crate) files: usize,
+    pub(crate) errno: i32,
+    pub(crate) late: bool,
+    refusals: Option<u64>,
+}
+
+impl Limits {
+    /// So many bytes in all files that have names, any number of files; `ENOSPC` beyond. What
+    /// is there already stays, even if it is more.
+    #[must_use]
+    pub const fn bytes(bytes: u64) -> Self {
+        Self { bytes, files: usize::MAX, errno: ENOSPC, late: false, refusals: None }
+    }
+
+    /// And so many names: a create beyond is refused.
+    #[must_use]
+    pub const fn files(mut self, files: usize) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// Says `EDQUOT` instead.
+    #[must_use]
+    pub const fn quota(mut self) -> Self {
+        self.errno = EDQUOT;
+        self
+    }
+
+    /// Writes that lengthen a file are taken, and the sync finds that there is no room: the
+    /// way of file systems that allocate late. Reservations are refused at once all the same.
+    #[must_use]
+    pub const fn found_late(mut self) -> Self {
+        self.late = true;
+        self
+    }
+
+    /// Somebody makes room after so many refusals: the limit is gone then.
+    #[must_use]
+    pub const fn lifted_after(mut self, refusals: u64) -> Self {
+        self.refusals = Some(refusals);
+        self
+    }
+}
+
+/// A damage that will be done to a write or a read.
+#[derive(Clone, Debug)]
+struct MediumPlan {
+    kind: HurtKind,
+    suffix: String,
+    after: u64,
 }
 
 /// The plans, and what became of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     plans: Vec<FaultPlan>,
+    medium: Vec<MediumPlan>,
     pub(crate) noise: CallNoise,
-    pub(crate) capacity: Option<u64>,
+    limits: Option<Limits>,
     pub(crate) counters: Counters,
 }
 
@@ -188,11 +306,69 @@ impl Faults {
 
     pub(crate) fn clear(&mut self) {
         self.plans.clear();
+        self.medium.clear();
+    }
+
+    pub(crate) fn add_to_medium(&mut self, kind: HurtKind, suffix: &str, after: u64) {
+        self.medium.push(MediumPlan { kind, suffix: suffix.to_owned(), after });
+    }
+
+    pub(crate) fn has_medium_plans(&self) -> bool {
+        !self.medium.is_empty()
+    }
+
+    /// The damage to what is being synced of this file, if its turn has come.
+    pub(crate) fn take_from_medium(&mut self, name: &str) -> Option<HurtKind> {
+        let mut found = None;
+        for (nth, plan) in self.medium.iter_mut().enumerate() {
+            if !name.ends_with(&plan.suffix) {
+                continue;
+            }
+            if plan.after > 0 {
+                plan.after = plan.after.saturating_sub(1);
+            } else if found.is_none() {
+                found = Some((nth, plan.kind));
+            }
+        }
+        let (nth, kind) = found?;
+        self.medium.remove(nth);
+        Some(kind)
+    }
+
+    pub(crate) fn limits(&self) -> Option<Limits> {
+        self.limits
+    }
+
+    pub(crate) fn set_limits(&mut self, limits: Option<Limits>) {
+        if self.limits.is_some() && limits.is_none() {
+            count(&mut self.counters.room_returned);
+        }
+        self.limits = limits;
+    }
+
+    /// A call finds no room: counts it, and says with which errno.
+    pub(crate) fn no_room(&mut self) -> i32 {
+        let Some(limits) = &mut self.limits else {
+            return ENOSPC;
+        };
+        let errno = limits.errno;
+        count(if errno == EDQUOT {
+            &mut self.counters.over_quota
+        } else {
+            &mut self.counters.no_space
+        });
+        if let Some(left) = &mut limits.refusals {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.set_limits(None);
+            }
+        }
+        errno
     }
 
     /// What outlives a crash: the room there is and the noise, but no plan and no count.
     pub(crate) fn after_crash(&self) -> Self {
-        Self { noise: self.noise, capacity: self.capacity, ..Self::default() }
+        Self { noise: self.noise, limits: self.limits, ..Self::default() }
     }
 
     /// The error of this call, if a plan has one. Every plan counts the call; the first whose
@@ -207,15 +383,17 @@ impl Faults {
                 errno = Some(plan.errno);
             }
         }
-        if errno.is_some() {
+        if let Some(errno) = errno {
             self.plans.retain(|plan| plan.times > 0);
             count(self.counters.planned.entry(operation).or_default());
+            match errno {
+                EIO => count(&mut self.counters.eio),
+                ENOSPC => count(&mut self.counters.enospc),
+                EDQUOT => count(&mut self.counters.edquot),
+                EINTR => count(&mut self.counters.eintr),
+                _ => {}
+            }
         }
         errno
     }
-}
-
-/// One more.
-pub(crate) fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
 }

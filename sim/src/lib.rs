@@ -17,7 +17,10 @@
 //! run is a function of its seed.
 
 mod calls;
+mod counters;
 mod crash;
+mod damage;
+mod device;
 mod directory;
 mod disk;
 mod environment;
@@ -26,25 +29,36 @@ mod faults;
 mod file;
 mod hash;
 mod image;
+mod latency;
+mod medium;
+mod options;
 mod oracle;
 mod rng;
 mod sabotage;
+mod scene;
 mod state;
 mod sweep;
 #[cfg(test)]
 mod testing;
+mod text;
 mod trace;
 mod workload;
 
+pub use counters::Counters;
 pub use crash::{CrashKind, CrashPolicy, InFlight};
+pub use damage::Hurt;
 pub use disk::{DiskOptions, EvictionBehaviour, SectorSize, SimDisk};
 pub use environment::{SimClock, SimEntropy, environment};
 pub use faulted::run_with_fault;
-pub use faults::{CallNoise, Counters, EDQUOT, EINTR, EIO, ENOSPC, FaultPlan, Operation};
+pub use faults::{CallNoise, EDQUOT, EINTR, EIO, ENOSPC, FaultPlan, Limits, Operation};
+pub use latency::Latency;
+pub use medium::HurtKind;
+pub use options::Preset;
 pub use oracle::{Model, Promise, Shown, Violation};
 pub use rng::{Concern, Rng, Seed};
 pub use sabotage::{Sabotage, Sabotaged};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};
+pub use text::UnknownText;
 pub use trace::Event;
 pub use workload::{Ending, Op, Run, Workload};
 

@@ -30,6 +30,8 @@ pub enum Concern {
     Rot,
     /// What the log asks of [`Entropy`](seawall::storage::Entropy).
     Entropy,
+    /// What a device does by itself: when a lying one drains its cache.
+    Device,
 }
 
 impl Concern {
@@ -45,6 +47,7 @@ impl Concern {
             Self::CrashResolution => 7,
             Self::Rot => 8,
             Self::Entropy => 9,
+            Self::Device => 10,
         }
     }
 }

@@ -126,6 +126,12 @@ impl Answer for usize {
     }
 }
 
+impl Answer for Vec<seawall::storage::Entry> {
+    fn value(&self) -> u64 {
+        crate::image::wide(self.len())
+    }
+}
+
 impl Answer for () {
     fn value(&self) -> u64 {
         0

@@ -1,4 +1,5 @@
 use super::*;
+use crate::image::index;
 use crate::testing::{contents, create, cut, disk, read, settled};
 use seawall::storage::{OpenMode, Storage, write_full};
 use std::collections::BTreeSet;
@@ -115,6 +116,46 @@ fn a_torn_sector_mixes_old_and_new_bytes() {
         tails += usize::from(bytes[511] == 2);
     }
     assert!(heads > 5 && tails > 5);
+}
+
+#[test]
+fn a_sheared_sector_is_any_mixture_of_old_and_new_pieces() {
+    let disk = disk();
+    let file = settled(&disk, "a", 1, 1024);
+    write_full(&*file, 0, &[&[2; 1000]]).unwrap();
+    let mut most = 0;
+    for seed in 0..40 {
+        let after = cut(&disk, &CrashPolicy::ShearedSectors, seed);
+        let bytes = read(&after, "a");
+        assert!(bytes.iter().all(|byte| [1, 2].contains(byte)) && bytes[1000..] == [1; 24]);
+        let (pieces, _) = bytes[..512].as_chunks::<8>();
+        assert!(pieces.iter().all(|piece| *piece == [piece[0]; 8]));
+        most = most.max(pieces.windows(2).filter(|pair| pair[0] != pair[1]).count());
+        assert!(after.counters().torn > 0);
+    }
+    assert!(most > 20, "{most}");
+}
+
+#[test]
+fn counters_tell_what_was_torn_reordered_and_taken_apart() {
+    let disk = disk();
+    settled(&disk, "gone", 1, 10);
+    settled(&disk, "from", 1, 10);
+    let file = create(&disk, "a");
+    write_full(&*file, 0, &[&[1; 2000]]).unwrap();
+    disk.rename("from", "to").unwrap();
+    disk.remove("gone").unwrap();
+    let counters = |policy: CrashPolicy| cut(&disk, &policy, 3).counters();
+    let lost = counters(CrashPolicy::NamesLost);
+    assert_eq!((lost.creates_lost, lost.renames_lost, lost.removes_lost), (1, 1, 1));
+    assert_eq!(counters(CrashPolicy::MissingOne(0)).names_reordered, 2);
+    let missing = counters(CrashPolicy::MissingOne(3));
+    assert_eq!((missing.torn_writes, missing.reordered, missing.sizes_without_data), (1, 4, 1));
+    assert_eq!(counters(CrashPolicy::SizeWithoutData).sizes_without_data, 1);
+    assert_eq!(counters(CrashPolicy::MissingOne(1)).data_without_size, 1);
+    let kept = counters(CrashPolicy::AllKept);
+    let odd = [kept.lost, kept.torn, kept.torn_writes, kept.reordered, kept.names_lost];
+    assert_eq!(odd, [0; 5]);
 }
 
 #[test]
