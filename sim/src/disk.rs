@@ -7,6 +7,7 @@ use crate::file::FileId;
 use crate::hash::Fingerprint;
 use crate::image::wide;
 use crate::latency::Timer;
+use crate::options::Preset;
 use crate::rng::{Concern, Rng, Seed};
 use crate::state::State;
 use crate::trace::{Event, Trace};
@@ -259,6 +260,18 @@ impl SimDisk {
         let inner = self.lock_inner();
         let id = inner.state.named(name)?;
         inner.state.files.get(&id).map(|file| file.durable.image().to_vec())
+    }
+
+    /// What kind of disk it is.
+    #[must_use]
+    pub fn preset(&self) -> Preset {
+        self.lock_inner().state.options.preset
+    }
+
+    /// The bytes that the files which have names take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock_inner().state.used()
     }
 
     /// The names there are, sorted.

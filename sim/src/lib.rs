@@ -16,7 +16,9 @@
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
 //! run is a function of its seed.
 
+mod binary;
 mod calls;
+mod campaign;
 mod counters;
 mod crash;
 mod damage;
@@ -26,17 +28,24 @@ mod disk;
 mod environment;
 mod faulted;
 mod faults;
+mod figures;
 mod file;
 mod hash;
 mod image;
 mod latency;
 mod medium;
+mod model;
 mod options;
 mod oracle;
+mod plan;
+mod play;
 mod rng;
 mod sabotage;
+mod scenario;
 mod scene;
+mod shrink;
 mod state;
+mod subject;
 mod sweep;
 #[cfg(test)]
 mod testing;
@@ -44,6 +53,8 @@ mod text;
 mod trace;
 mod workload;
 
+pub use binary::{main_for, parse_seeds};
+pub use campaign::{Campaign, Failure};
 pub use counters::Counters;
 pub use crash::{CrashKind, CrashPolicy, InFlight};
 pub use damage::Hurt;
@@ -51,12 +62,19 @@ pub use disk::{DiskOptions, EvictionBehaviour, SectorSize, SimDisk};
 pub use environment::{SimClock, SimEntropy, environment};
 pub use faulted::run_with_fault;
 pub use faults::{CallNoise, EDQUOT, EINTR, EIO, ENOSPC, FaultPlan, Limits, Operation};
+pub use figures::Figures;
 pub use latency::Latency;
 pub use medium::HurtKind;
 pub use options::Preset;
 pub use oracle::{Model, Promise, Shown, Violation};
+pub use plan::Draw;
+pub use play::play;
 pub use rng::{Concern, Rng, Seed};
 pub use sabotage::{Sabotage, Sabotaged};
+pub use scenario::{End, Harm, HarmKind, Harmed, Life, Mishap, Place, Room, Scenario, Setup};
+pub use shrink::{Shrunk, shrink};
+pub use subject::seawall_log::{Level, LogOptions, Op as LogOp, SeawallLog, Turn, What};
+pub use subject::{Before, Class, Opened, Stop, Subject, World};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};
 pub use text::UnknownText;
 pub use trace::Event;

@@ -160,7 +160,7 @@ impl State {
         self.faults.limits().map_or(u64::MAX, |limits| limits.bytes.saturating_sub(self.used()))
     }
 
-    fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         let files = self.directory.current.values().filter_map(|id| self.files.get(id));
         files.fold(0, |sum: u64, file| sum.saturating_add(file.cache.len()))
     }

@@ -1,0 +1,263 @@
+//! Draws a run from a seed: which disk, which options, which operations, what goes wrong, where it
+//! is cut off and in how many ways that can have gone. Knows nothing of what comes of it.
+//!
+//! ```text
+//!   trunk   life --end--> life --end--> life
+//!             |  |          |
+//!           tails: the same moment cut off and resolved otherwise, each to its own end
+//! ```
+//!
+//! Each seed draws its own mix (which operations at all, which faults, at which rates), since a
+//! mix of everything seldom goes deep anywhere.
+
+use crate::crash::{CrashKind, CrashPolicy, InFlight};
+use crate::disk::{EvictionBehaviour, SectorSize};
+use crate::faults::{CallNoise, EDQUOT, EIO, ENOSPC, FaultPlan, Operation};
+use crate::options::Preset;
+use crate::rng::{Concern, Rng, Seed};
+use crate::scenario::{End, Harm, HarmKind, Life, Mishap, Place, Room, Scenario, Setup};
+use crate::subject::{Class, Subject};
+
+/// Numbers of units for "all but one" and "only one": more than are usually pending.
+const UNITS: usize = 48;
+/// A crash inside an operation comes in one of its first calls.
+const CALLS_IN_OP: u64 = 10;
+/// A crash inside an open comes in one of its first calls.
+const CALLS_IN_OPEN: u64 = 40;
+/// The nested crashes of a recovery, at most.
+const DEPTH: usize = 3;
+
+/// The runs a campaign draws.
+#[derive(Clone, Debug, Default)]
+pub struct Draw {
+    /// Only this class.
+    pub class: Option<Class>,
+    /// Only this kind of disk.
+    pub preset: Option<Preset>,
+    /// No crash at all: every life ends well. What is harmless without a crash must pass.
+    pub no_crashes: bool,
+}
+
+/// Another way the trunk could have gone on from some moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch<Op> {
+    /// Behind this operation of this life.
+    pub(crate) life: usize,
+    pub(crate) op: usize,
+    /// Or behind the next one that leaves something pending.
+    pub(crate) patient: bool,
+    pub(crate) end: End,
+    pub(crate) tail: Vec<Life<Op>>,
+}
+
+/// All that a seed draws.
+pub(crate) struct Plan<S: Subject> {
+    pub(crate) setup: Setup,
+    pub(crate) options: S::Options,
+    pub(crate) trunk: Vec<Life<S::Op>>,
+    pub(crate) branches: Vec<Branch<S::Op>>,
+}
+
+impl<S: Subject> Plan<S> {
+    /// Draws the run of a seed.
+    pub(crate) fn draw(seed: u64, draw: &Draw) -> Self {
+        let root = Seed::new(seed);
+        let mut mix = root.child(1).rng(Concern::Workload);
+        let class = draw.class.unwrap_or_else(|| *mix.pick(S::CLASSES).unwrap_or(&Class::Crash));
+        let preset = draw.preset.unwrap_or_else(|| draw_preset(class, &mut mix));
+        let setup = Setup {
+            seed,
+            class,
+            preset,
+            sector: if mix.chance(1, 4) { SectorSize::Large } else { SectorSize::Small },
+            eviction: if mix.chance(1, 8) {
+                EvictionBehaviour::Unverified
+            } else {
+                EvictionBehaviour::Seen
+            },
+            noise: if mix.chance(1, 3) { CallNoise::drawn(&mut mix) } else { CallNoise::NONE },
+            slow: mix.chance(1, 4),
+        };
+        let options = S::draw_options(class, &mut root.child(2).rng(Concern::Workload));
+        let mut plan = Self { setup, options, trunk: Vec::new(), branches: Vec::new() };
+        if draw.no_crashes {
+            let mut life = plan.life(root.child(100), &mut mix);
+            life.end = None;
+            plan.trunk.push(life);
+            return plan;
+        }
+        let lives = 1 + mix.index(3);
+        let twigs = 4 + mix.below(8);
+        for nth in 0..lives {
+            let branch = root.child(100 + nth as u64);
+            let life = plan.life(branch, &mut mix);
+            let mut twig = branch.child(1).rng(Concern::CrashPolicy);
+            for _ in 0..twigs {
+                let drawn = plan.twig(nth, &life, &mut twig);
+                plan.branches.push(drawn);
+            }
+            plan.trunk.push(life);
+        }
+        plan.trunk.push(Life::last());
+        plan
+    }
+
+    fn life(&self, seed: Seed, mix: &mut Rng) -> Life<S::Op> {
+        let mut ops_rng = seed.rng(Concern::Workload);
+        let count = if mix.chance(1, 6) { 1 + mix.index(20) } else { 28 + mix.index(28) };
+        let ops = (0..count).map(|_| S::draw_op(&self.options, &mut ops_rng)).collect();
+        let mishaps = self.mishaps(count, &mut seed.rng(Concern::Errors));
+        let mut crash = seed.rng(Concern::CrashPolicy);
+        let call = crash.chance(3, 4).then(|| crash.below(CALLS_IN_OP));
+        let op = if call.is_some() { count - crash.index(count / 3 + 1) } else { count };
+        let end = Some(draw_end(Place { op, call }, &mut crash));
+        Life { mishaps, ops, end }
+    }
+
+    fn mishaps(&self, ops: usize, rng: &mut Rng) -> Vec<(usize, Mishap)> {
+        let mut mishaps = Vec::new();
+        let at = |rng: &mut Rng| rng.index(ops + 1);
+        if rng.chance(1, 3) {
+            for _ in 0..=rng.index(3) {
+                mishaps.push((at(rng), Mishap::WriteBack(rng.next_u64())));
+            }
+        }
+        if rng.chance(1, 8) {
+            let millis = i64::try_from(rng.below(4000)).unwrap_or(0) - 2000;
+            mishaps.push((at(rng), Mishap::Clock(millis)));
+        }
+        if self.setup.class == Class::Errors {
+            for _ in 0..=rng.index(2) {
+                match rng.below(8) {
+                    0..=5 => mishaps.push((at(rng), Mishap::Fail(draw_failure(rng)))),
+                    6 => mishaps.push((at(rng), Mishap::FailWriteBack(rng.index(8)))),
+                    _ => {
+                        let from = at(rng);
+                        let room = Room {
+                            bytes: *rng.pick(&[0, 0, 512, 4096, 9000, 20_000]).unwrap_or(&0),
+                            quota: rng.chance(1, 2),
+                            late: rng.chance(1, 4),
+                            files: rng.chance(1, 4).then(|| rng.index(2)),
+                        };
+                        mishaps.push((from, Mishap::Full(room)));
+                        let until = from + 1 + rng.index(8);
+                        mishaps.push((until, Mishap::RoomAgain));
+                    }
+                }
+            }
+        }
+        mishaps
+    }
+
+    /// Behind some operation of a life, mostly a late one, one more end and what follows it.
+    fn twig(&self, life: usize, trunk: &Life<S::Op>, rng: &mut Rng) -> Branch<S::Op> {
+        let count = trunk.ops.len();
+        let op = if rng.chance(1, 8) { rng.index(count) } else { count - rng.index(count / 2 + 1) };
+        let patient = !rng.chance(1, 8);
+        let mut end = draw_end(Place { op, call: None }, rng);
+        if self.setup.class == Class::Media && self.setup.preset != Preset::Lying {
+            let harms = if rng.chance(1, 5) { 2 } else { 1 };
+            end.harm = (0..harms).map(|_| draw_harm(rng)).collect();
+            return Branch { life, op, patient, end, tail: vec![Life::last()] };
+        }
+        let mut tail = Vec::new();
+        if rng.chance(1, 5) {
+            for _ in 0..=rng.index(DEPTH) {
+                let place = Place { op: 0, call: Some(rng.below(CALLS_IN_OPEN)) };
+                tail.push(Life { end: Some(draw_end(place, rng)), ..Life::last() });
+            }
+        }
+        // Most only look; some go on.
+        let mut look = Life::last();
+        if rng.chance(3, 4) {
+            look.end = Some(draw_end(Place { op: 0, call: None }, rng));
+        }
+        tail.push(look);
+        Branch { life, op, patient, end, tail }
+    }
+
+    /// The branches of a life, by number.
+    pub(crate) fn branches_of(&self, life: usize) -> impl Iterator<Item = usize> {
+        let numbered = self.branches.iter().enumerate();
+        numbered.filter(move |(_, branch)| branch.life == life).map(|(nth, _)| nth)
+    }
+
+    /// The one line of lives that leads through a branch, which left the trunk behind an operation.
+    pub(crate) fn line(self, branch: Option<(usize, usize)>, lives: usize) -> Scenario<S> {
+        let Self { setup, options, mut trunk, branches } = self;
+        if let Some((nth, op)) = branch
+            && let Some(branch) = branches.into_iter().nth(nth)
+        {
+            trunk.truncate(branch.life + 1);
+            if let Some(life) = trunk.last_mut() {
+                life.ops.truncate(op);
+                life.mishaps.retain(|(at, _)| *at <= op);
+                life.end = Some(End { place: Place { op, call: None }, ..branch.end });
+            }
+            trunk.extend(branch.tail);
+        }
+        trunk.truncate(lives);
+        Scenario { setup, options, lives: trunk }
+    }
+}
+
+fn draw_preset(class: Class, rng: &mut Rng) -> Preset {
+    match (rng.below(16), class) {
+        (0, Class::Crash | Class::Errors) => Preset::PowerSafe,
+        (1 | 2, _) => Preset::Journalled,
+        (3..=5, Class::Media) => Preset::Lying,
+        _ => Preset::Posix,
+    }
+}
+
+fn draw_end(place: Place, rng: &mut Rng) -> End {
+    let kind = if rng.chance(1, 8) { CrashKind::Kill } else { CrashKind::Power };
+    let in_flight = *rng
+        .pick(&[InFlight::NotBegun, InFlight::Whole, InFlight::Prefix])
+        .unwrap_or(&InFlight::NotBegun);
+    let policy = CrashPolicy::drawn(UNITS, rng);
+    End { kind, place, in_flight, policy, seed: rng.next_u64(), harm: Vec::new() }
+}
+
+fn draw_failure(rng: &mut Rng) -> FaultPlan {
+    let operation = *rng
+        .pick(&[
+            Operation::SyncData,
+            Operation::SyncData,
+            Operation::SyncData,
+            Operation::SyncAll,
+            Operation::SyncDir,
+            Operation::Write,
+            Operation::Write,
+            Operation::Write,
+            Operation::Read,
+            Operation::Create,
+            Operation::Rename,
+            Operation::Remove,
+            Operation::List,
+            Operation::Allocate,
+            Operation::SetLen,
+            Operation::Open,
+            Operation::Len,
+            Operation::Evict,
+        ])
+        .unwrap_or(&Operation::Write);
+    let full = matches!(
+        operation,
+        Operation::Write
+            | Operation::Create
+            | Operation::Allocate
+            | Operation::SyncData
+            | Operation::SyncAll
+            | Operation::SyncDir
+    );
+    let errno = *rng.pick(if full { &[EIO, ENOSPC, EDQUOT] } else { &[EIO] }).unwrap_or(&EIO);
+    let times = if rng.chance(1, 4) { 1 + rng.below(4) } else { 1 };
+    FaultPlan::new(operation, errno).after(rng.below(12)).times(times)
+}
+
+fn draw_harm(rng: &mut Rng) -> Harm {
+    let kind = *rng.pick(&HarmKind::ALL).unwrap_or(&HarmKind::Rot);
+    let at = u16::try_from(rng.below(1 << 16)).unwrap_or(0);
+    Harm { kind, file: rng.index(64), at, seed: rng.next_u64() }
+}

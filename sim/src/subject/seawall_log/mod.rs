@@ -1,0 +1,675 @@
+//! Our own log as a campaign's subject: dozens of virtual clients on one thread drive the very
+//! machine that the threaded shell drives, and the oracle listens.
+//!
+//! Each client has at most one call under way and one follower. A piece of disk work that was
+//! taken may lie about undone, or done and not given back, while other clients go on: so the order
+//! in which threads would meet is drawn step by step, and a crash can come between any two.
+
+mod damage;
+mod op;
+mod tamper;
+
+pub use op::{Level, LogOptions, Op, Turn, What};
+
+use crate::damage::Hurt;
+use crate::disk::SimDisk;
+use crate::model::{EntryId, Model, Sure, broken};
+use crate::options::Preset;
+use crate::oracle::Violation;
+use crate::rng::Rng;
+use crate::subject::{Before, Class, Opened, Stop, Subject, World};
+use seawall::log::stepped::{Answer, Call, Done, Lane, Stepped, Work};
+use seawall::{Error, Finding, Follower, Log, LogView, Lsn, Row, Verdict};
+use std::time::Duration;
+
+/// A call of a client.
+#[derive(Debug)]
+struct Pending {
+    call: Call,
+    asked: Asked,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Append(EntryId, Sure),
+    Sync(Lsn),
+    Trim(Lsn),
+}
+
+/// Where a lane's piece of work is.
+#[derive(Debug, Default)]
+enum Out {
+    #[default]
+    Nowhere,
+    Taken(Work),
+    Performed(Done),
+}
+
+/// The log, its clients, and what they were told.
+#[derive(Debug)]
+pub struct SeawallLog {
+    options: LogOptions,
+    model: Model,
+    log: Option<Stepped>,
+    commit: Out,
+    upkeep: Out,
+    clients: Vec<Option<Pending>>,
+    followers: Vec<Option<Follower>>,
+    /// A call said that a sync failed: nothing more may be acknowledged as durable beyond here.
+    poisoned_at: Option<Lsn>,
+    closed: bool,
+}
+
+/// One line of the coverage table for each row of the recovery table and each column.
+const CELLS: [&str; 28] = [
+    "trimmed, W<=E",
+    "trimmed, W>E",
+    "zeros, W<=E",
+    "zeros, W>E",
+    "closed, W<=E",
+    "closed, W>E",
+    "undecodable, W<=E",
+    "undecodable, W>E",
+    "half batch, W<=E",
+    "half batch, W>E",
+    "shortened, W<=E",
+    "shortened, W>E",
+    "unreadable, W<=E",
+    "unreadable, W>E",
+    "unknown, W<=E",
+    "unknown, W>E",
+    "contradiction, W<=E",
+    "contradiction, W>E",
+    "not log, W<=E",
+    "not log, W>E",
+    "unborn, W<=E",
+    "unborn, W>E",
+    "header lost, W<=E",
+    "header lost, W>E",
+    "one copy, W<=E",
+    "one copy, W>E",
+    "missing, W<=E",
+    "missing, W>E",
+];
+
+fn cells_of(findings: &[Finding]) -> Vec<usize> {
+    let cell = |finding: &Finding| {
+        let row = Row::ALL.iter().position(|row| *row == finding.row)?;
+        Some(row * 2 + usize::from(finding.proven_beyond))
+    };
+    findings.iter().filter_map(cell).collect()
+}
+
+impl Subject for SeawallLog {
+    type Op = Op;
+    type Options = LogOptions;
+
+    // Most cycles belong to the class in which nothing may be excused.
+    const CLASSES: &'static [Class] = &[
+        Class::Crash,
+        Class::Crash,
+        Class::Crash,
+        Class::Crash,
+        Class::Crash,
+        Class::Errors,
+        Class::Errors,
+        Class::Media,
+    ];
+    const CELLS: &'static [&'static str] = &CELLS;
+
+    fn draw_options(class: Class, rng: &mut Rng) -> LogOptions {
+        LogOptions::draw(class, rng)
+    }
+
+    fn draw_op(options: &LogOptions, rng: &mut Rng) -> Op {
+        Op::draw(options, rng)
+    }
+
+    fn simpler_op(op: &Op) -> Vec<Op> {
+        op.simpler()
+    }
+
+    fn simpler_options(options: &LogOptions) -> Vec<LogOptions> {
+        options.simpler()
+    }
+
+    fn tamper(disk: &SimDisk, rng: &mut Rng) -> Option<Hurt> {
+        tamper::tamper(disk, rng)
+    }
+
+    fn describe(op: &Op) -> (usize, String) {
+        let what = match &op.what {
+            What::Append(len, level) => format!("append {len} B, {level:?}"),
+            What::Batch(lens, level) => format!("batch of {}, {level:?}", lens.len()),
+            other => format!("{other:?}"),
+        };
+        (op.client.into(), what.to_lowercase())
+    }
+
+    fn new(options: &LogOptions) -> Self {
+        Self {
+            options: options.clone(),
+            model: Model::default(),
+            log: None,
+            commit: Out::Nowhere,
+            upkeep: Out::Nowhere,
+            clients: Vec::new(),
+            followers: Vec::new(),
+            poisoned_at: None,
+            closed: false,
+        }
+    }
+
+    fn fork(&self) -> Self {
+        Self { model: self.model.clone(), ..Self::new(&self.options) }
+    }
+
+    fn open(&mut self, world: &World) -> Result<Opened, Stop> {
+        self.model.lying |= world.disk.preset() == Preset::Lying;
+        if let Some(harmed) = &world.hurt {
+            return self.open_hurt(world, harmed);
+        }
+        self.open_log(world)?;
+        let needed = match world.before {
+            Before::Nothing => Sure::Accepted,
+            Before::Kill => Sure::Kill,
+            Before::PowerCut => Sure::Power,
+        };
+        self.compare(world, needed, true)?;
+        let log = self.log()?;
+        let report = log.log().report();
+        let parts = log.log().segments().len();
+        Ok(Opened { parts, cells: cells_of(&report.findings), refused: false })
+    }
+
+    fn make(&mut self, world: &World, op: &Op) -> Result<(), Stop> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        self.act(world, op)?;
+        for turn in &op.turns {
+            match turn {
+                Turn::Commit => self.turn(Lane::Commit),
+                Turn::Upkeep => self.turn(Lane::Upkeep),
+                Turn::Poll => self.poll_all(world)?,
+                Turn::Drive => self.drive(world)?,
+            }
+        }
+        if world.disk.is_dead() { Err(Stop::Down) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, world: &World) -> Result<(), Stop> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        self.drive(world)?;
+        // The faults are over: what the log refuses now it refuses for good.
+        let poisoned = self.poisoned_at.is_some();
+        let lens = [40];
+        let id = self.model.begin(&lens);
+        let record = self.model.records(id).pop().unwrap_or_default();
+        let appended = self.log()?.log().append_at(&record, seawall::Durability::Sync);
+        match appended {
+            Ok(receipt) => self.model.acknowledge(id, receipt.lsn, Sure::Power)?,
+            Err(Error::Poisoned { .. }) if poisoned || world.class != Class::Crash => {
+                self.model.failed(id);
+                return Ok(());
+            }
+            Err(error) => return self.refuse("progress", "append, all faults over,", &error),
+        }
+        self.compare(world, Sure::Accepted, false)?;
+        self.log()?
+            .log()
+            .close()
+            .or_else(|error| self.excuse(world, "progress", "close", &error))?;
+        self.log = None;
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        // The disk is dead: what is done now changes nothing, and a log that is let go while its
+        // work is out would wait for it.
+        self.bring_back();
+        self.clients.clear();
+        self.followers.clear();
+        self.log = None;
+        self.poisoned_at = None;
+    }
+}
+
+/// The engine.
+impl SeawallLog {
+    fn log(&self) -> Result<Stepped, Stop> {
+        self.log.clone().ok_or(Stop::Down)
+    }
+
+    fn open_log(&mut self, world: &World) -> Result<(), Stop> {
+        let mut tries = 0;
+        let log = loop {
+            match Log::open_in(world.environment(), self.options.options()) {
+                Ok(log) => break log,
+                Err(_) if world.disk.is_dead() => return Err(Stop::Down),
+                // A failed call fails the open, and the next one goes on from there: plans end.
+                Err(Error::Io { .. } | Error::Full { .. })
+                    if world.class == Class::Errors && tries < 20 =>
+                {
+                    tries += 1;
+                    if tries == 8 {
+                        world.disk.set_capacity(None);
+                        world.disk.stop_failing();
+                    }
+                }
+                Err(error) => return self.refuse("G5", "open", &error),
+            }
+        };
+        self.log = Some(Stepped::new(log));
+        self.poisoned_at = None;
+        self.closed = false;
+        let clients = usize::from(self.options.clients.max(1));
+        self.clients = (0..clients).map(|_| None).collect();
+        self.followers = (0..clients).map(|_| None).collect();
+        Ok(())
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut Out {
+        match lane {
+            Lane::Commit => &mut self.commit,
+            Lane::Upkeep => &mut self.upkeep,
+        }
+    }
+
+    fn turn(&mut self, lane: Lane) {
+        let Some(log) = self.log.clone() else { return };
+        let out = std::mem::take(self.lane(lane));
+        *self.lane(lane) = match out {
+            Out::Nowhere => log.take(lane).map_or(Out::Nowhere, Out::Taken),
+            Out::Taken(work) => Out::Performed(work.perform()),
+            Out::Performed(done) => {
+                log.give_back(done);
+                Out::Nowhere
+            }
+        };
+    }
+
+    /// Nothing is out any more.
+    fn bring_back(&mut self) {
+        for lane in [Lane::Commit, Lane::Upkeep] {
+            while !matches!(self.lane(lane), Out::Nowhere) {
+                self.turn(lane);
+            }
+        }
+    }
+
+    /// The clients' calls and the engine in turn, until nothing moves.
+    fn drive(&mut self, world: &World) -> Result<(), Stop> {
+        self.bring_back();
+        for _ in 0..1000 {
+            self.poll_all(world)?;
+            let mut moved = false;
+            for lane in [Lane::Commit, Lane::Upkeep] {
+                self.turn(lane);
+                moved |= !matches!(self.lane(lane), Out::Nowhere);
+                self.bring_back();
+            }
+            if world.disk.is_dead() {
+                return Err(Stop::Down);
+            }
+            if !moved {
+                let waiting = self.clients.iter().flatten().count();
+                if waiting > 0 {
+                    let what = format!("{waiting} calls wait for ever: nothing is left to do");
+                    return Err(Violation { promise: "progress", what }.into());
+                }
+                return Ok(());
+            }
+        }
+        broken("progress", "1000 steps of the engine, and there is still something to do")
+            .map_err(Stop::Broken)
+    }
+
+    fn poll_all(&mut self, world: &World) -> Result<(), Stop> {
+        let Some(log) = self.log.clone() else { return Ok(()) };
+        for nth in 0..self.clients.len() {
+            let Some(pending) = self.clients.get_mut(nth).and_then(Option::as_mut) else {
+                continue;
+            };
+            if let Some(answer) = log.poll(&mut pending.call) {
+                let asked = pending.asked;
+                if let Some(client) = self.clients.get_mut(nth) {
+                    *client = None;
+                }
+                self.answered(world, asked, answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        world: &World,
+        asked: Asked,
+        answer: seawall::Result<Answer>,
+    ) -> Result<(), Stop> {
+        if world.disk.is_dead() {
+            // Its process is no more: nobody was told.
+            return Err(Stop::Down);
+        }
+        match (asked, answer) {
+            (Asked::Append(id, sure), Ok(Answer::Appended(receipt))) => {
+                if sure == Sure::Power {
+                    self.not_after_poison(receipt.end)?;
+                }
+                Ok(self.model.acknowledge(id, receipt.lsn, sure)?)
+            }
+            (Asked::Sync(end), Ok(Answer::Durable(durable))) => {
+                if durable < end {
+                    let what = format!("a sync up to {end} returned at {durable}");
+                    return Err(Violation { promise: "G1", what }.into());
+                }
+                self.not_after_poison(end)?;
+                self.model.sure_before(durable, Sure::Power);
+                Ok(())
+            }
+            (Asked::Trim(to), Ok(Answer::Trimmed(_))) => {
+                self.model.trimmed(to);
+                Ok(())
+            }
+            (_, Ok(other)) => broken("G1", format_args!("{asked:?} was answered with {other:?}"))
+                .map_err(Stop::Broken),
+            (asked, Err(error)) => {
+                if let Asked::Append(id, _) = asked {
+                    self.model.failed(id);
+                }
+                self.excuse(world, "progress", "a call", &error)
+            }
+        }
+    }
+
+    fn not_after_poison(&self, end: Lsn) -> Result<(), Violation> {
+        match self.poisoned_at {
+            Some(last) if end > last => {
+                broken("G7", format_args!("{end} is durable, though a sync failed at {last}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error on a dead disk is none of ours; one of a failing disk is an answer.
+    fn excuse(
+        &mut self,
+        world: &World,
+        promise: &'static str,
+        what: &str,
+        error: &Error,
+    ) -> Result<(), Stop> {
+        if world.disk.is_dead() {
+            return Err(Stop::Down);
+        }
+        if let Error::Poisoned { .. } = error
+            && let Some(log) = &self.log
+        {
+            let durable = log.log().watermarks().durable;
+            self.poisoned_at.get_or_insert(durable);
+        }
+        let answer =
+            matches!(error, Error::Io { .. } | Error::Full { .. } | Error::Poisoned { .. });
+        if world.class == Class::Errors && answer {
+            return Ok(());
+        }
+        self.refuse(promise, what, error)
+    }
+
+    fn refuse<T>(&self, promise: &'static str, what: &str, error: &Error) -> Result<T, Stop> {
+        let what = format!("{what} failed on a sound disk: {error:?}");
+        Err(Violation { promise, what }.into())
+    }
+}
+
+/// What clients do.
+impl SeawallLog {
+    fn act(&mut self, world: &World, op: &Op) -> Result<(), Stop> {
+        match &op.what {
+            What::Append(len, level) => self.begin_append(op.client, &[*len], *level, false),
+            What::Batch(lens, level) => self.begin_append(op.client, lens, *level, true),
+            What::Sync => {
+                let log = self.log()?;
+                let end = log.log().watermarks().accepted;
+                self.begin(op.client, Pending { call: log.begin_sync(), asked: Asked::Sync(end) });
+                Ok(())
+            }
+            What::Trim(share) => {
+                let known = self.model.addresses();
+                let Some(&(to, _)) = known.get(known.len() * usize::from(*share) / 256) else {
+                    return Ok(());
+                };
+                let log = self.log()?;
+                self.model.begin_trim(to);
+                self.begin(op.client, Pending { call: log.begin_trim(to), asked: Asked::Trim(to) });
+                Ok(())
+            }
+            What::At(share) => {
+                // A read of bytes that are on their way to the disk waits for them.
+                self.bring_back();
+                self.read_at(world, *share)
+            }
+            What::Read => {
+                self.drive(world)?;
+                self.compare(world, Sure::Accepted, false)
+            }
+            What::Follow => self.follow(world, op.client),
+            What::Look => {
+                self.drive(world)?;
+                self.look(world)
+            }
+            What::Tend => {
+                self.drive(world)?;
+                world.clock.advance(Duration::from_millis(20));
+                let log = self.log()?;
+                if let Err(error) = log.log().tend() {
+                    return self.excuse(world, "progress", "tend", &error);
+                }
+                let marks = log.log().watermarks();
+                if marks.durable == marks.accepted {
+                    self.model.sure_before(marks.durable, Sure::Power);
+                } else if self.options.level == Level::Interval && world.class == Class::Crash {
+                    return broken("G1", "the interval is over, and not everything is durable")
+                        .map_err(Stop::Broken);
+                }
+                Ok(())
+            }
+            What::Reopen => self.reopen(world),
+            What::OpenTwice => match Log::open_in(world.environment(), self.options.options()) {
+                Err(Error::Locked { .. }) => Ok(()),
+                Err(error) => self.excuse(world, "G11", "a second open", &error),
+                Ok(_) => broken("G11", "two writers have the log open").map_err(Stop::Broken),
+            },
+        }
+    }
+
+    fn begin_append(
+        &mut self,
+        client: u8,
+        lens: &[u32],
+        level: Level,
+        batch: bool,
+    ) -> Result<(), Stop> {
+        let log = self.log()?;
+        if self.clients.iter().all(Option::is_some) {
+            return Ok(());
+        }
+        let id = self.model.begin(lens);
+        let mut records = self.model.records(id);
+        let call = if batch {
+            log.begin_batch(records, level.durability())
+        } else {
+            log.begin_append(records.pop().unwrap_or_default(), level.durability())
+        };
+        let sure = match level.max(self.options.level) {
+            Level::Buffered => Sure::Accepted,
+            Level::Os | Level::Interval => Sure::Kill,
+            Level::Sync => Sure::Power,
+        };
+        self.begin(client, Pending { call, asked: Asked::Append(id, sure) });
+        Ok(())
+    }
+
+    /// The client, or the next that is free, has a call under way; nobody if none is.
+    fn begin(&mut self, client: u8, pending: Pending) {
+        let count = self.clients.len().max(1);
+        let from = usize::from(client) % count;
+        let free =
+            (from..count).chain(0..from).find(|&nth| matches!(self.clients.get(nth), Some(None)));
+        if let Some(slot) = free.and_then(|nth| self.clients.get_mut(nth)) {
+            *slot = Some(pending);
+        }
+    }
+
+    fn read_at(&mut self, world: &World, share: u8) -> Result<(), Stop> {
+        let known = self.model.addresses();
+        let Some(&(lsn, id)) = known.get(known.len() * usize::from(share) / 256) else {
+            return Ok(());
+        };
+        let log = self.log()?;
+        match log.log().read_batch(lsn) {
+            Ok(read) => {
+                if self.model.are_records(id, read.iter().map(|record| &*record.bytes)) {
+                    return Ok(());
+                }
+                let what = format!("the address {lsn} gives other bytes than were appended");
+                Err(Violation { promise: "G1", what }.into())
+            }
+            Err(Error::Trimmed { trim, .. }) if lsn < trim && self.model.may_be_trimmed(trim) => {
+                Ok(())
+            }
+            Err(error) => self.excuse(world, "G1", "reading by address", &error),
+        }
+    }
+
+    fn follow(&mut self, world: &World, client: u8) -> Result<(), Stop> {
+        let log = self.log()?;
+        let nth = usize::from(client) % self.followers.len().max(1);
+        let Some(slot) = self.followers.get_mut(nth) else { return Ok(()) };
+        let mut follower = match slot.take() {
+            Some(follower) => follower,
+            None => match log.log().follow(Lsn::FIRST) {
+                Ok(follower) => follower,
+                Err(error) => return self.excuse(world, "G2", "following", &error),
+            },
+        };
+        let durable = log.log().watermarks().durable;
+        let bound = match self.options.level {
+            Level::Sync | Level::Interval => durable,
+            Level::Os | Level::Buffered => log.log().watermarks().written,
+        };
+        loop {
+            match follower.try_next() {
+                Ok(Some(record)) => {
+                    if record.lsn >= bound {
+                        let what = format!("a follower is shown {}, beyond {bound}", record.lsn);
+                        return Err(Violation { promise: "G1", what }.into());
+                    }
+                    if record.index == 0
+                        && let Some(id) = self.model.identify(&record.bytes)
+                    {
+                        self.model.shown(id, record.lsn, record.lsn < durable)?;
+                    }
+                }
+                Ok(None) => break,
+                // It starts over at what is left.
+                Err(Error::Trimmed { .. }) => return Ok(()),
+                Err(error) => return self.excuse(world, "G2", "following", &error),
+            }
+        }
+        if let Some(slot) = self.followers.get_mut(nth) {
+            *slot = Some(follower);
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, world: &World) -> Result<(), Stop> {
+        self.drive(world)?;
+        let log = self.log()?;
+        match log.log().close() {
+            Ok(()) => {
+                let end = log.log().watermarks().durable;
+                self.model.sure_before(end, Sure::Power);
+            }
+            Err(error) => self.excuse(world, "progress", "close", &error)?,
+        }
+        drop(log);
+        let poisoned = self.poisoned_at.is_some();
+        self.clients.clear();
+        self.followers.clear();
+        self.log = None;
+        self.open_log(world)?;
+        let needed =
+            if poisoned || world.class == Class::Errors { Sure::Power } else { Sure::Accepted };
+        self.compare(world, needed, true)
+    }
+
+    /// Reads all that is accepted, and holds it to the model.
+    fn compare(&mut self, world: &World, needed: Sure, settles: bool) -> Result<(), Stop> {
+        let log = self.log()?;
+        let mut scan = match log.log().scan_at(Lsn::FIRST, seawall::Durability::Buffered) {
+            Ok(scan) => scan,
+            Err(error) => return self.excuse(world, "G5", "a scan", &error),
+        };
+        let mut look = self.model.look();
+        loop {
+            match scan.next_ref() {
+                Ok(Some(record)) => look.record(record.lsn, record.index, record.bytes)?,
+                Ok(None) => break,
+                Err(error) => {
+                    return self.excuse(world, "G5", "a scan", &error);
+                }
+            }
+        }
+        // A scan ends where the disk takes nothing any more.
+        if world.disk.is_dead() {
+            return Err(Stop::Down);
+        }
+        look.end(needed, settles)?;
+        Ok(())
+    }
+
+    /// A reader without the lock raises no alarm and shows nothing the oracle would not; what it
+    /// says is proven durable is.
+    fn look(&mut self, world: &World) -> Result<(), Stop> {
+        let environment = world.environment();
+        let mut view = match LogView::open_in(&environment) {
+            Ok(view) => view,
+            Err(error) => return self.excuse(world, "G5", "a reader's open", &error),
+        };
+        match view.verify(|_| {}) {
+            Ok(found) if found.verdict == Verdict::Damaged && world.class == Class::Crash => {
+                let what = format!("crashes alone are reported as damage: {:?}", found.damage);
+                return Err(Violation { promise: "G5", what }.into());
+            }
+            Ok(_) => {}
+            Err(error) => return self.excuse(world, "G5", "verify", &error),
+        }
+        for proven in [false, true] {
+            let scan = if proven { view.scan_proven(Lsn::FIRST) } else { view.scan(Lsn::FIRST) };
+            let mut scan = match scan {
+                Ok(scan) => scan,
+                Err(error) => return self.excuse(world, "G5", "a reader's scan", &error),
+            };
+            let mut look = self.model.look();
+            loop {
+                match scan.next_ref() {
+                    Ok(Some(record)) => look.record(record.lsn, record.index, record.bytes)?,
+                    Ok(None) => break,
+                    Err(error) => return self.excuse(world, "G5", "a reader's scan", &error),
+                }
+            }
+            look.end(Sure::Power, false).or_else(|violation| {
+                // What is durable need not be proven yet; it must only not be wrong.
+                if proven && violation.promise == "G1" { Ok(()) } else { Err(violation) }
+            })?;
+            if proven {
+                self.model.last_look_is(Sure::Power);
+            }
+        }
+        Ok(())
+    }
+}
