@@ -253,8 +253,7 @@ impl Harm {
             HarmKind::MisdirectedRead => HurtKind::MisdirectedRead,
             HarmKind::Shortened => {
                 disk.truncate_durably(&name, offset).ok()?;
-                let (offset, kind) = (offset, HurtKind::Truncated);
-                return Some(Hurt { name, offset, len: len.saturating_sub(offset), kind });
+                return None;
             }
             HarmKind::Removed => {
                 disk.remove(&name).and_then(|()| disk.sync_dir()).ok()?;

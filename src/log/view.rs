@@ -129,10 +129,14 @@ impl LogView {
         self.seen.log
     }
 
-    /// Where the log begins.
+    /// Where the log begins; at the trim point where the segment that holds it is missing.
     #[must_use]
     pub fn first(&self) -> Lsn {
-        self.seen.segments.first().map_or(self.seen.trim, |s| s.base().max(self.seen.trim))
+        let trim = self.seen.trim;
+        match self.seen.segments.first() {
+            Some(segment) if segment.header.prev_end <= trim => segment.base().max(trim),
+            _ => trim,
+        }
     }
 
     /// The trim point.

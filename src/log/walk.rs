@@ -213,6 +213,8 @@ impl<E: Extents> Walk<E> {
         };
         let Extent { number, file, base, span, prev_check, end_check, fluid } = extent;
         self.at = self.at.max(base);
+        // No batch spans two segments: what a segment begins with is whole.
+        self.skip_batch &= self.at != base;
         let before = (self.at == base).then_some(prev_check);
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
         self.current =

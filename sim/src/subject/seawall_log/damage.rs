@@ -128,6 +128,11 @@ impl SeawallLog {
         hurt: &[Hurt],
         segments: &[Segment],
     ) -> Result<(), Stop> {
+        // A header that says something else, under a valid check, is believed: what it makes of
+        // the frames is not for this program to know.
+        if hurt.iter().any(|hurt| hurt.kind == HurtKind::Overwritten) {
+            return Ok(());
+        }
         let Some(last) = segments.last() else { return Ok(()) };
         let missing = |&&((lsn, _), _): &&(Place, u64)| lsn >= end && !shown.covers(lsn);
         let Some(&((first, _), _)) = truth.records.iter().find(missing) else { return Ok(()) };
@@ -165,17 +170,23 @@ fn file_of(segment: &Segment) -> String {
 
 /// Whether what is hurt is not needed: no file of the log, or one copy of a header.
 fn is_harmless(hurt: &Hurt, segments: &[Segment]) -> bool {
-    if !segments.iter().any(|segment| file_of(segment) == hurt.name) {
+    if !hurt.name.ends_with(".seg") {
         return true;
+    }
+    // A file that was made ready and has no header yet: what is in it may be all there is to say.
+    if !segments.iter().any(|segment| file_of(segment) == hurt.name) {
+        return false;
     }
     let end = hurt.offset.saturating_add(hurt.len);
     let in_block = |block: u64| hurt.offset >= block && end <= block + BLOCK;
     let between = hurt.offset >= HEADER_LEN && end <= BLOCK
         || hurt.offset >= BLOCK + HEADER_LEN && end <= FRAMES_START;
-    // A sector that cannot be read is an error of the device, wherever it is.
-    hurt.kind != HurtKind::Unreadable && (in_block(0) || in_block(BLOCK) || between)
+    // A sector that cannot be read is an error of the device, and a short file is one, wherever.
+    !matches!(hurt.kind, HurtKind::Unreadable | HurtKind::Truncated)
+        && (in_block(0) || in_block(BLOCK) || between)
 }
 
+#[allow(dead_code)]
 fn judge(
     truth: &Shown,
     shown: &Shown,
@@ -183,6 +194,9 @@ fn judge(
     segments: &[Segment],
     harmless: bool,
 ) -> Result<(), Stop> {
+    if std::env::var("DBG").is_ok() {
+        eprintln!("truth {truth:?}\nshown {shown:?}\nhurt {hurt:?}\nsegments {segments:?}");
+    }
     let known: BTreeSet<(Place, u64)> = truth.records.iter().copied().collect();
     for pair in shown.records.windows(2) {
         if let [(before, _), (after, _)] = pair
@@ -193,11 +207,17 @@ fn judge(
             );
         }
     }
+    // A trim that was the newest commit can be cut off with it: then what it forgot is back.
+    let begin = truth.records.first().map(|&((lsn, _), _)| lsn);
     for record in &shown.records {
-        if !known.contains(record) {
+        let untrimmed = begin.is_none_or(|begin| record.0.0 < begin);
+        if !known.contains(record) && !untrimmed {
             let what = format!("LSN {} shows what was never there", record.0.0);
             return Err(Violation { promise: "G2", what }.into());
         }
+    }
+    if hurt.iter().any(|hurt| hurt.kind == HurtKind::Overwritten) {
+        return Ok(());
     }
     let there: BTreeSet<Place> = shown.records.iter().map(|&(place, _)| place).collect();
     let missing =
@@ -226,7 +246,9 @@ fn judge(
             let follower = segments.get(nth + 1).is_some_and(|next| both_headers(&file_of(next)));
             (is_hurt || follower) && from < next && to >= segment.base()
         });
-        if !touched {
+        // What was forgotten may be missed where the frame that said so is hurt.
+        let means = truth.records.iter().any(|&((lsn, _), _)| from <= lsn && lsn < to);
+        if means && !touched {
             return damage(format!("{from}..{to} is called damaged, and is sound: {hurt:?}"));
         }
     }
