@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         /// How often each fault really happened.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(
+            Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(default)]
         #[non_exhaustive]
         pub struct Counters {
             /// Calls failed by a [`FaultPlan`](crate::FaultPlan), with any errno.

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use std::io;
 
 /// A stretch of a file that is not what was written there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hurt {
     /// The name of the file.
     pub name: String,

@@ -234,7 +234,7 @@ serde_as_text!(CallNoise);
 /// // A quota that is lifted when three calls were refused, and that only syncs notice.
 /// let limits = Limits::bytes(64 << 10).quota().found_late().lifted_after(3);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     pub(crate) bytes: u64,
     pub(crate) files: usize,

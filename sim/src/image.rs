@@ -71,11 +71,17 @@ impl Image {
                 }
                 Err(_) if is_zero(from) => {}
                 Err(place) => {
-                    let mut page = [0; PAGE_SIZE];
-                    if let Some(to) = page.get_mut(span.inside()) {
-                        to.copy_from_slice(from);
-                    }
-                    self.pages.insert(place, (span.page, Arc::new(page)));
+                    let page = Page::try_from(from).map_or_else(
+                        |_| {
+                            let mut page = Arc::new([0; PAGE_SIZE]);
+                            if let Some(to) = Arc::make_mut(&mut page).get_mut(span.inside()) {
+                                to.copy_from_slice(from);
+                            }
+                            page
+                        },
+                        Arc::new,
+                    );
+                    self.pages.insert(place, (span.page, page));
                 }
             }
         }

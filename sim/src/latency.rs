@@ -7,7 +7,7 @@ use crate::rng::{Concern, Rng};
 use std::time::Duration;
 
 /// How long calls take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Latency {
     /// The longest that a usual call takes.
     pub usual: Duration,

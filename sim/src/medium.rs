@@ -115,9 +115,31 @@ impl Medium {
         self.change(Image::clip);
     }
 
-    /// Holds these bytes from now on, as if each had been written.
+    /// Holds these bytes from now on. They were read from here, so that a wound in them which
+    /// nothing was written over is one still.
     pub(crate) fn replace(&mut self, image: &Image) {
-        *self = Self { shown: image.clone(), damage: None };
+        let before = std::mem::replace(&mut self.shown, image.clone());
+        let Some(damage) = &mut self.damage else {
+            return;
+        };
+        let mut pristine = image.clone();
+        damage.wounds.retain(|wound| wound.kind != HurtKind::Truncated);
+        for wound in &damage.wounds {
+            let len = wound.len.min(image.len().saturating_sub(wound.offset));
+            let read = |from: &Image| {
+                let mut bytes = vec![0; index(len)];
+                from.read(wound.offset, &mut bytes);
+                bytes
+            };
+            let (mut bytes, hurt, sound) = (read(image), read(&before), read(&damage.pristine));
+            for (byte, (hurt, sound)) in bytes.iter_mut().zip(hurt.iter().zip(sound)) {
+                if byte == hurt {
+                    *byte = sound;
+                }
+            }
+            pristine.write(wound.offset, &bytes);
+        }
+        damage.pristine = pristine;
     }
 
     /// Whether anything was ever hurt: everything below costs nothing on a sound file.
@@ -243,5 +265,22 @@ mod tests {
         let bytes = medium.image().to_vec();
         assert_eq!((bytes[599], bytes[600], bytes[660], bytes[1024]), (1, 4, 1, 3));
         assert!(medium.wounds().is_empty() && !medium.is_hurt());
+    }
+
+    #[test]
+    fn a_wound_stays_one_when_the_file_is_replaced_by_what_was_read_from_it() {
+        let mut medium = Medium::default();
+        medium.set_len(1000);
+        medium.write(0, &[1; 1000]);
+        medium.hurt(HurtKind::Garbage, 100, &[9; 50]);
+        medium.hurt(HurtKind::BitRot, 700, &[3]);
+        let mut view = medium.image().clone();
+        view.write(140, &[2; 20]);
+        view.set_len(500);
+        medium.replace(&view);
+        assert_eq!(medium.wounds(), [Wound { offset: 100, len: 40, kind: HurtKind::Garbage }]);
+        medium.heal();
+        let sound = [vec![1; 140], vec![2; 20], vec![1; 340]].concat();
+        assert_eq!(medium.image().to_vec(), sound);
     }
 }

@@ -82,8 +82,8 @@ pub(crate) use {serde_as_text, words};
 #[cfg(test)]
 mod tests {
     use crate::{
-        CallNoise, CrashKind, CrashPolicy, EIO, ENOSPC, EvictionBehaviour, FaultPlan, HurtKind,
-        InFlight, Operation, Preset, SectorSize,
+        CallNoise, Counters, CrashKind, CrashPolicy, EIO, ENOSPC, EvictionBehaviour, FaultPlan,
+        HurtKind, InFlight, Latency, Limits, Operation, Preset, SectorSize,
     };
     use std::fmt::{Debug, Display};
     use std::str::FromStr;
@@ -114,6 +114,25 @@ mod tests {
         goes_round(&plan);
         goes_round(&plan.clone().suffix("a:b=c.seg").after(3).times(9));
         goes_round(&FaultPlan::new(Operation::Write, 71).suffix(""));
+    }
+
+    #[test]
+    fn stored_traces_hold_the_same_texts() {
+        let policies = vec![CrashPolicy::MissingOne(3), CrashPolicy::TornSectors];
+        let stored = serde_json::to_string(&policies).unwrap();
+        assert_eq!(stored, r#"["missing-one:3","torn-sectors"]"#);
+        assert_eq!(serde_json::from_str::<Vec<CrashPolicy>>(&stored).unwrap(), policies);
+        let error = serde_json::from_str::<Preset>("\"honest\"").unwrap_err().to_string();
+        assert!(error.contains("\"honest\" stands for no preset"), "{error}");
+
+        let parts = (Limits::bytes(7).quota().lifted_after(2), Latency::default());
+        let stored = serde_json::to_string(&parts).unwrap();
+        assert_eq!(serde_json::from_str::<(Limits, Latency)>(&stored).unwrap(), parts);
+        let mut counters = Counters { torn: 4, ..Counters::default() };
+        counters.planned.insert(Operation::SyncAll, 2);
+        let stored = serde_json::to_string(&counters).unwrap();
+        assert_eq!(serde_json::from_str::<Counters>(&stored).unwrap(), counters);
+        assert_eq!(serde_json::from_str::<Counters>("{}").unwrap(), Counters::default());
     }
 
     #[test]

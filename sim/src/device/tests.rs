@@ -56,7 +56,10 @@ fn a_lying_device_goes_back_to_what_it_was_at_an_earlier_sync() {
         }
         let bytes = read(&after, "a");
         let whole: Vec<u8> = (1..=8).flat_map(|round| [round; 600]).collect();
-        assert!(whole.starts_with(&bytes) && bytes.len() % 600 == 0, "a prefix of the syncs");
+        assert!(
+            whole.starts_with(&bytes) && bytes.len().is_multiple_of(600),
+            "a prefix of the syncs"
+        );
         assert_eq!(bytes.len() as u64, 4800 - lost * 600);
         counts.insert(lost);
         let again = cut(&after, &CrashPolicy::AllLost, 1);
