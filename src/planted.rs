@@ -127,6 +127,7 @@ mod table {
     ///
     /// # Panics
     /// For a name that is not there: an error of the compiler.
+    #[expect(clippy::panic, reason = "it runs in the compiler alone")]
     pub(crate) const fn index_of(name: &str) -> usize {
         let mut index = 0;
         let mut rest = NAMES;

@@ -11,11 +11,12 @@
 //! | make calls fail or come up short | [`FaultPlan`], [`CallNoise`], [`Counters`] |
 //! | draw numbers | [`Seed`], [`Rng`], [`Concern`] |
 //! | open a log on it | [`environment()`], [`SimClock`], [`SimEntropy`] |
-//! | prove that a test notices broken promises | [`Sabotage`], [`Sabotaged`] |
+//! | prove that a test notices broken promises | [`BUGS`], [`Sabotage`], [`Sabotaged`] |
 //!
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
 //! run is a function of its seed.
 
+mod bugs;
 mod calls;
 mod crash;
 mod directory;
@@ -36,6 +37,7 @@ mod testing;
 mod trace;
 mod workload;
 
+pub use bugs::{BUGS, Class, Judge, PlantedBug, Way};
 pub use crash::{CrashKind, CrashPolicy, InFlight};
 pub use disk::{DiskOptions, EvictionBehaviour, SectorSize, SimDisk};
 pub use environment::{SimClock, SimEntropy, environment};
