@@ -152,7 +152,7 @@ pub const BUGS: &[PlantedBug] = &[
     media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before."),
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
         .judged(Judge::Exhaustive),
-    crash("one-header-copy", "G5", "The second copy of a header is not written."),
+    media("one-header-copy", "G5", "The second copy of a header is not written."),
     crash("trim-not-in-headers", "G5", "Headers carry no trim point."),
     // Recovery.
     crash("first-without-last", "G3", "Recovery takes frames of a batch whose last frame is missing."),

@@ -14,6 +14,7 @@ use seawall_sim::{
     BUGS, CallNoise, Class, EIO, ENOSPC, Judge, Op, Operation, PlantedBug, Run, Sabotage,
     Sabotaged, Seed, SimDisk, Sweep, SweepOptions, Way, Workload, run_with_fault,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What is planted is planted in the whole process.
@@ -111,10 +112,14 @@ fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
     for bug in BUGS.iter().filter(|bug| wanted(bug)) {
         let (_guard, sabotage) = planted(bug);
-        let found = match scenes::of(bug.name) {
-            Some(scene) => scene().map(|how| format!("scene: {how}")),
+        let look = || match scenes::of(bug.name) {
+            Some(scene) => scene().map(|how| format!("by its scene: {how}")),
             None => search(bug, sabotage),
         };
+        let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|panic| {
+            let what = panic.downcast_ref::<&str>().copied().unwrap_or("a panic");
+            Some(format!("the log stops itself: {what}"))
+        });
         match found {
             Some(how) => println!("{}: {}", bug.name, how.lines().next().unwrap_or_default()),
             None => {
@@ -132,4 +137,17 @@ fn bugs_that_need_a_crash_leave_other_runs_unharmed() {
         let (_guard, sabotage) = planted(bug);
         assert_eq!(undisturbed(sabotage, 200), None, "{}", bug.name);
     }
+}
+
+/// The same searches find nothing where nothing is planted.
+#[test]
+fn nothing_is_found_where_nothing_is_planted() {
+    let _guard = Planted(PLANTED.lock());
+    assert_eq!(media::search(), None);
+    for bug in BUGS.iter().filter(|bug| bug.way == Way::Line) {
+        if let Some(scene) = scenes::of(bug.name) {
+            assert_eq!(scene(), None, "{}", bug.name);
+        }
+    }
+    assert_eq!(undisturbed(None, 200), None);
 }

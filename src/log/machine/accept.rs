@@ -202,9 +202,10 @@ impl Machine {
 
     /// Rule F4: a mark rides in the first frame after a sync.
     fn due_mark(&self) -> Option<Lsn> {
-        let claimed = planted!("mark-claims-more-than-durable");
-        let mark = if claimed { self.marks.accepted } else { self.marks.durable };
-        (self.marks.durable > self.marked).then_some(mark)
+        if planted!("mark-claims-more-than-durable") {
+            return Some(self.marks.accepted);
+        }
+        (self.marks.durable > self.marked).then_some(self.marks.durable)
     }
 
     fn writable(&mut self) -> Result<Active, Refusal> {
