@@ -158,7 +158,7 @@ pub const BUGS: &[PlantedBug] = &[
     crash("first-without-last", "G3", "Recovery takes frames of a batch whose last frame is missing."),
     crash("tail-cut-in-memory-only", "G4", "After an unclean end the same segment goes on where its valid frames end: no header says that it was cut."),
     crash("lsn-reused-after-cut", "G4", "The segment after an unclean end begins without a jump."),
-    crash("length-taken-for-content", "G5", "A file of full length counts as begun, though its header was never written."),
+    crash("length-taken-for-content", "G5", "A file of full length counts as begun, though its header was never written.").at_once(),
     crash("close-record-left", "G4", "The close record is still there while the log goes on."),
     media("close-record-of-another-salt", "G5", "A close record of another use of the file is believed.")
         .judged(Judge::Exhaustive),
