@@ -6,6 +6,8 @@
 
 #[path = "planted/media.rs"]
 mod media;
+#[path = "planted/overlap.rs"]
+mod overlap;
 #[path = "planted/scenes.rs"]
 mod scenes;
 
@@ -103,8 +105,11 @@ fn search(bug: &PlantedBug, sabotage: Option<Sabotage>) -> Option<String> {
     }
 }
 
+/// Those that a search over the orders of threads must find have no place here, unless one order
+/// is enough to show them. `SEAWALL_BUG` names one bug to look at.
 fn wanted(bug: &PlantedBug) -> bool {
-    std::env::var("SEAWALL_BUG").map_or(bug.judge != Judge::Shuttle, |name| name == bug.name)
+    let here = bug.judge != Judge::Shuttle || scenes::of(bug.name).is_some();
+    std::env::var("SEAWALL_BUG").map_or(here, |name| name == bug.name)
 }
 
 #[test]

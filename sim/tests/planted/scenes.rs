@@ -1,6 +1,7 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
 use super::media::settled;
+use super::overlap::acknowledged_beside_a_failing_sync;
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub(crate) type Scene = fn() -> Option<String>;
 
 const SCENES: &[(&str, Scene)] = &[
+    ("two-syncs-in-flight", acknowledged_beside_a_failing_sync),
     ("poison-checked-before-lock", append_behind_a_failed_sync),
     ("idle-mark-stops-interval", interval_behind_an_idle_mark),
     ("failed-append-not-voided", failed_append_comes_back),
