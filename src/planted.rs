@@ -1,6 +1,6 @@
 //! Bugs that can be planted, one at a time, to prove that a test would notice them.
 //!
-//! Nothing of this is in a normal build: there [`planted!`] is `false`, and this module holds the
+//! Nothing of this is in a normal build: there `planted!` is `false`, and this module holds the
 //! macro alone. Built with `--cfg seawall_planted` it is a question to one number, which [`plant`]
 //! sets. A name stands in [`NAMES`] and at one place in the code; the place is a compile error if
 //! the name is not in the table. What each bug is, and who must find it, says the table of the
