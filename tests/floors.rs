@@ -1,6 +1,7 @@
 //! Imports go down: a file of one floor names no floor above or beside it.
 //!
 //! ```text
+//!   planted    nothing; every floor may ask it whether a bug is planted
 //!   position   nothing
 //!   format     position
 //!   storage    position
@@ -16,12 +17,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each floor, and which others it may name.
-const FLOORS: [(&str, &[&str]); 5] = [
-    ("position", &[]),
-    ("format", &["position"]),
-    ("storage", &["position"]),
-    ("error", &["position", "format"]),
-    ("log", &["position", "format", "error", "storage"]),
+const FLOORS: [(&str, &[&str]); 6] = [
+    ("planted", &[]),
+    ("position", &["planted"]),
+    ("format", &["position", "planted"]),
+    ("storage", &["position", "planted"]),
+    ("error", &["position", "format", "planted"]),
+    ("log", &["position", "format", "error", "storage", "planted"]),
 ];
 
 /// What stands behind the trait `Storage`. Only the floor itself, and whoever assembles an

@@ -11,12 +11,13 @@
 //! | make calls fail or come up short | [`FaultPlan`], [`CallNoise`], [`Counters`] |
 //! | draw numbers | [`Seed`], [`Rng`], [`Concern`] |
 //! | open a log on it | [`environment()`], [`SimClock`], [`SimEntropy`] |
-//! | prove that a test notices broken promises | [`Sabotage`], [`Sabotaged`] |
+//! | prove that a test notices broken promises | [`BUGS`], [`Sabotage`], [`Sabotaged`] |
 //!
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
 //! run is a function of its seed.
 
 mod binary;
+mod bugs;
 mod calls;
 mod campaign;
 mod counters;
@@ -54,6 +55,7 @@ mod trace;
 mod workload;
 
 pub use binary::{main_for, parse_seeds};
+pub use bugs::{BUGS, Class, Judge, PlantedBug, Way};
 pub use campaign::{Campaign, Failure};
 pub use counters::Counters;
 pub use crash::{CrashKind, CrashPolicy, InFlight};

@@ -30,11 +30,19 @@ pub enum Sabotage {
     LockIgnored,
     /// The first sync of each file that is made does nothing.
     HeaderSyncSkipped,
+    /// A sync of the directory does nothing when a file was made since the last one.
+    SyncDirSkippedAfterCreate,
+    /// A sync of the directory does nothing when a file that was there got another name.
+    SyncDirSkippedAfterRename,
+    /// The first full sync of each file that is made happens behind the next sync of the directory.
+    DirSyncedBeforeContent,
+    /// When another file is synced than last time, the one of last time is synced once more instead.
+    OldDescriptorSynced,
 }
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::SyncDoesNothing,
         Self::SyncDirDoesNothing,
         Self::SyncErrorSwallowed,
@@ -44,6 +52,10 @@ impl Sabotage {
         Self::EvictDoesNothing,
         Self::LockIgnored,
         Self::HeaderSyncSkipped,
+        Self::SyncDirSkippedAfterCreate,
+        Self::SyncDirSkippedAfterRename,
+        Self::DirSyncedBeforeContent,
+        Self::OldDescriptorSynced,
     ];
 }
 
@@ -64,6 +76,14 @@ struct Memory {
     last_writes: BTreeMap<String, LastWrite>,
     /// The present name of each file that was renamed, by the name it was opened under.
     renamed: BTreeMap<String, String>,
+    /// Made since the last sync of the directory.
+    created: BTreeSet<String>,
+    /// A file that was there got another name since the last sync of the directory.
+    moved: bool,
+    /// To be synced behind the next sync of the directory.
+    owed: Vec<Arc<dyn StorageFile>>,
+    /// The file of the last data sync.
+    last_synced: Option<(String, Arc<dyn StorageFile>)>,
 }
 
 /// Enough to take a write back.
@@ -89,6 +109,7 @@ impl Storage for Sabotaged {
         if mode == OpenMode::Create {
             let mut memory = self.memory.lock();
             memory.fresh.insert(name.to_owned());
+            memory.created.insert(name.to_owned());
             memory.renamed.remove(name);
         }
         let (sabotage, memory) = (self.sabotage, Arc::clone(&self.memory));
@@ -112,9 +133,19 @@ impl Storage for Sabotaged {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
+        let (created, moved, owed) = {
+            let mut memory = self.memory.lock();
+            let created = !std::mem::take(&mut memory.created).is_empty();
+            (created, std::mem::take(&mut memory.moved), std::mem::take(&mut memory.owed))
+        };
         match self.sabotage {
             Sabotage::SyncDirDoesNothing => Ok(()),
-            _ => self.inner.sync_dir(),
+            Sabotage::SyncDirSkippedAfterCreate if created => Ok(()),
+            Sabotage::SyncDirSkippedAfterRename if moved => Ok(()),
+            _ => {
+                self.inner.sync_dir()?;
+                owed.iter().try_for_each(|file| file.sync_all())
+            }
         }
     }
 
@@ -132,6 +163,7 @@ impl Storage for Sabotaged {
 
 impl Memory {
     fn rename(&mut self, from: &str, to: &str) {
+        self.moved |= !self.created.contains(from);
         if self.fresh.remove(from) {
             self.fresh.insert(to.to_owned());
         }
@@ -176,6 +208,27 @@ impl SabotagedFile {
             }
             _ => sync(),
         }
+    }
+
+    /// Syncs the file of the last time instead, if that was another.
+    fn sync_old(&self) -> io::Result<()> {
+        let mut memory = self.memory.lock();
+        let name = memory.present(&self.name);
+        let last = memory.last_synced.replace((name.clone(), Arc::clone(&self.inner)));
+        drop(memory);
+        let old = last.filter(|(other, _)| *other != name);
+        old.map_or_else(|| self.inner.sync_data(), |(_, file)| file.sync_data())
+    }
+
+    /// Puts the sync of a new file off; `false` if it is none.
+    fn put_off(&self) -> bool {
+        let mut memory = self.memory.lock();
+        let name = memory.present(&self.name);
+        let fresh = memory.fresh.remove(&name);
+        if fresh {
+            memory.owed.push(Arc::clone(&self.inner));
+        }
+        fresh
     }
 
     /// Takes the last write back, syncs, and makes it again. A cut or a sync in between has
@@ -235,10 +288,16 @@ impl StorageFile for SabotagedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.sabotage == Sabotage::OldDescriptorSynced {
+            return self.sync_old();
+        }
         self.sync(|| self.inner.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        if self.sabotage == Sabotage::DirSyncedBeforeContent && self.put_off() {
+            return Ok(());
+        }
         self.sync(|| self.inner.sync_all())
     }
 

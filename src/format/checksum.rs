@@ -21,6 +21,7 @@ impl FrameSeed {
     /// The seed of the segment that has this id and salt.
     #[must_use]
     pub fn new(log: LogId, salt: Salt) -> Self {
+        let salt = if planted!("check-without-salt") { Salt::new(0) } else { salt };
         let header = crc32c::crc32c_append(crc32c::crc32c(&log.get()), &salt.get().to_le_bytes());
         Self { header, mark: crc32c::crc32c_append(header, b"mark") }
     }
@@ -28,6 +29,7 @@ impl FrameSeed {
     /// CRC-32C of log id, salt, `lsn` and the sixteen bytes of a frame header after its check.
     #[must_use]
     pub fn header_check(self, lsn: Lsn, rest: &[u8; 16]) -> u32 {
+        let lsn = if planted!("check-without-lsn") { Lsn::FIRST } else { lsn };
         let mut bytes = [0; 24];
         let (at, header) = bytes.split_at_mut(8);
         at.copy_from_slice(&lsn.get().to_le_bytes());

@@ -128,7 +128,7 @@ pub fn void_batch(run: &mut [u8]) -> usize {
         header[4..8].copy_from_slice(&hollow.to_le_bytes());
         header[KIND_AT] = FrameKind::Void as u8;
         total += placed.frame_len;
-        if !continues {
+        if !continues || planted!("leftovers-of-failed-batch") {
             return total;
         }
         rest = behind;

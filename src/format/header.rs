@@ -122,7 +122,8 @@ impl SegmentHeader {
         bytes.extend_from_slice(&self.prev_end.get().to_le_bytes());
         bytes.extend_from_slice(&self.prev_check.to_le_bytes());
         bytes.extend_from_slice(&0_u32.to_le_bytes());
-        bytes.extend_from_slice(&self.trim.get().to_le_bytes());
+        let trim = if planted!("trim-not-in-headers") { Lsn::FIRST } else { self.trim };
+        bytes.extend_from_slice(&trim.get().to_le_bytes());
         bytes.resize(HEADER_LEN - 8, 0);
         let check = crc64(&bytes);
         bytes.extend_from_slice(&check.to_le_bytes());
@@ -137,6 +138,10 @@ impl SegmentHeader {
         let mut blocks = self.encode().to_vec();
         blocks.resize(block_len(), 0);
         blocks.extend_from_within(..);
+        if planted!("one-header-copy") {
+            blocks.truncate(block_len());
+            blocks.resize(2 * block_len(), 0);
+        }
         blocks
     }
 

@@ -85,7 +85,8 @@ fn judge(bytes: &[u8], file_len: u64, id: SegmentId) -> HeaderState {
             let frames = bytes.get(READ_LEN - 4096..).unwrap_or_default();
             let whole = (layout::SEGMENT_LEN_MIN..=layout::FILE_LEN_MAX).contains(&file_len)
                 && file_len.is_multiple_of(layout::BLOCK);
-            if whole && frames.iter().all(|&byte| byte == 0) {
+            let begun = planted!("length-taken-for-content");
+            if whole && !begun && frames.iter().all(|&byte| byte == 0) {
                 HeaderState::Unborn
             } else {
                 HeaderState::Lost(error)

@@ -151,6 +151,9 @@ impl LogScan {
             if end > state.machine.watermarks().written {
                 withheld = shared.reach_all(&mut state, Goal::Written { lsn: NOBODY, end }).err();
             }
+            if planted!("scan-hides-what-was-withheld") && withheld.take().is_some() {
+                end = state.machine.watermarks().written;
+            }
             if withheld.is_some() {
                 // The disk takes nothing now: what is in files can still be read.
                 end = state.machine.watermarks().written;

@@ -153,7 +153,8 @@ impl Survey {
         files: &mut BTreeMap<SegmentId, Surveyed>,
     ) -> Result<()> {
         let mut closed = false;
-        let ids: Vec<_> = files.keys().rev().copied().collect();
+        let newest_first: Vec<_> = files.keys().rev().copied().collect();
+        let ids = planted!("hash-map-order", newest_first => crate::planted::by_hash(newest_first));
         for id in ids {
             let Some(surveyed) = files.get_mut(&id) else {
                 continue;
@@ -303,6 +304,13 @@ impl Survey {
                 }
                 return;
             }
+            HeaderState::Lost(_)
+                if last.is_some_and(|last| last.next() == id)
+                    && planted!("torn-header-deletes-segment") =>
+            {
+                self.unborn = Some((id, headers.file_len));
+                return;
+            }
             HeaderState::Lost(cause) => {
                 self.find(id, 0, Row::HeaderLost, proven);
                 return self.fail(damaged(0, (*cause).into()));
@@ -328,6 +336,7 @@ impl Survey {
     fn judge_order(&mut self, id: SegmentId, header: &SegmentHeader, before: Option<&Segment>) {
         let missing = match before {
             Some(before) if before.number().next() == id => None,
+            Some(_) if planted!("missing-middle-unnoticed") => None,
             Some(before) => Some((before.number().next(), before.base())),
             None if id == SegmentId::FIRST || header.prev_end <= self.trim => None,
             None => Some((SegmentId::new(id.get() - 1), self.trim)),
@@ -358,7 +367,7 @@ impl Survey {
         };
         let expected = layout::FRAMES_START + len;
         let found = segment.file_len;
-        if found < expected {
+        if found < expected && !planted!("short-closed-segment-accepted") {
             self.find(id, found, Row::Shortened, true);
             let kept = found.saturating_sub(layout::FRAMES_START) / Lsn::ALIGN * Lsn::ALIGN;
             let from = from.checked_add(kept).unwrap_or(from);

@@ -140,7 +140,7 @@ impl Tail<'_> {
         let mark_at = record.end.get().checked_sub(CLOSE_MARK_LEN).map(Lsn::new);
         let Some(mark_at) = mark_at.filter(|&lsn| {
             record.kind == TrailerKind::Close
-                && record.salt == header.salt
+                && (record.salt == header.salt || planted!("close-record-of-another-salt"))
                 && lsn >= header.base
                 && record.end <= self.span.limit
         }) else {
@@ -187,7 +187,7 @@ impl Tail<'_> {
                         break Row::HalfBatch;
                     }
                     self.learn(lsn, &frame, scan.body());
-                    in_batch = frame.continues;
+                    in_batch = frame.continues && !planted!("first-without-last");
                     held += 1;
                     if !in_batch {
                         self.facts.end = scan.position();
@@ -288,6 +288,7 @@ impl TailFacts {
     /// Whether something beyond E proves that it was acknowledged.
     pub(crate) fn is_proven_beyond(&self) -> bool {
         self.proven_beyond.is_some_and(|mark| mark > self.end)
+            && !planted!("damage-taken-for-torn-tail")
     }
 
     /// How far a reader that goes on behind damage finds frames.

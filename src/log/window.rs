@@ -84,7 +84,8 @@ impl Window {
             if filled >= want {
                 break Ok(());
             }
-            let goal = want.min(filled + GROWTH_MAX);
+            let at_once = planted!("length-allocated-at-once");
+            let goal = if at_once { want } else { want.min(filled + GROWTH_MAX) };
             block.resize(goal, 0);
             let into = block.get_mut(filled..goal).unwrap_or_default();
             match read_full(file, offset + filled as u64, into) {

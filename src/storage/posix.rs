@@ -151,7 +151,12 @@ impl Storage for Posix {
         if locked.contains(&identity) {
             return Err(Errno::WOULDBLOCK.into());
         }
-        retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive))?;
+        let how = if planted!("lock-ignored-by-second-process") {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        retry_on_intr(|| rustix::fs::flock(&dir, how))?;
         locked.insert(identity);
         Ok(Box::new(PosixLock { dir, identity }))
     }

@@ -118,6 +118,11 @@ impl Machine {
         }
         place_frame(&mut self.pending, FrameSpec::of(FrameKind::Trim).marking(mark), &[&body]);
         let accepted = self.accepted(len, Durability::Sync);
+        if planted!("unlink-before-trim-is-durable") {
+            self.trim = point;
+            self.drop_trimmed();
+            return Ok(Some(Accepted { goal: None, ..accepted }));
+        }
         self.trims.push_back((accepted.end, point));
         Ok(Some(accepted))
     }
@@ -140,6 +145,7 @@ impl Machine {
         let (_, end) = self.advance(len);
         self.marked = end;
         self.sync_wanted = end;
+        self.interval_armed |= planted!("idle-mark-stops-interval");
         true
     }
 
@@ -182,7 +188,7 @@ impl Machine {
     }
 
     fn admit(&self, what: &'static str, len: u64, max: u64) -> Result<()> {
-        if let Some(error) = self.poisoned() {
+        if let Some(error) = self.poisoned().filter(|_| !planted!("poison-checked-before-lock")) {
             return Err(error);
         }
         if self.closing != Closing::Open {
@@ -196,11 +202,17 @@ impl Machine {
 
     /// Rule F4: a mark rides in the first frame after a sync.
     fn due_mark(&self) -> Option<Lsn> {
+        if planted!("mark-claims-more-than-durable") {
+            return Some(self.marks.accepted);
+        }
         (self.marks.durable > self.marked).then_some(self.marks.durable)
     }
 
     fn writable(&mut self) -> Result<Active, Refusal> {
         match self.active {
+            Some(_) if self.roll_wanted.is_some() && planted!("trim-waits-for-next-segment") => {
+                Err(self.want_roll(0))
+            }
             // Also while others wait for the next segment: this one keeps room for it.
             Some(active) if self.begun && !active.ended => Ok(active),
             _ if self.begun => Err(self.want_roll(0)),

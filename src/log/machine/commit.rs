@@ -33,6 +33,11 @@ impl Machine {
         }
         let action = self.next_commit();
         self.commit_busy = action.is_some();
+        if let Some(Action::Sync { upto, .. }) = action
+            && planted!("watermark-at-submission")
+        {
+            self.marks.durable = upto;
+        }
         action
     }
 
@@ -56,7 +61,9 @@ impl Machine {
         if write && !(sync && self.wrote_last) {
             return self.write();
         }
-        if sync {
+        if sync && self.roll_wanted.is_some() && planted!("header-before-predecessor-synced") {
+            self.marks.durable = marks.written;
+        } else if sync {
             let segment = self.active.map(|active| active.number)?;
             return Some(Action::Sync { segment, upto: marks.written });
         }
@@ -68,6 +75,11 @@ impl Machine {
 
     fn write(&mut self) -> Option<Action> {
         let active = self.active?;
+        if planted!("appends-behind-half-written")
+            && let Some(run) = self.retry.take()
+        {
+            self.marks.written = after(run.lsn, run.bytes.len() as u64);
+        }
         let run = self.retry.take().unwrap_or_else(|| {
             let empty = std::mem::take(&mut self.empty);
             let bytes = std::mem::replace(&mut self.pending, empty);
@@ -99,7 +111,8 @@ impl Machine {
             // What has the name is too short, and may not grow under it (rule F1): a longer one
             // takes its place.
             Next::Ready(_) | Next::Named { .. } => {
-                let source = self.source();
+                let in_place = planted!("prepared-file-grows-in-place");
+                let source = if in_place { Source::Named } else { self.source() };
                 Some(self.prepare(source, needed.max(self.segment_len), false))
             }
             Next::Absent => {
@@ -113,7 +126,9 @@ impl Machine {
     /// The header of the next segment, the same ever again until it is durable.
     fn draw(&mut self, prepared: Prepared) -> SegmentHeader {
         let base = match (self.active, self.origin) {
-            (None, Origin::Unclean { .. }) => after(self.marks.durable, Lsn::JUMP),
+            (None, Origin::Unclean { .. }) if !planted!("lsn-reused-after-cut") => {
+                after(self.marks.durable, Lsn::JUMP)
+            }
             _ => self.marks.durable,
         };
         let header = SegmentHeader {
@@ -142,7 +157,8 @@ impl Machine {
     }
 
     pub(super) fn source(&mut self) -> Source {
-        match self.spares.pop() {
+        let reused = self.spares.last().copied().filter(|_| planted!("spare-used-twice"));
+        match reused.or_else(|| self.spares.pop()) {
             Some(spare) => Source::Spare(spare),
             None => Source::New(self.next_number().get()),
         }
@@ -248,7 +264,9 @@ impl Machine {
                 let error = Arc::new(failure.error);
                 self.void_awaited(&error);
                 // A mark may have gone with the frame it rode in: the next one says it again.
-                self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
+                if !planted!("mark-lost-with-voided-frame") {
+                    self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
+                }
                 self.fail("write", self.active_name(), error);
             }
         }
@@ -267,7 +285,9 @@ impl Machine {
                 if let Some(at) = place(start, bytes.len())
                     && let Some(frames) = bytes.get_mut(at..)
                 {
-                    void_batch(frames);
+                    if !planted!("failed-append-not-voided") {
+                        void_batch(frames);
+                    }
                     self.failed.insert(lsn, Arc::clone(error));
                     break;
                 }
@@ -281,6 +301,8 @@ impl Machine {
         self.wrote_last = false;
         match outcome {
             Ok(()) => {
+                let counted = planted!("accepted-during-sync-counted");
+                let upto = if counted { self.marks.accepted } else { upto };
                 self.marks.durable = self.marks.durable.max(upto);
                 while let Some(&(end, point)) = self.trims.front()
                     && end <= self.marks.durable

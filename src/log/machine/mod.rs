@@ -309,6 +309,10 @@ impl Machine {
             }
             Goal::Durable { end, .. } => {
                 self.sync_wanted = self.sync_wanted.max(end.min(self.marks.accepted));
+                let plain = self.begun && self.in_flight == 0 && self.closing == Closing::Open;
+                if planted!("two-syncs-in-flight") && plain && self.roll_wanted.is_none() {
+                    self.commit_busy = false;
+                }
             }
         }
     }
@@ -325,6 +329,9 @@ impl Machine {
         };
         if reached {
             return Some(Ok(()));
+        }
+        if planted!("sync-error-only-to-leader") {
+            return self.poisoned.take().map(|cause| Err(Error::Poisoned { cause }));
         }
         self.poisoned().map(Err)
     }
@@ -430,7 +437,8 @@ impl Machine {
         self.write_wanted = self.marks.written;
         self.sync_wanted = self.sync_wanted.min(self.marks.written);
         self.short_of_room = false;
-        let marked = matches!(self.closing, Closing::Marked(_));
+        let marked =
+            matches!(self.closing, Closing::Marked(_)) && !planted!("close-mark-not-covered");
         if self.closing != Closing::Closed {
             self.closing = Closing::Open;
         }

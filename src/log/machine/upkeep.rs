@@ -93,7 +93,8 @@ impl Machine {
             && let Some(live) = self.live.pop_front()
         {
             let segment = live.segment.number();
-            let reusable = live.pins == 0 && live.segment.header.file_len == self.segment_len;
+            let unread = live.pins == 0 || planted!("recycled-while-read");
+            let reusable = unread && live.segment.header.file_len == self.segment_len;
             let kept =
                 self.spares.len() + self.remove.iter().filter(|r| r.keep_as.is_some()).count();
             let keep_as = (reusable && kept < self.spares_max).then_some(segment.get());
@@ -170,7 +171,7 @@ impl Machine {
         let mut again = std::mem::take(&mut self.left_over);
         again.append(&mut self.remove);
         again.sort_by_key(|removal| removal.segment);
-        self.remove = again;
+        self.remove = planted!("wall-clock-order", again => crate::planted::by_clock(again));
     }
 
     /// The trim point that readers are held to.

@@ -1,0 +1,220 @@
+//! The bugs that can be planted, and who must find each: proof that the tests have teeth.
+//!
+//! A bug is a line of the library that is wrong when it is asked for (`seawall::planted`, there
+//! when built with `--cfg seawall_planted`), or a storage that cheats. `tests/planted.rs` shows of
+//! each that some run tells it.
+
+use crate::sabotage::Sabotage;
+
+/// One bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlantedBug {
+    /// What it is called.
+    pub name: &'static str,
+    /// How it is planted.
+    pub way: Way,
+    /// Who must find it.
+    pub judge: Judge,
+    /// What must go wrong in a run for it to be found.
+    pub class: Class,
+    /// The promise that breaks: G1 to G12, or a word.
+    pub promise: &'static str,
+    /// Whether runs in which nothing crashes are unharmed.
+    pub needs_crash: bool,
+    /// What the bug is.
+    pub story: &'static str,
+}
+
+/// How a bug is planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A line of the library, by the bug's name.
+    Line,
+    /// A storage that cheats.
+    Sabotage(Sabotage),
+}
+
+/// Who must find a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// Random runs from seeds.
+    Campaign,
+    /// A search that tries every case of something small.
+    Exhaustive,
+    /// A search over the orders of threads.
+    Shuttle,
+    /// A process of its own, or two.
+    Process,
+    /// Two runs of one seed, compared call by call.
+    Meta,
+}
+
+/// What a run must contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Power cuts and kills, or not even those.
+    CrashOnly,
+    /// Calls that fail, come up short, or find no room.
+    Errors,
+    /// Damage to data at rest.
+    Media,
+}
+
+impl PlantedBug {
+    const fn of(
+        class: Class,
+        name: &'static str,
+        promise: &'static str,
+        story: &'static str,
+    ) -> Self {
+        let (way, judge, needs_crash) = (Way::Line, Judge::Campaign, false);
+        Self { name, way, judge, class, promise, needs_crash, story }
+    }
+
+    const fn by(mut self, sabotage: Sabotage) -> Self {
+        self.way = Way::Sabotage(sabotage);
+        self
+    }
+
+    const fn judged(mut self, judge: Judge) -> Self {
+        self.judge = judge;
+        self
+    }
+
+    const fn at_once(mut self) -> Self {
+        self.needs_crash = false;
+        self
+    }
+}
+
+const fn crash(name: &'static str, promise: &'static str, story: &'static str) -> PlantedBug {
+    let bug = PlantedBug::of(Class::CrashOnly, name, promise, story);
+    PlantedBug { needs_crash: true, ..bug }
+}
+
+const fn error(name: &'static str, promise: &'static str, story: &'static str) -> PlantedBug {
+    PlantedBug::of(Class::Errors, name, promise, story)
+}
+
+const fn media(name: &'static str, promise: &'static str, story: &'static str) -> PlantedBug {
+    PlantedBug::of(Class::Media, name, promise, story)
+}
+
+const fn threads(name: &'static str, promise: &'static str, story: &'static str) -> PlantedBug {
+    PlantedBug::of(Class::CrashOnly, name, promise, story).judged(Judge::Shuttle)
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub const BUGS: &[PlantedBug] = &[
+    // What is acknowledged, and when.
+    crash("ack-before-sync", "G1", "An append returns when its record is written and not yet synced."),
+    crash("watermark-at-submission", "G1", "The durable watermark moves when a sync is issued and not when it is done."),
+    crash("old-descriptor-synced", "G5", "After a rotation the file of the old segment is synced in place of the new one.")
+        .by(Sabotage::OldDescriptorSynced),
+    crash("no-dir-sync-after-create", "G1", "The directory is not synced after a file was made.")
+        .by(Sabotage::SyncDirSkippedAfterCreate),
+    crash("no-dir-sync-after-rename", "G1", "The directory is not synced after a file got another name.")
+        .by(Sabotage::SyncDirSkippedAfterRename),
+    crash("dir-before-content", "G5", "The directory is synced before the content of a new file is.")
+        .by(Sabotage::DirSyncedBeforeContent),
+    crash("header-before-predecessor-synced", "G1", "The header of segment n + 1 is written before n is synced."),
+    crash("unlink-before-trim-is-durable", "G5", "Files are removed before the trim point is durable."),
+    crash("mark-claims-more-than-durable", "G5", "A mark states what was accepted, not what is durable."),
+    crash("idle-mark-stops-interval", "G1", "An idle mark arms the interval, of which nobody takes notice: nothing is synced by itself any more."),
+    error("accepted-during-sync-counted", "invariant", "A sync counts for what was accepted while it ran."),
+    error("two-syncs-in-flight", "G7", "Two syncs of one descriptor at once: the error goes to one, the other says that all is well.")
+        .judged(Judge::Shuttle),
+    error("sync-error-only-to-leader", "G7", "Of those who wait for a sync that fails one is told, and the log goes on."),
+    error("poison-checked-before-lock", "G7", "Whether a sync failed is asked before the lock is taken, and not again."),
+    error("failed-sync-retried", "G7", "A failed sync is tried again, and the second answer is believed.")
+        .by(Sabotage::SyncErrorRetried),
+    error("reopen-without-evict", "G7", "An open judges the page cache and not the device.")
+        .by(Sabotage::EvictDoesNothing),
+    // Writes that fail.
+    error("short-write-taken-as-full", "G1", "A write that took less than it was given counts as whole.")
+        .by(Sabotage::ShortWriteReportedFull),
+    error("eintr-restarts-from-zero", "G1", "An interrupted write goes on with the rest, at the first offset."),
+    error("appends-behind-half-written", "G1", "What failed is left as it is, half written, and later appends go behind it."),
+    error("failed-append-not-voided", "G2", "An append that failed is written again with the next: it was told to be absent, and is there."),
+    error("leftovers-of-failed-batch", "G3", "Of a batch whose write failed only the first frame becomes void."),
+    error("mark-lost-with-voided-frame", "G5", "The mark in a frame that became void is not stated again."),
+    error("close-mark-not-covered", "G5", "After a close that failed the log goes on behind the close mark, which hides what follows."),
+    error("scan-hides-what-was-withheld", "G1", "A scan that could not hand buffered records over ends early and in silence."),
+    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
+    // Bytes.
+    media("length-trusted-before-check", "G5", "The fields of a frame header are used whatever its check."),
+    media("length-allocated-at-once", "G10", "A length from disk sizes memory before the bytes are there.")
+        .judged(Judge::Process),
+    media("check-without-lsn", "G1", "The check of a frame leaves its place out: a misdirected write verifies."),
+    media("check-without-salt", "G2", "The check of a frame leaves the salt out: frames of another use of the segment verify."),
+    crash("zeros-decode-as-frame", "G2", "Zeros are an empty record."),
+    media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before."),
+    media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
+        .judged(Judge::Exhaustive),
+    media("one-header-copy", "G5", "The second copy of a header is not written."),
+    crash("trim-not-in-headers", "G5", "Headers carry no trim point."),
+    // Recovery.
+    crash("first-without-last", "G3", "Recovery takes frames of a batch whose last frame is missing."),
+    crash("tail-cut-in-memory-only", "G4", "After an unclean end the same segment goes on where its valid frames end: no header says that it was cut."),
+    crash("lsn-reused-after-cut", "G4", "The segment after an unclean end begins without a jump."),
+    crash("length-taken-for-content", "G5", "A file of full length counts as begun, though its header was never written.").at_once(),
+    crash("close-record-left", "G4", "The close record is still there while the log goes on."),
+    media("close-record-of-another-salt", "G5", "A close record of another use of the file is believed.")
+        .judged(Judge::Exhaustive),
+    media("short-closed-segment-accepted", "G5", "Recovery goes on past a closed segment that lacks its end."),
+    media("damage-taken-for-torn-tail", "G5", "Whatever does not verify at the end is torn, also below a mark."),
+    media("torn-header-deletes-segment", "G5", "A last segment without a good header is used anew, with all that was acknowledged in it."),
+    media("missing-middle-unnoticed", "G5", "Nobody counts the segments: one in the middle may be missing."),
+    crash("hash-map-order", "order", "A hash map decides in which order segments are looked at.")
+        .judged(Judge::Meta).at_once(),
+    crash("wall-clock-order", "order", "The time of day decides in which order files are removed.")
+        .judged(Judge::Meta),
+    crash("lock-ignored", "G11", "Everyone gets the lock of a directory.")
+        .by(Sabotage::LockIgnored).at_once(),
+    crash("lock-ignored-by-second-process", "G11", "The lock holds inside of one process only.")
+        .judged(Judge::Process).at_once(),
+    // Readers.
+    media("half-batch-visible", "G3", "Behind damage a reader is shown the rest of a batch whose beginning is gone."),
+    media("bad-record-skipped", "G5", "A reader passes over what does not verify and says nothing."),
+    error("view-calls-unacknowledged-damage", "G5", "A view calls it damage that the next run did not keep what nobody was told of."),
+    // Files.
+    crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once(),
+    crash("stale-spare-not-zeroed", "G5", "A recycled file keeps its old headers and first frames until the new header comes."),
+    crash("prepared-file-grows-in-place", "G5", "A prepared file that is too short grows under its name."),
+    crash("spare-used-twice", "progress", "A spare that was used stays on the list.").at_once(),
+    // Orders of threads.
+    threads("lost-wakeup", "progress", "A waiter looks, and sleeps after the event that it waits for was told."),
+    threads("two-leaders", "G7", "Two threads drive the commit lane at once."),
+    threads("follower-told-ok", "G7", "A waiter whose leader's sync failed is told that all is well."),
+    threads("rotation-races-batch", "G3", "A rotation comes between the frames of a batch."),
+    threads("close-races-append", "G1", "An append is accepted behind the close mark."),
+    threads("reader-before-bytes", "G1", "A reader is let in before the bytes are in the file."),
+    threads("cancelled-waiter", "progress", "Who stops waiting takes the wakeup of another along."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_stories_are_told() {
+        let names: BTreeSet<_> = BUGS.iter().map(|bug| bug.name).collect();
+        assert_eq!(names.len(), BUGS.len());
+        for bug in BUGS {
+            assert!(bug.story.ends_with('.'), "{}", bug.name);
+            let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(bug.name.chars().all(plain), "{}", bug.name);
+        }
+    }
+
+    #[cfg(seawall_planted)]
+    #[test]
+    fn the_table_and_the_library_know_the_same_lines() {
+        let ours: BTreeSet<_> =
+            BUGS.iter().filter(|bug| bug.way == Way::Line).map(|bug| bug.name).collect();
+        let theirs: BTreeSet<_> = seawall::planted::NAMES.iter().copied().collect();
+        assert_eq!(ours, theirs);
+    }
+}

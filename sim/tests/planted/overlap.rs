@@ -1,0 +1,127 @@
+//! Two syncs at once, if the log allows them: one thread is held inside of a sync that failed.
+
+use parking_lot::{Condvar, Mutex};
+use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::{Log, Options};
+use seawall_sim::{EIO, FaultPlan, Operation, Seed, SimDisk, environment};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::Arc;
+
+/// Who goes through it with an error waits there.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Whether somebody stands there, and whether it is open.
+    state: Mutex<(bool, bool)>,
+    moved: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut state = self.state.lock();
+        state.0 = true;
+        self.moved.notify_all();
+        while !state.1 {
+            self.moved.wait(&mut state);
+        }
+    }
+
+    fn await_somebody(&self) {
+        let mut state = self.state.lock();
+        while !state.0 {
+            self.moved.wait(&mut state);
+        }
+    }
+
+    fn open(&self) {
+        self.state.lock().1 = true;
+        self.moved.notify_all();
+    }
+}
+
+#[derive(Debug)]
+struct Gated(SimDisk, Arc<Gate>);
+
+impl Storage for Gated {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(Arc::new(GatedFile(self.0.open(name, mode)?, Arc::clone(&self.1))))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.0.list()
+    }
+    fn sync_dir(&self) -> io::Result<()> {
+        self.0.sync_dir()
+    }
+    fn lock(&self) -> io::Result<Box<dyn DirLock>> {
+        self.0.lock()
+    }
+    fn place(&self) -> String {
+        self.0.place()
+    }
+}
+
+#[derive(Debug)]
+struct GatedFile(Arc<dyn StorageFile>, Arc<Gate>);
+
+impl StorageFile for GatedFile {
+    fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.read_at(offset, into)
+    }
+    fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_at(offset, bytes)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data().inspect_err(|_| self.1.pass())
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.allocate(offset, len)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn evict(&self) -> io::Result<Eviction> {
+        self.0.evict()
+    }
+}
+
+/// Whether an append is acknowledged while another's sync has failed and not yet said so.
+pub(crate) fn acknowledged_beside_a_failing_sync() -> Option<String> {
+    let (disk, gate) = (SimDisk::new(Seed::new(1)), Arc::new(Gate::default()));
+    let mut around = environment(&disk, 1);
+    around.storage = Arc::new(Gated(disk.clone(), Arc::clone(&gate)));
+    let options = Options::new().segment_len(16 << 10).idle_mark(None).prepare_ahead(false);
+    let log = Log::open_in(around, options).unwrap();
+    log.append(b"first").unwrap();
+    disk.fail(FaultPlan::new(Operation::SyncData, EIO));
+    std::thread::scope(|scope| {
+        let failing = scope.spawn(|| log.append(b"lost"));
+        gate.await_somebody();
+        let before = log.watermarks().accepted;
+        let other = scope.spawn(|| log.append(b"behind it"));
+        while log.watermarks().accepted == before {
+            std::thread::yield_now();
+        }
+        // A sound log lets it wait for the first: there is no event to wait for here.
+        for _ in 0..100_000 {
+            if other.is_finished() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        gate.open();
+        let _told = failing.join().unwrap();
+        let acknowledged = other.join().unwrap().is_ok();
+        acknowledged.then(|| "G7: acknowledged by a second sync of the same bytes".to_owned())
+    })
+}

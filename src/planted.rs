@@ -1,0 +1,189 @@
+//! Bugs that can be planted, one at a time, to prove that a test would notice them.
+//!
+//! Nothing of this is in a normal build: there `planted!` is `false`, and this module holds the
+//! macro alone. Built with `--cfg seawall_planted` it is a question to one number, which [`plant`]
+//! sets. A name stands in [`NAMES`] and at one place in the code; the place is a compile error if
+//! the name is not in the table. What each bug is, and who must find it, says the table of the
+//! simulator.
+
+/// Whether the bug of this name is planted; or, with a value, that value made wrong if it is.
+#[cfg(not(seawall_planted))]
+macro_rules! planted {
+    ($name:literal) => {
+        false
+    };
+    ($name:literal, $right:ident => $wrong:expr) => {
+        $right
+    };
+}
+
+/// Whether the bug of this name is planted; or, with a value, that value made wrong if it is.
+#[cfg(seawall_planted)]
+macro_rules! planted {
+    ($name:literal) => {{
+        const BUG: usize = $crate::planted::index_of($name);
+        $crate::planted::is(BUG)
+    }};
+    ($name:literal, $right:ident => $wrong:expr) => {
+        if planted!($name) { $wrong } else { $right }
+    };
+}
+
+#[cfg(seawall_planted)]
+pub use table::{NAMES, plant};
+#[cfg(seawall_planted)]
+pub(crate) use table::{by_clock, by_hash, index_of, is};
+
+#[cfg(seawall_planted)]
+mod table {
+    use std::hash::{BuildHasher, Hash, RandomState};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Every bug that is a line of the library.
+    pub const NAMES: &[&str] = &[
+        // What is acknowledged, and when.
+        "ack-before-sync",
+        "watermark-at-submission",
+        "accepted-during-sync-counted",
+        "two-syncs-in-flight",
+        "sync-error-only-to-leader",
+        "poison-checked-before-lock",
+        "header-before-predecessor-synced",
+        "unlink-before-trim-is-durable",
+        "mark-claims-more-than-durable",
+        "idle-mark-stops-interval",
+        // Writes that fail.
+        "eintr-restarts-from-zero",
+        "appends-behind-half-written",
+        "failed-append-not-voided",
+        "leftovers-of-failed-batch",
+        "mark-lost-with-voided-frame",
+        "close-mark-not-covered",
+        "scan-hides-what-was-withheld",
+        "trim-waits-for-next-segment",
+        // Bytes.
+        "length-trusted-before-check",
+        "length-allocated-at-once",
+        "check-without-lsn",
+        "check-without-salt",
+        "zeros-decode-as-frame",
+        "chain-not-checked",
+        "mark-check-not-checked",
+        "one-header-copy",
+        "trim-not-in-headers",
+        // Recovery.
+        "first-without-last",
+        "short-closed-segment-accepted",
+        "damage-taken-for-torn-tail",
+        "tail-cut-in-memory-only",
+        "lsn-reused-after-cut",
+        "torn-header-deletes-segment",
+        "missing-middle-unnoticed",
+        "length-taken-for-content",
+        "close-record-left",
+        "close-record-of-another-salt",
+        "hash-map-order",
+        "wall-clock-order",
+        "lock-ignored-by-second-process",
+        // Readers.
+        "half-batch-visible",
+        "bad-record-skipped",
+        "view-calls-unacknowledged-damage",
+        // Files.
+        "recycled-while-read",
+        "stale-spare-not-zeroed",
+        "prepared-file-grows-in-place",
+        "spare-used-twice",
+        // Orders of threads.
+        "lost-wakeup",
+        "two-leaders",
+        "follower-told-ok",
+        "rotation-races-batch",
+        "close-races-append",
+        "reader-before-bytes",
+        "cancelled-waiter",
+    ];
+
+    /// None.
+    const NO_BUG: usize = usize::MAX;
+
+    static PLANTED: AtomicUsize = AtomicUsize::new(NO_BUG);
+
+    /// Plants the bug of this name in place of the one before; no name removes it. `false` for a
+    /// name that is none, which changes nothing.
+    ///
+    /// It holds for the whole process: tests that plant take turns.
+    pub fn plant(name: &str) -> bool {
+        let bug = NAMES.iter().position(|known| *known == name);
+        let bug = if name.is_empty() { Some(NO_BUG) } else { bug };
+        bug.inspect(|&bug| PLANTED.store(bug, Ordering::Relaxed)).is_some()
+    }
+
+    pub(crate) fn is(bug: usize) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug
+    }
+
+    /// The place of a name in the table, found when compiling.
+    ///
+    /// # Panics
+    /// For a name that is not there: an error of the compiler.
+    #[expect(clippy::panic, reason = "it runs in the compiler alone")]
+    pub(crate) const fn index_of(name: &str) -> usize {
+        let mut index = 0;
+        let mut rest = NAMES;
+        while let [first, others @ ..] = rest {
+            if same(first.as_bytes(), name.as_bytes()) {
+                return index;
+            }
+            index += 1;
+            rest = others;
+        }
+        panic!("no such bug in the table")
+    }
+
+    const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
+        while let ([a, more @ ..], [b, others @ ..]) = (one, other) {
+            if *a != *b {
+                return false;
+            }
+            (one, other) = (more, others);
+        }
+        one.is_empty() && other.is_empty()
+    }
+
+    /// In the order of a hash map: another in each process, and each time.
+    pub(crate) fn by_hash<T: Hash>(mut items: Vec<T>) -> Vec<T> {
+        let state = RandomState::new();
+        items.sort_by_key(|item| state.hash_one(item));
+        items
+    }
+
+    /// In an order that the time of day decides.
+    #[expect(clippy::disallowed_methods, reason = "the planted bug is that somebody looks")]
+    pub(crate) fn by_clock<T>(mut items: Vec<T>) -> Vec<T> {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let nanos = since.map_or(0, |since| since.subsec_nanos() as usize);
+        let len = items.len().max(1);
+        items.rotate_left(nanos / 64 % len);
+        items
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn names_are_unique_and_each_is_found_at_its_place() {
+            for (index, name) in NAMES.iter().enumerate() {
+                assert_eq!(index_of(name), index, "{name} stands there twice");
+            }
+        }
+
+        #[test]
+        fn a_name_that_is_none_is_refused() {
+            assert!(!plant("no-such-bug"));
+            assert!(!plant("ack-before"));
+            assert!(plant(""));
+        }
+    }
+}
