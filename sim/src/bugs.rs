@@ -5,6 +5,7 @@
 //! each that some run tells it.
 
 use crate::sabotage::Sabotage;
+use crate::subject::Class;
 
 /// One bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +50,6 @@ pub enum Judge {
     Meta,
 }
 
-/// What a run must contain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Power cuts and kills, or not even those.
-    CrashOnly,
-    /// Calls that fail, come up short, or find no room.
-    Errors,
-    /// Damage to data at rest.
-    Media,
-}
-
 impl PlantedBug {
     const fn of(
         class: Class,
@@ -88,7 +78,7 @@ impl PlantedBug {
 }
 
 const fn crash(name: &'static str, promise: &'static str, story: &'static str) -> PlantedBug {
-    let bug = PlantedBug::of(Class::CrashOnly, name, promise, story);
+    let bug = PlantedBug::of(Class::Crash, name, promise, story);
     PlantedBug { needs_crash: true, ..bug }
 }
 
@@ -101,7 +91,7 @@ const fn media(name: &'static str, promise: &'static str, story: &'static str) -
 }
 
 const fn threads(name: &'static str, promise: &'static str, story: &'static str) -> PlantedBug {
-    PlantedBug::of(Class::CrashOnly, name, promise, story).judged(Judge::Shuttle)
+    PlantedBug::of(Class::Crash, name, promise, story).judged(Judge::Shuttle)
 }
 
 /// All of them.

@@ -55,7 +55,7 @@ mod trace;
 mod workload;
 
 pub use binary::{main_for, parse_seeds};
-pub use bugs::{BUGS, Class, Judge, PlantedBug, Way};
+pub use bugs::{BUGS, Judge, PlantedBug, Way};
 pub use campaign::{Campaign, Failure};
 pub use counters::Counters;
 pub use crash::{CrashKind, CrashPolicy, InFlight};

@@ -99,7 +99,7 @@ fn undisturbed(sabotage: Option<Sabotage>, seeds: u64) -> Option<String> {
 /// The ordinary search for a class of bugs.
 fn search(bug: &PlantedBug, sabotage: Option<Sabotage>) -> Option<String> {
     match bug.class {
-        Class::CrashOnly => crashes(sabotage, CallNoise::NONE),
+        Class::Crash => crashes(sabotage, CallNoise::NONE),
         Class::Errors => crashes(sabotage, CallNoise::even(200)).or_else(|| failing(sabotage)),
         Class::Media => media::search(),
     }
