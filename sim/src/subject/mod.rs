@@ -4,7 +4,7 @@
 //! A [`Subject`] is a store *with its oracle*: a model of what it was told and what it answered,
 //! which shares no code with the store and says after every open whether a promise is broken.
 
-pub mod seawall_log;
+pub(crate) mod seawall_log;
 
 use crate::damage::Hurt;
 use crate::disk::SimDisk;

@@ -15,6 +15,7 @@
 
 use super::{SeawallLog, cells_of};
 use crate::damage::Hurt;
+use crate::disk::SimDisk;
 use crate::medium::HurtKind;
 use crate::model::Sure;
 use crate::oracle::Violation;
@@ -83,7 +84,7 @@ impl SeawallLog {
                 let report = log.report().clone();
                 let shown = read(&log)?;
                 if report.end < truth_end(&truth) && !shown.ended {
-                    self.judge_cut(report.end, &truth, &shown, hurt, &segments)?;
+                    self.judge_cut(report.end, &truth, &shown, hurt, &segments, &world.disk)?;
                 }
                 let cells = cells_of(&report.findings);
                 (shown, Opened { parts: segments.len(), cells, refused: false })
@@ -110,7 +111,7 @@ impl SeawallLog {
                 };
                 let shown = read_view(&view)?;
                 if view.end() < truth_end(&truth) && !shown.ended && view.damage().is_none() {
-                    self.judge_cut(view.end(), &truth, &shown, hurt, &segments)?;
+                    self.judge_cut(view.end(), &truth, &shown, hurt, &segments, &world.disk)?;
                 }
                 (shown, opened)
             }
@@ -127,15 +128,29 @@ impl SeawallLog {
         shown: &Shown,
         hurt: &[Hurt],
         segments: &[Segment],
+        disk: &SimDisk,
     ) -> Result<(), Stop> {
         // A header that says something else, under a valid check, is believed: what it makes of
         // the frames is not for this program to know.
         if hurt.iter().any(|hurt| hurt.kind == HurtKind::Overwritten) {
             return Ok(());
         }
-        let Some(last) = segments.last() else { return Ok(()) };
+        // Of files that are gone from the end nothing that is left knows.
+        let gone = |segment: &&Segment| {
+            let name = file_of(segment);
+            hurt.iter().any(|hurt| hurt.name == name && hurt.kind == HurtKind::Truncated)
+                && !disk.names().contains(&name)
+        };
+        let left = segments.len() - segments.iter().rev().take_while(gone).count();
+        let known_to = segments.get(left).map_or(Lsn::new(u64::MAX), Segment::base);
+        let Some(last) = left.checked_sub(1).and_then(|last| segments.get(last)) else {
+            return Ok(());
+        };
         let missing = |&&((lsn, _), _): &&(Place, u64)| lsn >= end && !shown.covers(lsn);
         let Some(&((first, _), _)) = truth.records.iter().find(missing) else { return Ok(()) };
+        if first >= known_to {
+            return Ok(());
+        }
         if first < last.base() {
             return damage(format!("{first} lies in a closed segment and is silently missing"));
         }

@@ -165,7 +165,7 @@ pub enum What {
 }
 
 /// How many kinds of operations there are.
-pub const KINDS: usize = 11;
+pub(super) const KINDS: usize = 11;
 const USUAL: [u8; KINDS] = [60, 14, 4, 2, 3, 4, 4, 4, 1, 2, 1];
 
 /// What a client does, and how far the log's engine gets meanwhile.
