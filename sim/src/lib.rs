@@ -11,6 +11,7 @@
 //! | make calls fail or come up short | [`FaultPlan`], [`CallNoise`], [`Counters`] |
 //! | draw numbers | [`Seed`], [`Rng`], [`Concern`] |
 //! | open a log on it | [`environment()`], [`SimClock`], [`SimEntropy`] |
+//! | show what a campaign did, to a browser or a terminal | [`Report`], [`render`] |
 //! | prove that a test notices broken promises | [`Sabotage`], [`Sabotaged`] |
 //!
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
@@ -27,6 +28,7 @@ mod file;
 mod hash;
 mod image;
 mod oracle;
+mod report;
 mod rng;
 mod sabotage;
 mod state;
@@ -42,6 +44,10 @@ pub use environment::{SimClock, SimEntropy, environment};
 pub use faulted::run_with_fault;
 pub use faults::{CallNoise, Counters, EDQUOT, EINTR, EIO, ENOSPC, FaultPlan, Operation};
 pub use oracle::{Model, Promise, Shown, Violation};
+pub use report::{
+    CallKind, FailureStory, PendingUnit, Report, Survived, Table, Timeline, TimelineCall,
+    TimelineEnd, TimelineLife, TimelineOp, render,
+};
 pub use rng::{Concern, Rng, Seed};
 pub use sabotage::{Sabotage, Sabotaged};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};
