@@ -12,6 +12,8 @@
 //! | draw numbers | [`Seed`], [`Rng`], [`Concern`] |
 //! | open a log on it | [`environment()`], [`SimClock`], [`SimEntropy`] |
 //! | prove that a test notices broken promises | [`BUGS`], [`Sabotage`], [`Sabotaged`] |
+//! | show what a campaign did, to a browser or a terminal | [`Report`], [`render`] |
+//! | prove that a test notices broken promises | [`Sabotage`], [`Sabotaged`] |
 //!
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
 //! run is a function of its seed.
@@ -40,6 +42,7 @@ mod options;
 mod oracle;
 mod plan;
 mod play;
+mod report;
 mod rng;
 mod sabotage;
 mod scenario;
@@ -71,6 +74,10 @@ pub use options::Preset;
 pub use oracle::{Model, Promise, Shown, Violation};
 pub use plan::Draw;
 pub use play::play;
+pub use report::{
+    CallKind, FailureStory, PendingUnit, Report, Survived, Table, Timeline, TimelineCall,
+    TimelineEnd, TimelineLife, TimelineOp, render,
+};
 pub use rng::{Concern, Rng, Seed};
 pub use sabotage::{Sabotage, Sabotaged};
 pub use scenario::{End, Harm, HarmKind, Harmed, Life, Mishap, Place, Room, Scenario, Setup};

@@ -74,7 +74,11 @@ impl SeawallLog {
         twin.drive(&sound)?;
         twin.log = None;
 
-        let harmless = hurt.iter().all(|hurt| is_harmless(hurt, &segments));
+        let both = |hurt: &Hurt| {
+            let copy = |other: &&Hurt| (other.offset < BLOCK) != (hurt.offset < BLOCK);
+            harmed.all.iter().filter(|other| other.name == hurt.name).any(|other| copy(&other))
+        };
+        let harmless = hurt.iter().all(|hurt| is_harmless(hurt, &segments) && !both(hurt));
         let opened = Log::open_in(world.environment(), self.options.options());
         if world.disk.is_dead() {
             return Err(Stop::Down);
