@@ -2,6 +2,9 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+#[macro_use]
+pub mod planted;
+
 pub mod error;
 pub mod format;
 pub mod log;

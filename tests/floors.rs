@@ -1,6 +1,7 @@
 //! Imports go down: a file of one floor names no floor above or beside it.
 //!
 //! ```text
+//!   planted    nothing: mistakes that a build with `--cfg seawall_planted` can make on purpose
 //!   position   nothing
 //!   format     position
 //!   storage    position
@@ -16,7 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each floor, and which others it may name.
-const FLOORS: [(&str, &[&str]); 5] = [
+const FLOORS: [(&str, &[&str]); 6] = [
+    ("planted", &[]),
     ("position", &[]),
     ("format", &["position"]),
     ("storage", &["position"]),

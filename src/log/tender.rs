@@ -5,10 +5,9 @@
 
 use super::shared::{Guard, Shared, Tender};
 use crate::position::Lsn;
-use crate::storage::latch;
+use crate::storage::latch::{self, JoinHandle};
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Starts both.
