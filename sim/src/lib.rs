@@ -29,6 +29,8 @@ mod image;
 mod oracle;
 mod rng;
 mod sabotage;
+#[cfg(seawall_shuttle)]
+pub mod schedules;
 mod state;
 mod sweep;
 #[cfg(test)]

@@ -28,8 +28,11 @@ use std::sync::Arc;
 impl Machine {
     /// The next action of the lane, or `None` while one is under way or nothing is wanted.
     pub(crate) fn poll_commit(&mut self) -> Option<Action> {
-        if self.commit_busy && planted!("rotation-races-batch") {
-            return self.roll_early();
+        if planted!("rotation-races-batch")
+            && self.commit_busy
+            && let (Some(len), Next::Ready(_), None) = (self.roll_wanted, self.next, self.drawn)
+        {
+            return self.roll(len);
         }
         let busy = self.commit_busy && !planted!("two-leaders");
         if busy || self.poisoned.is_some() || self.closing == Closing::Closed {
@@ -38,16 +41,6 @@ impl Machine {
         let action = self.next_commit();
         self.commit_busy = action.is_some();
         action
-    }
-
-    /// What the planted mistake does: the next segment begins while the last batch of this one is
-    /// on its way.
-    fn roll_early(&mut self) -> Option<Action> {
-        let len = self.roll_wanted?;
-        if self.poisoned.is_none() && matches!(self.next, Next::Ready(_)) && self.drawn.is_none() {
-            return self.roll(len);
-        }
-        None
     }
 
     fn next_commit(&mut self) -> Option<Action> {
