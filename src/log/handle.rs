@@ -394,7 +394,7 @@ impl Log {
         let shared = self.shared();
         let mut state = shared.state.lock();
         if std::mem::take(&mut state.handed_over) {
-            while shared.step(&mut state) {}
+            shared.step_for_others(&mut state);
         }
         while shared.tend_step(&mut state) {}
         if state.interval_ends.is_some() {

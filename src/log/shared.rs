@@ -99,6 +99,13 @@ impl Shared {
         true
     }
 
+    /// Does what a call left undone because it would not wait. A failure ends it: on a disk that
+    /// takes nothing the same would be tried without end. Who still wants it asks again.
+    pub(crate) fn step_for_others(&self, state: &mut Guard<'_>) {
+        let before = state.machine.failures();
+        while state.machine.failures() == before && self.step(state) {}
+    }
+
     /// Performs the next action of the upkeep lane, if there is one.
     pub(crate) fn tend_step(&self, state: &mut Guard<'_>) -> bool {
         let Some(action) = state.machine.poll_upkeep() else {

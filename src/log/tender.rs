@@ -38,7 +38,7 @@ fn keep_deadlines(shared: &Shared) {
     while !state.threads_stop {
         // Work that a call left undone because it would not wait for it.
         if std::mem::take(&mut state.handed_over) {
-            while shared.step(&mut state) {}
+            shared.step_for_others(&mut state);
             continue;
         }
         let now = shared.clock.now();

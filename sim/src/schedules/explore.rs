@@ -135,10 +135,10 @@ impl Seen {
     }
 
     fn turn_page(&mut self) {
-        if self.started > 0 {
-            self.distinct.insert(self.print.value());
+        let print = std::mem::replace(&mut self.print, Fingerprint::new());
+        if print != Fingerprint::new() {
+            self.distinct.insert(print.value());
         }
-        self.print = Fingerprint::new();
     }
 }
 
