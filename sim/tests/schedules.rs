@@ -76,3 +76,16 @@ fn every_planted_mistake_is_found() {
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
+
+/// `SEAWALL_HARNESS=close SEAWALL_REPLAY="1f 0x3 r 1"` repeats the schedule that a failure names.
+#[test]
+fn a_schedule_that_is_given_passes() {
+    let (Ok(harness), Ok(schedule)) =
+        (std::env::var("SEAWALL_HARNESS"), std::env::var("SEAWALL_REPLAY"))
+    else {
+        return;
+    };
+    let _unplanted = PLANTING.read();
+    let harness = named(&harness).expect("a harness of that name");
+    assert_eq!(replay(harness, &schedule).expect("a schedule"), None);
+}

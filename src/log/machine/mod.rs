@@ -333,7 +333,9 @@ impl Machine {
         {
             return Some(Ok(()));
         }
-        self.poisoned().map(Err)
+        // Abandoned on the way: nothing happens any more.
+        let closed = self.is_closed().then_some(Error::Closed);
+        self.poisoned().or(closed).map(Err)
     }
 
     /// Counts the failures that were nobody's in particular.
