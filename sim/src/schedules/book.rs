@@ -67,7 +67,11 @@ fn told(bytes: &[u8]) -> (Name, u8, u8) {
     let &[thread, nth, index, records, ..] = bytes else {
         panic!("a record nobody appended: {bytes:?}");
     };
-    assert_eq!(bytes, record((thread, nth), index, records, bytes.len()), "bytes of ({thread}, {nth})");
+    assert_eq!(
+        bytes,
+        record((thread, nth), index, records, bytes.len()),
+        "bytes of ({thread}, {nth})"
+    );
     ((thread, nth), index, records)
 }
 
@@ -229,7 +233,8 @@ impl Book {
                     assert!(place.is_none(), "{name:?} failed, and is there");
                 }
                 Answer::Open | Answer::None | Answer::Failed => {
-                    let kept = entry.shown_durable.filter(|&lsn| pages.trim.is_none_or(|t| lsn >= t));
+                    let kept =
+                        entry.shown_durable.filter(|&lsn| pages.trim.is_none_or(|t| lsn >= t));
                     assert!(place.is_some() || kept.is_none(), "G1: {name:?} was shown");
                 }
                 Answer::Absent => assert!(place.is_none(), "{name:?} was refused, and is there"),

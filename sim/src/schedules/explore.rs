@@ -7,8 +7,8 @@ use crate::rng::{Concern, Seed};
 use parking_lot::Mutex;
 use shuttle::rand::RngCore;
 use shuttle::scheduler::{
-    DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler, Schedule, Scheduler, Task,
-    TaskId, UrwRandomScheduler,
+    DataSource, DfsScheduler, PctScheduler, RandomDataSource, RandomScheduler, ReplayScheduler,
+    Schedule, Scheduler, Task, TaskId, UrwRandomScheduler,
 };
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use std::cell::Cell;
@@ -55,13 +55,14 @@ const PORTFOLIO: [(SchedulerKind, u64); 6] = [
 ];
 
 /// As [`PORTFOLIO`], for small harnesses.
-const SMALL_PORTFOLIO: [(SchedulerKind, u64); 6] = [
+const SMALL_PORTFOLIO: [(SchedulerKind, u64); 7] = [
     (SchedulerKind::Random, 4),
     (SchedulerKind::UniformWalk, 4),
     (SchedulerKind::Priorities(1), 1),
     (SchedulerKind::Priorities(2), 1),
     (SchedulerKind::Priorities(3), 2),
-    (SchedulerKind::DepthFirst, 8),
+    (SchedulerKind::DepthFirst, 4),
+    (SchedulerKind::DepthFirst, 4),
 ];
 
 /// What a scheduler found.
@@ -146,6 +147,8 @@ impl Seen {
 struct Watched {
     /// `None` only while it is dropped.
     inner: Option<Box<dyn Scheduler + Send>>,
+    /// The draws of every execution, for a scheduler that would always draw the same.
+    draws: Option<(u64, RandomDataSource)>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -157,7 +160,11 @@ impl Watched {
 
 impl Scheduler for Watched {
     fn new_execution(&mut self) -> Option<Schedule> {
-        let schedule = self.inner().new_execution();
+        let mut schedule = self.inner().new_execution();
+        if let (Some(schedule), Some((seed, draws))) = (&mut schedule, &mut self.draws) {
+            *draws = RandomDataSource::initialize(*seed);
+            schedule.seed = draws.reinitialize();
+        }
         let mut seen = self.seen.lock();
         seen.turn_page();
         match &schedule {
@@ -188,7 +195,10 @@ impl Scheduler for Watched {
 
     fn next_u64(&mut self) -> u64 {
         self.seen.lock().schedule.push_random();
-        self.inner().next_u64()
+        match &mut self.draws {
+            Some((_, draws)) => draws.next_u64(),
+            None => self.inner().next_u64(),
+        }
     }
 }
 
@@ -205,7 +215,7 @@ impl Drop for Watched {
 /// failure. The same seed does the same.
 #[must_use]
 pub fn explore(harness: Harness, count: u64, seed: u64) -> ScheduleReport {
-    let portfolio = if harness.small { &SMALL_PORTFOLIO } else { &PORTFOLIO };
+    let portfolio = if harness.small { SMALL_PORTFOLIO.as_slice() } else { &PORTFOLIO };
     let parts: u64 = portfolio.iter().map(|(_, parts)| parts).sum();
     let mut seeds = Seed::new(seed).rng(Concern::Scheduler);
     let mut report = ScheduleReport {
@@ -220,19 +230,22 @@ pub fn explore(harness: Harness, count: u64, seed: u64) -> ScheduleReport {
     for &(kind, share) in portfolio {
         let wanted = usize::try_from((count * share).div_ceil(parts)).unwrap_or(usize::MAX);
         let drawn = seeds.next_u64();
+        let depth_first = kind == SchedulerKind::DepthFirst;
         let scheduler: Box<dyn Scheduler + Send> = match kind {
             SchedulerKind::Random => Box::new(RandomScheduler::new_from_seed(drawn, wanted)),
-            SchedulerKind::UniformWalk => Box::new(UrwRandomScheduler::new_from_seed(drawn, wanted)),
+            SchedulerKind::UniformWalk => {
+                Box::new(UrwRandomScheduler::new_from_seed(drawn, wanted))
+            }
             SchedulerKind::Priorities(depth) => {
                 Box::new(PctScheduler::new_from_seed(drawn, depth, wanted))
             }
             SchedulerKind::DepthFirst => Box::new(DfsScheduler::new(Some(wanted), true)),
         };
-        let (mut seen, message) = run(harness, scheduler);
+        let (mut seen, message) = run(harness, scheduler, depth_first.then_some(drawn));
         report.schedules += seen.started;
         report.steps += seen.steps;
         distinct.append(&mut seen.distinct);
-        let whole = kind == SchedulerKind::DepthFirst && seen.ended;
+        let whole = depth_first && seen.ended;
         report.exhausted |= whole && seen.started < wanted as u64;
         if let Some(message) = message {
             report.failure = Some(ScheduleFailure {
@@ -258,12 +271,17 @@ pub fn replay(harness: Harness, schedule: &str) -> Result<Option<String>, String
     let schedule = read(schedule).ok_or_else(|| format!("no schedule: {schedule}"))?;
     let mut scheduler = ReplayScheduler::new_from_schedule(schedule);
     scheduler.set_allow_incomplete();
-    Ok(run(harness, Box::new(scheduler)).1)
+    Ok(run(harness, Box::new(scheduler), None).1)
 }
 
-fn run(harness: Harness, scheduler: Box<dyn Scheduler + Send>) -> (Seen, Option<String>) {
+fn run(
+    harness: Harness,
+    scheduler: Box<dyn Scheduler + Send>,
+    draws: Option<u64>,
+) -> (Seen, Option<String>) {
     let seen = Arc::new(Mutex::new(Seen::new()));
-    let watched = Watched { inner: Some(scheduler), seen: Arc::clone(&seen) };
+    let draws = draws.map(|seed| (seed, RandomDataSource::initialize(seed)));
+    let watched = Watched { inner: Some(scheduler), draws, seen: Arc::clone(&seen) };
     let body = harness.run;
     let outcome = quietly(|| {
         Runner::new(watched, config()).run(move || body(shuttle::rand::thread_rng().next_u64()));

@@ -30,8 +30,7 @@ fn level(rng: &mut Rng) -> Durability {
 pub(super) fn group_commit(seed: u64) {
     let mut rng = rng(seed);
     let begun = rng.chance(3, 4);
-    let mut stage =
-        Stage::open(seed, rng, Plan { begun, ..plan(small(Durability::Sync)) });
+    let mut stage = Stage::open(seed, rng, Plan { begun, ..plan(small(Durability::Sync)) });
     stage.run(|mut actor| {
         actor.append(40);
         actor.append(50);
@@ -203,8 +202,7 @@ pub(super) fn trimming(seed: u64) {
 
 pub(super) fn interval(seed: u64) {
     let rng = rng(seed);
-    let options = small(Durability::Interval(INTERVAL))
-        .idle_mark(Some(IDLE));
+    let options = small(Durability::Interval(INTERVAL)).idle_mark(Some(IDLE));
     let mut stage = Stage::open(seed, rng, Plan { begun: true, ..plan(options) });
     stage.follow();
     stage.run(|mut actor| {

@@ -237,7 +237,9 @@ impl Stage {
         self.stepped.step(false);
         match &closed {
             None => {}
-            Some(Ok(())) => assert!(!self.book.is_poisoned(), "a poisoned log says so at its close"),
+            Some(Ok(())) => {
+                assert!(!self.book.is_poisoned(), "a poisoned log says so at its close")
+            }
             Some(Err(error)) => assert!(!self.sound, "a close is told {error:?}"),
         }
         let whole = self.sound || (matches!(closed, Some(Ok(()))) && !self.disk.is_dead());
