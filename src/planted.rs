@@ -26,7 +26,7 @@ mod chosen {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Every mistake that can be made.
-    pub const NAMES: [&str; 7] = [
+    pub const NAMES: [&str; 8] = [
         "lost-wakeup",
         "two-leaders",
         "follower-told-ok",
@@ -34,6 +34,7 @@ mod chosen {
         "close-races-append",
         "reader-before-bytes",
         "cancelled-waiter",
+        "abandoned-waiter",
     ];
 
     /// One more than the place in [`NAMES`]; 0 for none.

@@ -12,6 +12,10 @@ fn wanted() -> u64 {
     wanted.map_or(2000, |text| text.parse().expect("SEAWALL_SCHEDULES is a number"))
 }
 
+fn rate(count: u64, seconds: f64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds
+}
+
 /// A planted mistake is one of the whole process: who plants holds it alone.
 static PLANTING: parking_lot::RwLock<()> = parking_lot::RwLock::new(());
 
@@ -34,7 +38,7 @@ fn every_order_of_threads_that_is_tried_keeps_every_promise() {
             report.schedules,
             report.distinct,
             report.steps / report.schedules.max(1),
-            report.schedules as f64 / seconds,
+            rate(report.schedules, seconds),
             if report.exhausted { ", depth first to its end" } else { "" },
         );
         schedules += report.schedules;
@@ -59,7 +63,7 @@ fn every_planted_mistake_is_found() {
     for (name, harness) in seawall_sim::schedules::PLANTED {
         assert!(seawall::planted::plant(name), "no such mistake: {name}");
         let harness = named(harness).expect("a harness of that name");
-        let report = explore(harness, 5000, 1);
+        let report = explore(harness, 20_000, 1);
         match report.failure {
             Some(failure) => {
                 let line = failure.message.lines().next().unwrap_or_default();

@@ -65,7 +65,7 @@ fn record((thread, nth): Name, index: u8, records: u8, len: usize) -> Vec<u8> {
 /// Which append this is, and which record of it; its bytes must be as they were made.
 fn told(bytes: &[u8]) -> (Name, u8, u8) {
     let &[thread, nth, index, records, ..] = bytes else {
-        panic!("a record nobody appended: {bytes:?}");
+        unreachable!("a record nobody appended: {bytes:?}");
     };
     assert_eq!(
         bytes,
@@ -94,7 +94,7 @@ impl Book {
             Err(Error::Closed | Error::Busy | Error::TooLarge { .. }) => Answer::Absent,
             Err(Error::Io { .. } | Error::Full { .. }) => Answer::Failed,
             Err(Error::Poisoned { .. }) => Answer::Open,
-            Err(error) => panic!("append {name:?}: {error:?}"),
+            Err(error) => unreachable!("append {name:?}: {error:?}"),
         };
         let before = name.1.checked_sub(1).and_then(|nth| pages.entries.get(&(name.0, nth)));
         if let (Answer::Done { lsn, .. }, Some(Answer::Done { end, .. })) =

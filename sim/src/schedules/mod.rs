@@ -57,7 +57,7 @@ pub fn named(name: &str) -> Option<Harness> {
 
 /// Mistakes that a build with `--cfg seawall_planted` can make, and the harness that must find
 /// each.
-pub const PLANTED: [(&str, &str); 7] = [
+pub const PLANTED: [(&str, &str); 8] = [
     ("lost-wakeup", "rotation"),
     ("two-leaders", "two_threads"),
     ("follower-told-ok", "poison"),
@@ -65,4 +65,5 @@ pub const PLANTED: [(&str, &str); 7] = [
     ("close-races-append", "close"),
     ("reader-before-bytes", "followers"),
     ("cancelled-waiter", "failing_writes"),
+    ("abandoned-waiter", "failing_writes"),
 ];

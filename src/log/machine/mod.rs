@@ -336,9 +336,12 @@ impl Machine {
         {
             return Some(Ok(()));
         }
-        // Abandoned on the way: nothing happens any more.
-        let closed = self.is_closed().then_some(Error::Closed);
-        self.poisoned().or(closed).map(Err)
+        self.poisoned().or_else(|| self.abandoned()).map(Err)
+    }
+
+    /// What who still waits for something is told by a machine that does nothing any more.
+    fn abandoned(&self) -> Option<Error> {
+        (self.is_closed() && !planted!("abandoned-waiter")).then_some(Error::Closed)
     }
 
     /// Counts the failures that were nobody's in particular.
@@ -487,7 +490,7 @@ mod tests {
     #[test]
     fn who_waits_for_what_an_abandoned_machine_will_not_do_is_told() {
         let start = Start {
-            log: LogId::from_bytes([7; 16]),
+            log: LogId::new([7; 16]),
             segments: Vec::new(),
             origin: Origin::Fresh,
             trim: Lsn::FIRST,
