@@ -1,7 +1,7 @@
 //! The locks and threads of this crate, behind one door.
 //!
-//! A simulated scheduler replaces this file and nothing else; so nobody imports a lock, a
-//! condition variable or a thread from elsewhere.
+//! A simulated scheduler replaces what is here and nothing else, under `--cfg seawall_shuttle`; so
+//! nobody imports a lock, a condition variable or a thread from elsewhere.
 
 #[cfg(not(seawall_shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
