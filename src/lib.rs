@@ -3,6 +3,10 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 #[macro_use]
+#[cfg(not(seawall_planted))]
+mod planted;
+#[macro_use]
+#[cfg(seawall_planted)]
 pub mod planted;
 
 pub mod error;
