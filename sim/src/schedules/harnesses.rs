@@ -19,7 +19,15 @@ fn rng(seed: u64) -> Rng {
 }
 
 fn plan(options: Options) -> Plan {
-    Plan { options, threads: true, stepped: true, crashes: true, begun: false, fault: None }
+    Plan {
+        options,
+        threads: true,
+        stepped: true,
+        crashes: true,
+        begun: false,
+        reopened: true,
+        fault: None,
+    }
 }
 
 fn level(rng: &mut Rng) -> Durability {
@@ -175,6 +183,9 @@ pub(super) fn views(seed: u64) {
             actor.append(len);
         });
     }
+    if stage.rng.chance(1, 3) {
+        stage.run(|actor| actor.trim(2));
+    }
     stage.view(2);
     stage.finish();
 }
@@ -182,7 +193,7 @@ pub(super) fn views(seed: u64) {
 pub(super) fn trimming(seed: u64) {
     let mut rng = rng(seed);
     let options = small(if rng.chance(1, 2) { Durability::Sync } else { Durability::Os });
-    let (choice, follows) = (rng.index(8), rng.chance(1, 3));
+    let (choice, follows, closes) = (rng.index(8), rng.chance(1, 3), rng.chance(1, 4));
     let mut stage = Stage::open(seed, rng, Plan { begun: true, ..plan(options) });
     stage.run(|mut actor| (0..5).for_each(|_| _ = actor.append(LARGE)));
     stage.run(move |actor| {
@@ -192,6 +203,9 @@ pub(super) fn trimming(seed: u64) {
     });
     stage.run(move |actor| {
         actor.read(choice + 1);
+        if closes {
+            actor.close();
+        }
         actor.scan();
     });
     if follows {
@@ -258,6 +272,7 @@ pub(super) fn two_threads(seed: u64) {
 pub(super) fn two_appends(seed: u64) {
     let plan = Plan {
         begun: true,
+        reopened: false,
         threads: false,
         stepped: false,
         crashes: false,
@@ -276,6 +291,7 @@ pub(super) fn two_appends(seed: u64) {
 pub(super) fn append_and_close(seed: u64) {
     let plan = Plan {
         begun: true,
+        reopened: false,
         threads: false,
         stepped: false,
         crashes: false,
