@@ -4,14 +4,18 @@
 //!
 //! - [`run`]: campaigns, told by [`summary`] with the faults of [`faults`];
 //! - [`replay`]: one run again; [`shrink`]: made small;
-//! - [`meta`]: whether a run is a function of its seed.
+//! - [`meta`]: whether a run is a function of its seed;
+//! - [`bugs`]: whether bugs planted on purpose are found.
 //!
 //! What they share: [`draw`] (what is drawn, and the command line that draws it again), [`source`]
 //! (a run from a seed or a file), [`host`] (clock and files of the real machine).
 
+mod bugs;
 mod draw;
 mod faults;
 mod host;
+#[cfg(seawall_planted)]
+mod hunt;
 mod meta;
 mod replay;
 mod run;
@@ -39,6 +43,10 @@ enum Command {
     Replay(replay::Replay),
     Shrink(shrink::Shrink),
     Meta(meta::Meta),
+    Bugs(bugs::Bugs),
+    #[cfg(seawall_planted)]
+    #[command(hide = true)]
+    Hunt(hunt::Hunt),
 }
 
 impl Sim {
@@ -48,6 +56,9 @@ impl Sim {
             Command::Replay(replay) => replay.run(),
             Command::Shrink(shrink) => shrink.run(),
             Command::Meta(meta) => meta.run(),
+            Command::Bugs(bugs) => bugs.run(),
+            #[cfg(seawall_planted)]
+            Command::Hunt(hunt) => hunt.run(),
         }
     }
 }
