@@ -70,6 +70,7 @@ impl SeawallLog {
         let needed = if world.before == Before::Kill { Sure::Kill } else { Sure::Power };
         twin.compare(&sound, needed, true)?;
         let truth = read(twin.log()?.log())?;
+        let appends: Vec<Lsn> = twin.model.addresses().into_iter().map(|(lsn, _)| lsn).collect();
         let segments = twin.log()?.log().segments();
         twin.drive(&sound)?;
         twin.log = None;
@@ -88,7 +89,7 @@ impl SeawallLog {
                 let report = log.report().clone();
                 let shown = read(&log)?;
                 if report.end < truth_end(&truth) && !shown.ended {
-                    self.judge_cut(report.end, &truth, &shown, hurt, &segments, &world.disk)?;
+                    self.judge_cut(report.end, &truth, &shown, hurt, &segments, &world.disk, &appends)?;
                 }
                 let cells = cells_of(&report.findings);
                 (shown, Opened { parts: segments.len(), cells, refused: false })
@@ -115,7 +116,7 @@ impl SeawallLog {
                 };
                 let shown = read_view(&view)?;
                 if view.end() < truth_end(&truth) && !shown.ended && view.damage().is_none() {
-                    self.judge_cut(view.end(), &truth, &shown, hurt, &segments, &world.disk)?;
+                    self.judge_cut(view.end(), &truth, &shown, hurt, &segments, &world.disk, &appends)?;
                 }
                 (shown, opened)
             }
@@ -133,6 +134,7 @@ impl SeawallLog {
         hurt: &[Hurt],
         segments: &[Segment],
         disk: &SimDisk,
+        appends: &[Lsn],
     ) -> Result<(), Stop> {
         // A header that says something else, under a valid check, is believed: what it makes of
         // the frames is not for this program to know.
@@ -165,7 +167,7 @@ impl SeawallLog {
             .filter(|hurt| hurt.name == name)
             .map(|hurt| lsn_of(last, hurt.offset + hurt.len));
         let hurt_end = hurt_end.max().unwrap_or(last.base());
-        let vouches = truth.records.iter().any(|&((lsn, _), _)| lsn > first && lsn >= hurt_end);
+        let vouches = appends.iter().any(|&lsn| lsn > first && lsn >= hurt_end && lsn < known_to);
         if vouches && self.options.level == super::Level::Sync && self.options.clients == 1 {
             return damage(format!(
                 "{first} is silently missing, though records behind {hurt_end} vouch for it"
@@ -230,7 +232,9 @@ fn judge(
     let begin = truth.records.first().map(|&((lsn, _), _)| lsn);
     for record in &shown.records {
         let untrimmed = begin.is_none_or(|begin| record.0.0 < begin);
-        if !known.contains(record) && !untrimmed {
+        // A long batch is shown frame by frame: of one that was torn at the end its first records.
+        let torn = record.0.0 >= truth_end(truth);
+        if !known.contains(record) && !untrimmed && !torn {
             let what = format!("LSN {} shows what was never there", record.0.0);
             return Err(Violation { promise: "G2", what }.into());
         }
