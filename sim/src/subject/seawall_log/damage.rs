@@ -89,7 +89,15 @@ impl SeawallLog {
                 let report = log.report().clone();
                 let shown = read(&log)?;
                 if report.end < truth_end(&truth) && !shown.ended {
-                    self.judge_cut(report.end, &truth, &shown, hurt, &segments, &world.disk, &appends)?;
+                    self.judge_cut(
+                        report.end,
+                        &truth,
+                        &shown,
+                        hurt,
+                        &segments,
+                        &world.disk,
+                        &appends,
+                    )?;
                 }
                 let cells = cells_of(&report.findings);
                 (shown, Opened { parts: segments.len(), cells, refused: false })
@@ -116,7 +124,15 @@ impl SeawallLog {
                 };
                 let shown = read_view(&view)?;
                 if view.end() < truth_end(&truth) && !shown.ended && view.damage().is_none() {
-                    self.judge_cut(view.end(), &truth, &shown, hurt, &segments, &world.disk, &appends)?;
+                    self.judge_cut(
+                        view.end(),
+                        &truth,
+                        &shown,
+                        hurt,
+                        &segments,
+                        &world.disk,
+                        &appends,
+                    )?;
                 }
                 (shown, opened)
             }
