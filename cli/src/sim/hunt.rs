@@ -53,7 +53,7 @@ impl Hunt {
         limit_memory()?;
         // A panic is a finding, told as one.
         std::panic::set_hook(Box::new(|_| {}));
-        let told = if self.hashes { self.hashes(campaign) } else { self.hunt(&campaign) };
+        let told = if self.hashes { self.hashes(campaign) } else { self.hunt(bug, &campaign)? };
         let found = told.get("found") == Some(&Value::Bool(true));
         let status = if found { Status::Broken } else { Status::Clean };
         unless_unread(render::document(&told), status)
@@ -63,13 +63,29 @@ impl Hunt {
         self.master.saturating_mul(SEEDS_OF_MASTER)
     }
 
-    fn hunt(&self, campaign: &Campaign<SeawallLog>) -> Value {
+    fn hunt(&self, bug: &PlantedBug, campaign: &Campaign<SeawallLog>) -> Result<Value, Failure> {
         let watch = Watch::start();
-        let seeds = self.first()..self.first().saturating_add(self.max);
-        let (figures, failure) = campaign.run_while(seeds, host::jobs(self.jobs), |_| true);
+        let mut seeds = self.first()..self.first().saturating_add(self.max);
+        let mut unsound = Vec::new();
+        let failure = loop {
+            let jobs = host::jobs(self.jobs);
+            let (_, failure) = campaign.run_while(seeds.clone(), jobs, |_| true);
+            let Some(failure) = failure else { break None };
+            // What breaks without the bug, too, is a finding about the log and none about the bug.
+            if !breaks_without(bug, campaign, failure.seed)? {
+                break Some(failure);
+            }
+            unsound.push(failure.seed);
+            seeds.start = failure.seed.saturating_add(1);
+        };
         let seconds = watch.elapsed().as_secs_f64();
         let Some(failure) = failure else {
-            return json!({ "found": false, "seeds": figures.seeds, "seconds": seconds });
+            return Ok(json!({
+                "found": false,
+                "seeds": self.max,
+                "seconds": seconds,
+                "unsound": unsound,
+            }));
         };
         let small = self.shrink.then(|| {
             let watch = Watch::start();
@@ -82,7 +98,7 @@ impl Hunt {
                 })
             })
         });
-        json!({
+        Ok(json!({
             "found": true,
             "promise": failure.violation.promise,
             "what": failure.violation.what,
@@ -92,7 +108,8 @@ impl Hunt {
             "seconds": seconds,
             "life": failure.life,
             "small": small.flatten(),
-        })
+            "unsound": unsound,
+        }))
     }
 
     fn hashes(&self, mut campaign: Campaign<SeawallLog>) -> Value {
@@ -110,15 +127,38 @@ fn plant(bug: &PlantedBug, no_crashes: bool) -> Result<Campaign<SeawallLog>, Fai
     campaign.draw.no_crashes = no_crashes;
     match bug.way {
         Way::Sabotage(sabotage) => campaign.sabotage = Some(sabotage),
-        Way::Line if seawall::planted::plant(bug.name) => {}
-        Way::Line => {
-            return Err(Failure::Input {
-                what: format!("{} is not in the library", bug.name),
-                hint: "the simulator's table of bugs and the library's are of different versions",
-            });
-        }
+        Way::Line => plant_line(bug.name)?,
     }
     Ok(campaign)
+}
+
+/// Plants a line of the library by its name; the empty name takes it out again.
+fn plant_line(name: &str) -> Result<(), Failure> {
+    if seawall::planted::plant(name) {
+        return Ok(());
+    }
+    Err(Failure::Input {
+        what: format!("{name} is not in the library"),
+        hint: "the simulator's table of bugs and the library's are of different versions",
+    })
+}
+
+/// Whether a seed breaks a promise of the log as it is, too.
+fn breaks_without(
+    bug: &PlantedBug,
+    campaign: &Campaign<SeawallLog>,
+    seed: u64,
+) -> Result<bool, Failure> {
+    let mut sound = campaign.clone();
+    sound.sabotage = None;
+    if bug.way == Way::Line {
+        plant_line("")?;
+    }
+    let broken = sound.run(seed..seed.saturating_add(1)).is_err();
+    if bug.way == Way::Line {
+        plant_line(bug.name)?;
+    }
+    Ok(broken)
 }
 
 fn limit_memory() -> Result<(), Failure> {

@@ -121,6 +121,11 @@ impl Row {
         self.seeds = said.get("seeds").and_then(Value::as_u64);
         self.seconds = said.get("seconds").and_then(Value::as_f64).unwrap_or_default();
         self.life = said.get("life").and_then(Value::as_u64);
+        let unsound = said.get("unsound").and_then(Value::as_array);
+        self.unsound = unsound.into_iter().flatten().filter_map(Value::as_u64).collect();
+        if !self.unsound.is_empty() {
+            self.note = Some(format!("these seeds break without the bug, too: {:?}", self.unsound));
+        }
         self.small = said.get("small").and_then(|small| {
             Some(Small {
                 operations: small.get("operations")?.as_u64()?,

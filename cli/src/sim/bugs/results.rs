@@ -31,6 +31,8 @@ pub(super) struct Row {
     pub(super) small: Option<Small>,
     /// Of a bug that needs a crash: nothing breaks without one.
     pub(super) harmless_without_crash: Option<bool>,
+    /// Seeds that break a promise without the bug, too: they say nothing about it.
+    pub(super) unsound: Vec<u64>,
     pub(super) note: Option<String>,
 }
 
