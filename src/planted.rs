@@ -102,6 +102,7 @@ mod table {
         "close-races-append",
         "reader-before-bytes",
         "cancelled-waiter",
+        "abandoned-waiter",
     ];
 
     /// None.

@@ -46,6 +46,8 @@ mod rng;
 mod sabotage;
 mod scenario;
 mod scene;
+#[cfg(seawall_shuttle)]
+pub mod schedules;
 mod shrink;
 mod state;
 mod story;

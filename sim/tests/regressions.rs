@@ -217,3 +217,26 @@ fn a_scan_says_what_kept_buffered_records_from_it() {
     assert!(scan.next().is_none());
     assert_eq!(log.scan(Lsn::FIRST).unwrap().count(), 2);
 }
+
+/// Found by an order of threads, under PCT of depth 1, in which one thread never rested. What a
+/// `try_append` left undone was done until nothing was left: on a disk that takes no write the same
+/// write was tried without end, by the thread for deadlines or by whoever called `tend`. Now a
+/// failure ends it, until the next `try_append` asks again.
+#[test]
+fn what_a_try_append_left_undone_is_tried_once_on_a_disk_that_takes_nothing() {
+    let disk = SimDisk::new(Seed::new(1));
+    let options = small().durability(Durability::Buffered).buffer_max(4 << 10).write_at(2 << 10);
+    let log = Log::open_in(environment(&disk, 1), options).unwrap();
+    log.append(b"makes the segment").unwrap();
+    disk.fail(FaultPlan::new(Operation::Write, EIO).suffix(".seg").times(1_000));
+    log.append(&[1; 2500]).unwrap();
+    assert!(matches!(log.try_append(&[2; 2500]), Err(Error::Busy)));
+    let before = disk.counters().planned[&Operation::Write];
+    log.tend().unwrap();
+    assert_eq!(disk.counters().planned[&Operation::Write], before + 1);
+    disk.stop_failing();
+    assert!(matches!(log.try_append(&[2; 2500]), Err(Error::Busy)));
+    log.tend().unwrap();
+    log.try_append(&[2; 2500]).unwrap();
+    log.close().unwrap();
+}

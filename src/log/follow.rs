@@ -97,10 +97,11 @@ impl Follower {
             if visible > state.machine.watermarks().written {
                 let end = visible;
                 let goal = super::machine::Goal::Written { lsn: super::shared::NOBODY, end };
-                if let Err(error) = self.shared.reach_all(&mut state, goal) {
-                    break Err(error);
+                match self.shared.reach_all(&mut state, goal) {
+                    // Closed meanwhile: looked at above.
+                    Ok(()) | Err(Error::Closed) => continue,
+                    Err(error) => break Err(error),
                 }
-                continue;
             }
             self.shared.progress.wait(&mut state);
         };

@@ -14,12 +14,11 @@ use super::{files::Files, tender};
 use crate::error::{Error, Result};
 use crate::position::{LogId, Lsn};
 use crate::storage::Environment;
-use crate::storage::latch::{Condvar, Mutex};
+use crate::storage::latch::{Condvar, JoinHandle, Mutex};
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// An open log, for appending and reading. Cheap to clone; all clones are the same log, which
 /// is closed by [`close`](Self::close), or as well as it can be when the last one is dropped.
@@ -404,7 +403,7 @@ impl Log {
         let shared = self.shared();
         let mut state = shared.state.lock();
         if std::mem::take(&mut state.handed_over) {
-            while shared.step(&mut state) {}
+            shared.step_for_others(&mut state);
         }
         while shared.tend_step(&mut state) {}
         if state.interval_ends.is_some() {

@@ -91,19 +91,35 @@ impl Shared {
             return false;
         };
         let event = MutexGuard::unlocked(state, || self.performer.perform(action));
-        self.take_back(state, event);
+        self.take_back(state, event, false);
         true
     }
 
-    /// Tells the machine, and whoever waits, what an action became.
-    pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event) {
-        let upkeep = matches!(event, Event::Retired { .. } | Event::Removed { .. });
+    /// Tells the machine, and whoever waits, what an action of a lane became.
+    pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event, upkeep: bool) {
+        let failures = state.machine.failures();
         state.machine.on_event(event);
         if upkeep && let Some(first) = state.machine.live().front() {
             self.files.forget_before(first.segment.number());
         }
-        self.progress.notify_all();
+        if !(planted!("cancelled-waiter") && state.machine.failures() > failures) {
+            self.announce(upkeep);
+        }
         self.wake_threads(state);
+    }
+
+    /// Something happened that somebody may wait for.
+    fn announce(&self, upkeep: bool) {
+        if !(planted!("lost-wakeup") && upkeep) {
+            self.progress.notify_all();
+        }
+    }
+
+    /// Does what a call left undone because it would not wait. A failure ends it: on a disk that
+    /// takes nothing the same would be tried without end. Who still wants it asks again.
+    pub(crate) fn step_for_others(&self, state: &mut Guard<'_>) {
+        let before = state.machine.failures();
+        while state.machine.failures() == before && self.step(state) {}
     }
 
     /// Performs the next action of the upkeep lane, if there is one.
@@ -112,7 +128,7 @@ impl Shared {
             return false;
         };
         let event = MutexGuard::unlocked(state, || self.performer.perform(action));
-        self.take_back(state, event);
+        self.take_back(state, event, true);
         true
     }
 

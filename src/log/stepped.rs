@@ -103,12 +103,14 @@ pub enum Answer {
 
 /// A piece of disk work, taken and not done.
 pub struct Work {
+    lane: Lane,
     action: Action,
     shared: Arc<Shared>,
 }
 
 /// A piece of disk work, done and not given back.
 pub struct Done {
+    lane: Lane,
     event: Event,
 }
 
@@ -116,7 +118,7 @@ impl Work {
     /// Does it; blocks as long as the disk does.
     #[must_use]
     pub fn perform(self) -> Done {
-        Done { event: self.shared.performer.perform(self.action) }
+        Done { lane: self.lane, event: self.shared.performer.perform(self.action) }
     }
 }
 
@@ -247,13 +249,13 @@ impl Stepped {
             Lane::Commit => state.machine.poll_commit(),
             Lane::Upkeep => state.machine.poll_upkeep(),
         }?;
-        Some(Work { action, shared: Arc::clone(shared) })
+        Some(Work { lane, action, shared: Arc::clone(shared) })
     }
 
     /// Tells the log what became of a piece of work.
     pub fn give_back(&self, done: Done) {
         let shared = self.log.shared();
         let mut state = shared.state.lock();
-        shared.take_back(&mut state, done.event);
+        shared.take_back(&mut state, done.event, done.lane == Lane::Upkeep);
     }
 }

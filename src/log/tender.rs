@@ -5,10 +5,9 @@
 
 use super::shared::{Guard, Shared, Tender};
 use crate::position::Lsn;
-use crate::storage::latch;
+use crate::storage::latch::{self, JoinHandle};
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Starts both.
@@ -39,7 +38,7 @@ fn keep_deadlines(shared: &Shared) {
     while !state.threads_stop {
         // Work that a call left undone because it would not wait for it.
         if std::mem::take(&mut state.handed_over) {
-            while shared.step(&mut state) {}
+            shared.step_for_others(&mut state);
             continue;
         }
         let now = shared.clock.now();

@@ -191,7 +191,8 @@ impl Machine {
         if let Some(error) = self.poisoned().filter(|_| !planted!("poison-checked-before-lock")) {
             return Err(error);
         }
-        if self.closing != Closing::Open {
+        let late = planted!("close-races-append") && matches!(self.closing, Closing::Marked(_));
+        if self.closing != Closing::Open && !late {
             return Err(Error::Closed);
         }
         if self.marks.accepted >= LSN_END || self.next_number().get() == u64::MAX {

@@ -28,7 +28,14 @@ use std::sync::Arc;
 impl Machine {
     /// The next action of the lane, or `None` while one is under way or nothing is wanted.
     pub(crate) fn poll_commit(&mut self) -> Option<Action> {
-        if self.commit_busy || self.poisoned.is_some() || self.closing == Closing::Closed {
+        if planted!("rotation-races-batch")
+            && self.commit_busy
+            && let (Some(len), Next::Ready(_), None) = (self.roll_wanted, self.next, self.drawn)
+        {
+            return self.roll(len);
+        }
+        let busy = self.commit_busy && !planted!("two-leaders");
+        if busy || self.poisoned.is_some() || self.closing == Closing::Closed {
             return None;
         }
         let action = self.next_commit();

@@ -330,10 +330,29 @@ impl Machine {
         if reached {
             return Some(Ok(()));
         }
-        if planted!("sync-error-only-to-leader") {
-            return self.poisoned.take().map(|cause| Err(Error::Poisoned { cause }));
+        // The leader asks first, before it lets go of the lock.
+        if planted!("follower-told-ok")
+            && let Some(error) = self.poisoned.clone()
+            && self
+                .last_failure
+                .replace(Failure { action: "", name: String::new(), error })
+                .is_some()
+        {
+            return Some(Ok(()));
         }
-        self.poisoned().map(Err)
+        self.told_poison().or_else(|| self.abandoned()).map(Err)
+    }
+
+    fn told_poison(&mut self) -> Option<Error> {
+        if planted!("sync-error-only-to-leader") {
+            return self.poisoned.take().map(|cause| Error::Poisoned { cause });
+        }
+        self.poisoned()
+    }
+
+    /// What who still waits for something is told by a machine that does nothing any more.
+    fn abandoned(&self) -> Option<Error> {
+        (self.is_closed() && !planted!("abandoned-waiter")).then_some(Error::Closed)
     }
 
     /// Counts the failures that were nobody's in particular.
@@ -409,6 +428,9 @@ impl Machine {
         match level {
             Durability::Buffered => self.marks.accepted,
             Durability::Os => self.marks.written,
+            Durability::Interval(_) | Durability::Sync if planted!("reader-before-bytes") => {
+                self.marks.written
+            }
             Durability::Interval(_) | Durability::Sync => self.marks.durable,
         }
     }
@@ -468,4 +490,36 @@ fn segment_name(number: SegmentId) -> String {
 
 fn after(lsn: Lsn, bytes: u64) -> Lsn {
     lsn.checked_add(bytes).expect("an LSN is a byte count: no log lives to overflow it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by an order of threads. A close failed, so the drop of the last handle abandoned the
+    /// log, while the log's own thread was writing at the end of an interval; then the thread
+    /// waited for a sync that nobody would make any more, and the drop for the thread.
+    #[test]
+    fn who_waits_for_what_an_abandoned_machine_will_not_do_is_told() {
+        let start = Start {
+            log: LogId::new([7; 16]),
+            segments: Vec::new(),
+            origin: Origin::Fresh,
+            trim: Lsn::FIRST,
+            unborn: None,
+            spares: Vec::new(),
+        };
+        let mut machine = Machine::new(start, &Options::new());
+        let (lsn, end) = (Lsn::FIRST, Lsn::new(64));
+        for goal in [Goal::Written { lsn, end }, Goal::Durable { lsn, end }] {
+            assert!(machine.outcome(goal).is_none());
+        }
+        machine.abandon();
+        for goal in [Goal::Written { lsn, end }, Goal::Durable { lsn, end }] {
+            machine.request(goal);
+            assert!(machine.poll_commit().is_none());
+            assert!(matches!(machine.outcome(goal), Some(Err(Error::Closed))));
+        }
+        assert!(matches!(machine.outcome(Goal::Durable { lsn, end: Lsn::FIRST }), Some(Ok(()))));
+    }
 }
