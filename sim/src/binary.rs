@@ -70,7 +70,6 @@ fn load<S: Subject>(what: &str) -> Result<Scenario<S>, String> {
         let scenario = failed.map(|failure: Box<Failure<S>>| failure.scenario);
         return scenario.ok_or_else(|| format!("seed {seed} breaks no promise"));
     }
-    #[expect(clippy::disallowed_methods, reason = "a program reads the file its user names")]
     let text = std::fs::read_to_string(what).map_err(|error| format!("{what}: {error}"))?;
     Scenario::from_json(&text).map_err(|error| format!("{what} is no scenario: {error}"))
 }

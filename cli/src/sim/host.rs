@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Watch(Instant);
 
 impl Watch {
-    #[expect(clippy::disallowed_methods, reason = "how long a campaign takes is told, never used")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
@@ -44,7 +43,6 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 
 /// # Errors
 /// [`Failure::Input`], with the name of the file.
-#[expect(clippy::disallowed_methods, reason = "a file that the user names, not one of a log")]
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| Failure::Input {
         what: format!("cannot write {}: {error}", path.display()),

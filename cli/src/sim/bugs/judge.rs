@@ -1,11 +1,13 @@
 //! Who must find a bug is asked whether it does: one function for each judge.
 
 use super::super::host::Watch;
+use super::build;
 use super::child::{self, Ended};
 use super::results::{Row, Small};
 use crate::exit::Failure;
 use seawall_sim::{Judge, PlantedBug};
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -27,6 +29,26 @@ pub(super) struct Court<'a> {
     pub(super) seeds: u64,
     pub(super) jobs: NonZeroUsize,
     pub(super) shrink: bool,
+    /// What the search over the orders of threads said, once it was asked.
+    pub(super) schedules: OnceCell<String>,
+}
+
+/// `name: found by harness (scheduler) in schedule 3 after 0.1 s: how it failed`.
+#[derive(Debug, PartialEq)]
+struct Schedule<'a> {
+    number: u64,
+    seconds: f64,
+    how: &'a str,
+}
+
+impl<'a> Schedule<'a> {
+    fn of(line: &'a str, bug: &str) -> Option<Self> {
+        let (_, found) =
+            line.strip_prefix(bug)?.strip_prefix(": found by ")?.split_once(" in schedule ")?;
+        let (number, rest) = found.split_once(" after ")?;
+        let (seconds, how) = rest.split_once(" s: ")?;
+        Some(Self { number: number.parse().ok()?, seconds: seconds.parse().ok()?, how })
+    }
 }
 
 impl Court<'_> {
@@ -38,7 +60,7 @@ impl Court<'_> {
             Judge::Campaign => self.campaign(bug, &mut row)?,
             Judge::Meta => self.meta(bug, &mut row)?,
             Judge::Exhaustive => exhaustive(&mut row),
-            Judge::Shuttle => shuttle(&mut row),
+            Judge::Shuttle => self.shuttle(&mut row)?,
             Judge::Process => process(&mut row),
         }
         // What a judge measured by itself is nearer to the truth than the life of its process.
@@ -101,6 +123,28 @@ impl Court<'_> {
         Ok(())
     }
 
+    /// A search over the orders of threads: one for all of its bugs, the first time one is asked
+    /// for. It has seeds of its own, the same for every master.
+    fn shuttle(&self, row: &mut Row) -> Result<(), Failure> {
+        let said = match self.schedules.get() {
+            Some(said) => said,
+            None => {
+                let said = build::schedules()?;
+                self.schedules.get_or_init(|| said)
+            }
+        };
+        match said.lines().find_map(|line| Schedule::of(line, &row.bug)) {
+            Some(schedule) => {
+                row.found = true;
+                row.seeds = Some(schedule.number);
+                row.seconds = schedule.seconds;
+                row.note = Some(schedule.how.to_owned());
+            }
+            None => row.note = Some("the search over schedules does not tell of it".to_owned()),
+        }
+        Ok(())
+    }
+
     fn hunt(&self, row: &Row, options: &[&str]) -> Result<Ended, Failure> {
         let (master, jobs) = (row.master.to_string(), self.jobs.to_string());
         let mut arguments: Vec<OsString> =
@@ -156,12 +200,21 @@ fn exhaustive(row: &mut Row) {
     row.not_available();
 }
 
-/// A search over the orders of threads.
-fn shuttle(row: &mut Row) {
-    row.not_available();
-}
-
 /// A process of its own, or two.
 fn process(row: &mut Row) {
     row.not_available();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_schedule_is_read() {
+        let line = "two-leaders: found by two_threads (pct) in schedule 12 after 0.250 s: they met";
+        let schedule = Schedule { number: 12, seconds: 0.25, how: "they met" };
+        assert_eq!(Schedule::of(line, "two-leaders"), Some(schedule));
+        assert_eq!(Schedule::of(line, "two"), None);
+        assert_eq!(Schedule::of("test two-leaders ... ok", "two-leaders"), None);
+    }
 }

@@ -18,6 +18,7 @@ use crate::stop;
 use judge::Court;
 use results::{Results, Row};
 use seawall_sim::{BUGS, PlantedBug, Report};
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -69,7 +70,13 @@ impl Bugs {
             None => build::planted()?,
         };
         let jobs = host::jobs(self.jobs);
-        let court = Court { binary: &binary, seeds: self.seeds, jobs, shrink: self.shrink };
+        let court = Court {
+            binary: &binary,
+            seeds: self.seeds,
+            jobs,
+            shrink: self.shrink,
+            schedules: OnceCell::new(),
+        };
         let total = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
         let bar = progress::counter(Some(total.saturating_mul(self.masters)));
         let mut rows = Vec::new();
