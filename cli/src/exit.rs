@@ -19,7 +19,10 @@ pub(crate) enum Status {
     Locked,
     /// Files of another format, or of another log.
     Unknown,
-    /// A signal ended `append` before its input did.
+    /// A run of the simulation broke a promise; or two runs of one seed differ; or nobody found a
+    /// planted bug.
+    Broken,
+    /// A signal ended `append` before its input did, or `sim` before its time was over.
     Interrupted,
     /// Nobody reads the acknowledgements of `append` any more.
     Unheard,
@@ -36,9 +39,20 @@ const EXIT_CODES: &str = "Exit codes:
   append alone, with everything it had read in whole records synced and the log closed:
   130  Ctrl-C or SIGTERM    141  nobody reads the acknowledgements any more";
 
+const SIM_EXIT_CODES: &str = "Exit codes:
+  0    done: no promise broke, the runs are the same, every bug was found
+  1    found: a promise broke, two runs differ, a planted bug was not found;
+       also usage, or what the operating system refused
+  130  Ctrl-C or SIGTERM: what was done until then is told";
+
 /// The end of a help text: examples, and the exit codes.
 pub(crate) fn help(examples: &str) -> String {
     format!("Examples:\n{examples}\n\n{EXIT_CODES}")
+}
+
+/// The same for the simulation.
+pub(crate) fn sim_help(examples: &str) -> String {
+    format!("Examples:\n{examples}\n\n{SIM_EXIT_CODES}")
 }
 
 /// Says what was wrong with the command line, or the help that was asked for.
@@ -52,7 +66,7 @@ impl Status {
     const fn code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Failed => 1,
+            Self::Failed | Self::Broken => 1,
             Self::Torn => 2,
             Self::Damaged => 3,
             Self::Locked => 4,

@@ -6,7 +6,8 @@
 //!   how durable they are to be;
 //! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`];
 //! - [`inspect`]: what the directory holds; [`verify`]: what it is worth; [`repair`]: what would
-//!   be done about it, planned from the ranges of [`damage`].
+//!   be done about it, planned from the ranges of [`damage`];
+//! - [`sim`]: the simulation that tests all of it.
 //!
 //! What they share: [`exit`] (how a command ends, and what it says then), [`output`] (standard
 //! output, which may go away), [`stop`] (Ctrl-C), [`progress`] (bars for people).
@@ -23,6 +24,7 @@ mod output;
 mod progress;
 mod render;
 mod repair;
+mod sim;
 mod stop;
 mod verify;
 
@@ -51,6 +53,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     Repair(repair::Repair),
+    Sim(sim::Sim),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Verify(verify) => verify.run(),
         Command::Repair(repair) => repair.run(),
+        Command::Sim(sim) => sim.run(),
     };
     let status: Status = outcome.unwrap_or_else(|failure| failure.tell());
     status.into()

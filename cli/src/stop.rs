@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, as something to wait for beside input and time.
+//! Ctrl-C and SIGTERM, as something to wait for beside input and time, or as a flag to look at.
 //!
 //! The handler writes a byte into a socket, and whoever waits polls that socket along with what
 //! it waits for: a signal that arrives just before the wait is not missed.
@@ -9,6 +9,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Tells when to stop.
@@ -26,6 +28,20 @@ pub(crate) enum Wait {
     Ready,
     /// Neither, in the time given.
     Elapsed,
+}
+
+/// A flag that a signal sets; the second one ends the process.
+///
+/// # Errors
+/// [`Failure::Io`] if the handlers cannot be put in place.
+pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
+    let told = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let end = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&told));
+        end.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&told)))
+            .map_err(|source| Failure::Io { action: "handle signals", source })?;
+    }
+    Ok(told)
 }
 
 impl Stop {

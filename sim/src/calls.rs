@@ -44,7 +44,9 @@ impl SimDisk {
             }
             Some((kind, in_flight)) => {
                 let is_write = call.operation == Operation::Write;
-                match inner.fate(in_flight, is_write) {
+                let fate = inner.fate(in_flight, is_write);
+                inner.cut = Some(fate);
+                match fate {
                     InFlight::NotBegun => {}
                     InFlight::Whole => drop(body(&mut inner.state, Way::Normal)),
                     InFlight::Prefix => drop(body(&mut inner.state, Way::CutShort)),

@@ -60,6 +60,8 @@ pub struct Campaign<S: Subject> {
     pub draw: Draw,
     /// The disk cheats like this.
     pub sabotage: Option<Sabotage>,
+    /// The hash covers every image and random stream too: for comparing two runs of a seed.
+    pub deep: bool,
     subject: PhantomData<fn() -> S>,
 }
 
@@ -73,7 +75,7 @@ impl<S: Subject> Campaign<S> {
     /// Every class, every preset, an honest disk.
     #[must_use]
     pub fn new() -> Self {
-        Self { draw: Draw::default(), sabotage: None, subject: PhantomData }
+        Self { draw: Draw::default(), sabotage: None, deep: false, subject: PhantomData }
     }
 
     /// Runs these seeds, one after the other.
@@ -81,7 +83,7 @@ impl<S: Subject> Campaign<S> {
     /// # Errors
     /// The first broken promise.
     pub fn run(&self, seeds: Range<u64>) -> Result<Figures, Box<Failure<S>>> {
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(self.deep);
         for seed in seeds {
             self.seed(seed, &mut tally)?;
         }
@@ -100,7 +102,7 @@ impl<S: Subject> Campaign<S> {
         let stop = AtomicBool::new(false);
         let total = Mutex::new((Figures::default(), None::<Box<Failure<S>>>));
         let work = || {
-            let mut tally = Tally::default();
+            let mut tally = Tally::new(self.deep);
             while !stop.load(Ordering::Relaxed) {
                 let first = next.fetch_add(SEEDS_AT_ONCE, Ordering::Relaxed);
                 if first >= seeds.end {
@@ -135,6 +137,12 @@ impl<S: Subject> Campaign<S> {
         total.into_inner()
     }
 
+    /// The run of a seed without its side branches: what it goes through if no promise breaks.
+    #[must_use]
+    pub fn trunk(&self, seed: u64) -> Scenario<S> {
+        Plan::<S>::draw(seed, &self.draw).line(None, usize::MAX)
+    }
+
     /// The run of a seed that leads to its first broken promise.
     ///
     /// # Errors
@@ -158,6 +166,9 @@ impl<S: Subject> Campaign<S> {
             let mut in_branch = None;
             let mut waiting: Vec<usize> = plan.branches_of(nth).collect();
             let played = player.life(&mut stage, life, |player, stage, op| {
+                if op == 0 {
+                    return Ok(());
+                }
                 // Where nothing is pending every crash leaves the same: most wait until it is not so.
                 let quiet = stage.disk.pending_units() == 0 && op < life.ops.len();
                 let mut due = Vec::new();

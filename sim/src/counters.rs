@@ -49,6 +49,12 @@ counters! {
     interrupted,
     /// Calls failed by plan with `EIO`.
     eio,
+    /// Reads among them.
+    eio_on_read,
+    /// Writes among them.
+    eio_on_write,
+    /// Syncs among them, of files and of the directory.
+    eio_on_sync,
     /// Calls failed by plan with `ENOSPC`.
     enospc,
     /// Calls failed by plan with `EDQUOT`.

@@ -9,6 +9,7 @@ use crate::image::wide;
 use crate::latency::Timer;
 use crate::options::Preset;
 use crate::rng::{Concern, Rng, Seed};
+use crate::scene::UnitFate;
 use crate::state::State;
 use crate::trace::{Event, Trace};
 use parking_lot::{Mutex, MutexGuard};
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) state: State,
     pub(crate) steps: u64,
     pub(crate) dead: Option<CrashKind>,
+    /// What became of the call in which it ended.
+    pub(crate) cut: Option<InFlight>,
     planned: Option<(u64, CrashKind, Option<InFlight>)>,
     pub(crate) crashes: Rng,
     pub(crate) trace: Trace,
@@ -64,7 +67,8 @@ pub(crate) struct Inner {
 
 impl Inner {
     fn around(state: State, crashes: Rng, timer: Option<Box<Timer>>) -> Self {
-        Self { state, steps: 0, dead: None, planned: None, crashes, trace: Trace::new(), timer }
+        let (dead, cut, planned) = (None, None, None);
+        Self { state, steps: 0, dead, cut, planned, crashes, trace: Trace::new(), timer }
     }
 
     /// The disk that comes after this one.
@@ -141,6 +145,12 @@ impl SimDisk {
     #[must_use]
     pub fn crashed_by(&self) -> Option<CrashKind> {
         self.lock_inner().dead
+    }
+
+    /// What became of the call in which it crashed, if it crashed in one.
+    #[must_use]
+    pub fn cut_call(&self) -> Option<InFlight> {
+        self.lock_inner().cut
     }
 
     /// How many units a power cut would take or keep now.
@@ -313,6 +323,31 @@ impl SimDisk {
     #[must_use]
     pub fn event_hash(&self) -> u64 {
         self.lock_inner().trace.hash()
+    }
+
+    /// A fingerprint of the image and of how far each stream of numbers was drawn: with
+    /// [`event_hash`](Self::event_hash) all that a run can differ in.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        let mut print = Fingerprint::new();
+        print.word(self.image_hash());
+        let inner = self.lock_inner();
+        for position in inner.state.drawn().into_iter().chain([inner.crashes.position()]) {
+            print.bytes(&position.to_le_bytes());
+        }
+        print.value()
+    }
+
+    /// What is pending, in the order it was asked for, and what becomes of each by
+    /// [`after_power_cut`](Self::after_power_cut) with this policy and numbers from the same
+    /// place of the stream.
+    #[must_use]
+    pub fn fates(&self, policy: &CrashPolicy, rng: &mut Rng) -> Vec<UnitFate> {
+        let inner = self.lock_inner();
+        let fallen = inner.state.device.fall_back(policy, rng, &mut Counters::default());
+        // A device that forgets whole syncs forgets what came later, too.
+        let policy = if fallen.is_some() { &CrashPolicy::AllLost } else { policy };
+        inner.state.scene().told(policy, rng)
     }
 
     /// Starts (afresh) or stops recording calls.

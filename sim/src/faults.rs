@@ -387,7 +387,7 @@ impl Faults {
             self.plans.retain(|plan| plan.times > 0);
             count(self.counters.planned.entry(operation).or_default());
             match errno {
-                EIO => count(&mut self.counters.eio),
+                EIO => self.count_eio(operation),
                 ENOSPC => count(&mut self.counters.enospc),
                 EDQUOT => count(&mut self.counters.edquot),
                 EINTR => count(&mut self.counters.eintr),
@@ -395,5 +395,17 @@ impl Faults {
             }
         }
         errno
+    }
+
+    fn count_eio(&mut self, operation: Operation) {
+        count(&mut self.counters.eio);
+        match operation {
+            Operation::Read => count(&mut self.counters.eio_on_read),
+            Operation::Write => count(&mut self.counters.eio_on_write),
+            Operation::SyncData | Operation::SyncAll | Operation::SyncDir => {
+                count(&mut self.counters.eio_on_sync);
+            }
+            _ => {}
+        }
     }
 }

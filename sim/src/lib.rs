@@ -13,7 +13,6 @@
 //! | open a log on it | [`environment()`], [`SimClock`], [`SimEntropy`] |
 //! | prove that a test notices broken promises | [`BUGS`], [`Sabotage`], [`Sabotaged`] |
 //! | show what a campaign did, to a browser or a terminal | [`Report`], [`render`] |
-//! | prove that a test notices broken promises | [`Sabotage`], [`Sabotaged`] |
 //!
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
 //! run is a function of its seed.
@@ -51,6 +50,7 @@ mod scene;
 pub mod schedules;
 mod shrink;
 mod state;
+mod story;
 mod subject;
 mod sweep;
 #[cfg(test)]
@@ -83,7 +83,9 @@ pub use report::{
 pub use rng::{Concern, Rng, Seed};
 pub use sabotage::{Sabotage, Sabotaged};
 pub use scenario::{End, Harm, HarmKind, Harmed, Life, Mishap, Place, Room, Scenario, Setup};
+pub use scene::UnitFate;
 pub use shrink::{Shrunk, shrink};
+pub use story::{Story, tell};
 pub use subject::seawall_log::{Level, LogOptions, Op as LogOp, SeawallLog, Turn, What};
 pub use subject::{Before, Class, Opened, Stop, Subject, World};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};

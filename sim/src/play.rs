@@ -3,11 +3,12 @@
 //! what the one found the other shows.
 
 use crate::counters::Counters;
-use crate::crash::CrashKind;
+use crate::crash::{CrashKind, InFlight};
 use crate::disk::SimDisk;
 use crate::figures::Figures;
 use crate::hash::Fingerprint;
 use crate::latency::Latency;
+use crate::options::Preset;
 use crate::oracle::Violation;
 use crate::rng::{Concern, Seed};
 use crate::sabotage::Sabotage;
@@ -52,10 +53,22 @@ pub(crate) struct Tally {
     pub(crate) figures: Figures,
     counters: Counters,
     cells: BTreeMap<(usize, &'static str), u64>,
+    /// What the disk does not count, since it is the campaign that does it.
+    done: BTreeMap<&'static str, u64>,
     print: Option<Fingerprint>,
+    /// Images and random streams go into the hash too, which costs time.
+    deep: bool,
 }
 
 impl Tally {
+    pub(crate) fn new(deep: bool) -> Self {
+        Self { deep, ..Self::default() }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.done.entry(what).or_default() += 1;
+    }
+
     /// The figures so far; begins anew.
     pub(crate) fn take(&mut self) -> Figures {
         let mut figures = std::mem::take(&mut self.figures);
@@ -63,6 +76,9 @@ impl Tally {
             if count > 0 {
                 figures.faults.insert(name.to_string(), count);
             }
+        }
+        for (name, count) in std::mem::take(&mut self.done) {
+            figures.faults.insert(name.to_owned(), count);
         }
         for ((cell, cause), count) in std::mem::take(&mut self.cells) {
             figures.cells.insert((cell, cause.to_owned()), count);
@@ -88,6 +104,13 @@ impl Tally {
         self.figures.disk_calls += disk.steps();
         if let Some(print) = &mut self.print {
             print.word(disk.event_hash());
+        }
+        self.look(disk);
+    }
+
+    fn look(&mut self, disk: &SimDisk) {
+        if let Some(print) = self.print.as_mut().filter(|_| self.deep) {
+            print.word(disk.state_hash());
         }
     }
 }
@@ -119,7 +142,7 @@ impl Player<'_> {
         }
     }
 
-    /// Plays one life. `behind` is called behind each operation, with its number.
+    /// Plays one life. `behind` is called behind the open and each operation, with its number.
     ///
     /// # Errors
     /// The promise that broke; the store is leaked then if it panicked.
@@ -184,6 +207,7 @@ impl Player<'_> {
         stage.opened = true;
         self.count_open(&passage, &opened);
         meet_end(&disk, life, 0)?;
+        behind(self, stage, 0)?;
         for (nth, op) in life.ops.iter().enumerate() {
             let number = nth + 1;
             self.go_wrong(&disk, world, life, number);
@@ -228,7 +252,7 @@ impl Player<'_> {
         }
     }
 
-    fn go_wrong<Op>(&self, disk: &SimDisk, world: &World, life: &Life<Op>, before_op: usize) {
+    fn go_wrong<Op>(&mut self, disk: &SimDisk, world: &World, life: &Life<Op>, before_op: usize) {
         for (_, mishap) in life.mishaps.iter().filter(|(at, _)| *at == before_op) {
             match mishap {
                 Mishap::Fail(plan) => disk.fail(plan.clone()),
@@ -246,6 +270,7 @@ impl Player<'_> {
                     }
                 }
                 Mishap::Clock(millis) => {
+                    self.tally.count("clock_jumps");
                     let now = seawall::storage::Clock::now(&world.clock);
                     let by = Duration::from_millis(millis.unsigned_abs());
                     let to = if *millis < 0 { now.saturating_sub(by) } else { now + by };
@@ -260,6 +285,16 @@ impl Player<'_> {
         let in_open = !stage.opened;
         let Resolved { disk, hurt } = end.resolve::<S>(&stage.disk);
         let lost = took_anything(&disk.counters());
+        self.tally.look(&disk);
+        self.tally.count(moment_of(stage.disk.cut_call()));
+        if end.kind == CrashKind::Power {
+            self.tally.count(match self.setup.preset {
+                Preset::Posix => "power_cuts_posix",
+                Preset::Journalled => "power_cuts_journalled",
+                Preset::Lying => "power_cuts_lying",
+                Preset::PowerSafe => "power_cuts_power_safe",
+            });
+        }
         let figures = &mut self.tally.figures;
         match end.kind {
             CrashKind::Kill => figures.kills += 1,
@@ -280,6 +315,16 @@ impl Player<'_> {
         let nested = if in_open { old.nested + 1 } else { 0 };
         let passage = Passage { before, failed, nested, ops: old.ops, number: old.number + 1 };
         Stage { subject: stage.subject.fork(), disk, passage, opened: false, hurt }
+    }
+}
+
+/// Where a crash came, as a counter.
+const fn moment_of(cut: Option<InFlight>) -> &'static str {
+    match cut {
+        None => "crashes_between_calls",
+        Some(InFlight::NotBegun) => "crashes_in_a_call_not_begun",
+        Some(InFlight::Whole) => "crashes_in_a_call_done",
+        Some(InFlight::Prefix) => "crashes_in_a_call_half_done",
     }
 }
 

@@ -17,7 +17,8 @@ use crate::disk::{DiskOptions, EvictionBehaviour, SectorSize, SimDisk};
 use crate::faults::{CallNoise, FaultPlan, Limits};
 use crate::medium::HurtKind;
 use crate::options::Preset;
-use crate::rng::{Concern, Seed};
+use crate::rng::{Concern, Rng, Seed};
+use crate::scene::UnitFate;
 use crate::subject::{Class, Subject};
 use seawall::storage::Storage;
 use serde::{Deserialize, Serialize};
@@ -188,18 +189,32 @@ pub struct End {
 }
 
 impl End {
+    /// The policy, with a unit that there is, and what it draws from.
+    fn on(&self, disk: &SimDisk) -> (CrashPolicy, Rng) {
+        let units = disk.pending_units().max(1);
+        let policy = match &self.policy {
+            CrashPolicy::MissingOne(unit) => CrashPolicy::MissingOne(unit % units),
+            CrashPolicy::OnlyOne(unit) => CrashPolicy::OnlyOne(unit % units),
+            other => other.clone(),
+        };
+        (policy, Seed::new(self.seed).rng(Concern::CrashResolution))
+    }
+
+    /// What is pending on this disk, and what becomes of it.
+    pub(crate) fn fates(&self, disk: &SimDisk) -> Vec<UnitFate> {
+        let (policy, mut rng) = self.on(disk);
+        match self.kind {
+            CrashKind::Power => disk.fates(&policy, &mut rng),
+            CrashKind::Kill => disk.fates(&CrashPolicy::AllKept, &mut rng),
+        }
+    }
+
     /// The disk that the next life finds.
     pub(crate) fn resolve<S: Subject>(&self, disk: &SimDisk) -> Resolved {
         let next = match self.kind {
             CrashKind::Kill => disk.after_kill(),
             CrashKind::Power => {
-                let mut rng = Seed::new(self.seed).rng(Concern::CrashResolution);
-                let units = disk.pending_units().max(1);
-                let policy = match &self.policy {
-                    CrashPolicy::MissingOne(unit) => CrashPolicy::MissingOne(unit % units),
-                    CrashPolicy::OnlyOne(unit) => CrashPolicy::OnlyOne(unit % units),
-                    other => other.clone(),
-                };
+                let (policy, mut rng) = self.on(disk);
                 disk.after_power_cut(&policy, &mut rng)
             }
         };

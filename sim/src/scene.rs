@@ -1,6 +1,10 @@
 //! What a power cut leaves: the fate of every pending unit is decided, and the units that survive
 //! are applied in the order they were asked for.
 
+mod told;
+
+pub use told::UnitFate;
+
 use crate::counters::{Counters, count};
 use crate::crash::CrashPolicy;
 use crate::directory::{Directory, NameChange, Names};
@@ -71,11 +75,7 @@ impl Scene<'_> {
         rng: &mut Rng,
         counters: &mut Counters,
     ) -> (Names, BTreeMap<FileId, Medium>) {
-        let units = self.units();
-        let mut fates = self.decide(policy, &units, rng);
-        if self.in_journal {
-            self.in_order_of_journal(&units, &mut fates);
-        }
+        let (units, fates) = self.fates(policy, rng);
         count_reordered(&units, &fates, counters);
         let mut by_place = vec![Fate::Lost; units.len()];
         for (unit, fate) in units.iter().zip(fates) {
@@ -112,6 +112,15 @@ impl Scene<'_> {
             }
         }
         (names, media)
+    }
+
+    fn fates(&self, policy: &CrashPolicy, rng: &mut Rng) -> (Vec<Unit>, Vec<Fate>) {
+        let units = self.units();
+        let mut fates = self.decide(policy, &units, rng);
+        if self.in_journal {
+            self.in_order_of_journal(&units, &mut fates);
+        }
+        (units, fates)
     }
 
     /// What is left of one file.

@@ -134,6 +134,11 @@ impl State {
         }
     }
 
+    /// How far each stream of numbers was drawn.
+    pub(crate) fn drawn(&self) -> [u128; 3] {
+        [self.errors.position(), self.calls.position(), self.rot.position()]
+    }
+
     /// The state that the next process finds.
     pub(crate) fn without_process(&self) -> Self {
         let mut next = self.clone();

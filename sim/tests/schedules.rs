@@ -63,12 +63,14 @@ fn every_planted_mistake_is_found() {
     for (name, harness) in seawall_sim::schedules::PLANTED {
         assert!(seawall::planted::plant(name), "no such mistake: {name}");
         let harness = named(harness).expect("a harness of that name");
+        let begun = Instant::now();
         let report = explore(harness, 20_000, 1);
+        let seconds = begun.elapsed().as_secs_f64();
         match report.failure {
             Some(failure) => {
                 let line = failure.message.lines().next().unwrap_or_default();
                 println!(
-                    "{name}: found by {} ({}) in schedule {}: {line}",
+                    "{name}: found by {} ({}) in schedule {} after {seconds:.3} s: {line}",
                     failure.harness, failure.scheduler, failure.after
                 );
                 let again = replay(harness, &failure.schedule).unwrap();
