@@ -1,0 +1,215 @@
+//! Bounded model checking of the log: every workload of a few operations, every moment at which it
+//! can be cut off, everything that can be left of it then.
+//!
+//! ```text
+//!   workloads      all rows of up to `ops` operations of an alphabet, at each level
+//!   crash points   behind the last operation; in each of its calls of the disk that leave traces:
+//!                  not begun, done as a whole, of a write a first part; power cut and kill
+//!   states         of what is pending all subsets, up to `cap` units; beyond that each single
+//!                  deviation from "all" and from "none", all first and all last parts
+//!   each state     is opened through the public API, read as a whole and held to the oracle; each
+//!                  image also gets one more durable append, a power cut that takes all it can,
+//!                  and another open
+//!   nested         recovery is cut off in the same way at each of its calls, to the depth asked for
+//! ```
+//!
+//! The beginning of a workload is a workload itself, so only the crash points of the last operation
+//! are looked at; the empty workload stands for the first open. A state that another workload led to
+//! already, with the same pending units and the same promises to keep, is counted and not opened
+//! again: an open depends on nothing else. Log ids and salts are the same in every run.
+//!
+//! The oracle and the log are those of the campaigns ([`SeawallLog`]), and what is found is one of
+//! their scenarios, which [`play`](crate::play()) repeats.
+
+mod alphabet;
+pub mod bytes;
+mod report;
+mod seen;
+mod units;
+mod walk;
+
+pub use alphabet::{alphabet, options};
+pub use report::ExhaustiveReport;
+
+use crate::campaign::Failure;
+use crate::sabotage::Sabotage;
+use crate::subject::seawall_log::{Level, Op, SeawallLog};
+use parking_lot::Mutex;
+use seen::Seen;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use walk::Walker;
+
+/// What is searched.
+///
+/// ```
+/// use seawall_sim::Exhaustive;
+/// use std::num::NonZeroUsize;
+///
+/// let (report, failure) = Exhaustive::new(1).run(NonZeroUsize::MIN, &|_, _| {});
+/// assert!(failure.is_none());
+/// assert!(report.states > 1000);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Exhaustive {
+    /// The longest workloads.
+    pub ops: usize,
+    /// In workloads of up to so many operations recovery is cut off too.
+    pub nested_ops: usize,
+    /// In workloads of up to so many operations the recovery from that is cut off too.
+    pub deep_ops: usize,
+    /// Of so many pending units all subsets are tried.
+    pub cap: usize,
+    /// The levels of the logs: each has all workloads.
+    pub levels: Vec<Level>,
+    /// The disk cheats like this.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// What all threads know.
+struct Shared {
+    seen: Known,
+    next: AtomicU64,
+    done: AtomicU64,
+    stop: AtomicBool,
+    result: Mutex<(ExhaustiveReport, Option<Box<Failure<SeawallLog>>>)>,
+}
+
+/// What was met before.
+#[derive(Debug)]
+struct Known {
+    /// Crash points, by what is pending, what must be shown, and how deep recovery is cut off.
+    points: Seen,
+    /// States, by the disk and what must be shown.
+    states: Seen,
+    /// Disks.
+    images: Seen,
+    /// States whose recovery was cut off everywhere.
+    expanded: Seen,
+}
+
+impl Exhaustive {
+    /// All workloads of up to so many operations, at two levels; recovery is cut off too in those
+    /// of up to three, and the recovery from that in those of up to two.
+    #[must_use]
+    pub fn new(ops: usize) -> Self {
+        Self {
+            ops,
+            nested_ops: 3,
+            deep_ops: 2,
+            cap: 8,
+            levels: vec![Level::Sync, Level::Buffered],
+            sabotage: None,
+        }
+    }
+
+    /// How many workloads there are.
+    #[must_use]
+    pub fn workloads(&self) -> u64 {
+        self.phases().iter().map(|(level, len)| count_of(*level, *len)).sum()
+    }
+
+    /// Shorter workloads come first: where one state is met twice it is met first where recovery is
+    /// cut off more often.
+    fn phases(&self) -> Vec<(Level, usize)> {
+        let lens = 0..=self.ops;
+        lens.flat_map(|len| self.levels.iter().map(move |level| (*level, len))).collect()
+    }
+
+    fn depth(&self, len: usize) -> usize {
+        1 + usize::from(len <= self.nested_ops) + usize::from(len <= self.deep_ops)
+    }
+
+    /// Searches on `jobs` threads; `progress` hears how many workloads are done, of how many. The
+    /// report is the same whatever `jobs` is, unless a promise breaks: then the search ends early,
+    /// and the failure is that of the first workload that met one.
+    pub fn run(
+        &self,
+        jobs: NonZeroUsize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> (ExhaustiveReport, Option<Box<Failure<SeawallLog>>>) {
+        let known = Known {
+            points: Seen::new(),
+            states: Seen::new(),
+            images: Seen::new(),
+            expanded: Seen::new(),
+        };
+        let shared = Shared {
+            seen: known,
+            next: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            result: Mutex::default(),
+        };
+        let total = self.workloads();
+        for (level, len) in self.phases() {
+            shared.next.store(0, Ordering::Relaxed);
+            let work = || self.work(level, len, &shared, &|done| progress(done, total));
+            std::thread::scope(|scope| {
+                for _ in 1..jobs.get() {
+                    scope.spawn(work);
+                }
+                work();
+            });
+        }
+        let (mut report, failure) = shared.result.into_inner();
+        report.images = shared.seen.images.len();
+        (report, failure)
+    }
+
+    fn work(&self, level: Level, len: usize, shared: &Shared, progress: &dyn Fn(u64)) {
+        let (ops, end) = (alphabet(level), count_of(level, len));
+        let mut walker = Walker::new(self, options(level), self.depth(len), &shared.seen);
+        while !shared.stop.load(Ordering::Relaxed) {
+            let number = shared.next.fetch_add(1, Ordering::Relaxed);
+            if number >= end {
+                break;
+            }
+            let workload = workload(&ops, len, number);
+            if let Err((scenario, life, violation)) = walker.workload(&workload) {
+                shared.stop.store(true, Ordering::Relaxed);
+                let mut result = shared.result.lock();
+                if result.1.as_ref().is_none_or(|other| number < other.seed) {
+                    let failure = Failure { seed: number, scenario, life, violation };
+                    result.1 = Some(Box::new(failure));
+                }
+                break;
+            }
+            progress(shared.done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        shared.result.lock().0.add(walker.report());
+    }
+}
+
+fn count_of(level: Level, len: usize) -> u64 {
+    let letters = crate::image::wide(alphabet(level).len());
+    letters.saturating_pow(u32::try_from(len).unwrap_or(u32::MAX))
+}
+
+/// The workload of a number: its digits are the operations.
+fn workload(ops: &[Op], len: usize, number: u64) -> Vec<Op> {
+    let (letters, mut rest) = (crate::image::wide(ops.len()).max(1), number);
+    let mut workload: Vec<Op> = Vec::with_capacity(len);
+    for _ in 0..len {
+        let digit = crate::image::index(rest % letters);
+        workload.extend(ops.get(digit).cloned());
+        rest /= letters;
+    }
+    workload.reverse();
+    workload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_workload_has_a_number_of_its_own() {
+        let ops = alphabet(Level::Buffered);
+        let all: BTreeSet<String> = (0..count_of(Level::Buffered, 2))
+            .map(|number| format!("{:?}", workload(&ops, 2, number)))
+            .collect();
+        assert_eq!(all.len(), ops.len() * ops.len());
+    }
+}

@@ -1,0 +1,1 @@
+//! Every bit of small logs.
