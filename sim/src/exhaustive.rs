@@ -22,13 +22,14 @@
 //! their scenarios, which [`play`](crate::play()) repeats.
 
 mod alphabet;
-pub mod bytes;
+mod at_rest;
 mod report;
 mod seen;
 mod units;
 mod walk;
 
 pub use alphabet::{alphabet, options};
+pub use at_rest::{BytesReport, bytes};
 pub use report::ExhaustiveReport;
 
 use crate::campaign::Failure;

@@ -1,1 +1,0 @@
-//! Every bit of small logs.
