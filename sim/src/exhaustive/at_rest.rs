@@ -162,10 +162,10 @@ fn logs() -> Result<Vec<AtRest>, Violation> {
     };
     let plain = driven(&[What::Append(40, Sync), What::Batch(vec![30, 0, 50], Sync)]);
     let mut marks = driven(&[What::Append(40, Buffered), What::Sync, What::Append(30, Os)]);
-    // What is appended while the write before a sync is out is not synced with it: so the mark
-    // behind it states less than what lies before it.
-    let what = What::Append(20, Sync);
-    marks.push(Op { client: 0, what, turns: vec![Turn::Commit] });
+    // What is appended while a sync is out is not synced by it: so the mark behind it states less
+    // than what lies before it. Accepted, written, and the sync taken.
+    let turns = vec![Turn::Poll, Turn::Commit, Turn::Commit, Turn::Commit, Turn::Commit];
+    marks.push(Op { client: 0, what: What::Append(20, Sync), turns });
     marks.extend(driven(&[What::Append(300, Buffered), What::Append(24, Os)]));
     let frames =
         driven(&[What::Batch(vec![200, 300, 90], Sync), What::Append(9, Os), What::Tend]);
