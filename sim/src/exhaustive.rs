@@ -91,13 +91,13 @@ struct Known {
 
 impl Exhaustive {
     /// All workloads of up to so many operations, at two levels; recovery is cut off too in those
-    /// of up to three, and the recovery from that in those of up to two.
+    /// of up to four, and the recovery from that in those of up to three.
     #[must_use]
     pub fn new(ops: usize) -> Self {
         Self {
             ops,
-            nested_ops: 3,
-            deep_ops: 2,
+            nested_ops: 4,
+            deep_ops: 3,
             cap: 8,
             levels: vec![Level::Sync, Level::Buffered],
             sabotage: None,

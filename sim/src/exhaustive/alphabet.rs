@@ -51,9 +51,17 @@ pub fn alphabet(level: Level) -> Vec<Op> {
     if level == Sync {
         all.retain(|what| *what != What::Append(40, Buffered));
     }
-    let driven = |what| Op { client: 0, what, turns: vec![Turn::Drive] };
-    let mut ops: Vec<Op> = all.into_iter().map(driven).collect();
+    let stepped = |what| Op { client: 0, what, turns: turns() };
+    let mut ops: Vec<Op> = all.into_iter().map(stepped).collect();
     // Nobody waits for it: what comes next meets it under way, and shares its write and its sync.
     ops.push(Op { client: 0, what: What::Append(300, Sync), turns: Vec::new() });
     ops
+}
+
+/// The engine goes on step by step, and after each the client looks whether it is told: as early as
+/// it can be, so that every crash point behind that holds the log to what was told.
+fn turns() -> Vec<Turn> {
+    let round = [[Turn::Commit, Turn::Poll]; 6].into_iter().chain([[Turn::Upkeep, Turn::Poll]; 3]);
+    let round: Vec<Turn> = round.flatten().collect();
+    [vec![Turn::Poll], round.clone(), round, vec![Turn::Drive]].concat()
 }

@@ -167,8 +167,7 @@ fn logs() -> Result<Vec<AtRest>, Violation> {
     let turns = vec![Turn::Poll, Turn::Commit, Turn::Commit, Turn::Commit, Turn::Commit];
     marks.push(Op { client: 0, what: What::Append(20, Sync), turns });
     marks.extend(driven(&[What::Append(300, Buffered), What::Append(24, Os)]));
-    let frames =
-        driven(&[What::Batch(vec![200, 300, 90], Sync), What::Append(9, Os), What::Tend]);
+    let frames = driven(&[What::Batch(vec![200, 300, 90], Sync), What::Append(9, Os), What::Tend]);
     let trimmed = driven(&[What::Append(40, Sync), What::Append(20, Sync), What::Trim(255)]);
     let last = driven(&[What::Append(12, Sync)]);
     Ok(vec![
@@ -342,7 +341,8 @@ impl AtRest {
             Ok(log) => match log.scan(Lsn::FIRST) {
                 Ok(scan) => {
                     let count = scan.filter_map(Result::ok).count();
-                    let what = format!("the writer shows {count} records, a reader {}", shown.len());
+                    let what =
+                        format!("the writer shows {count} records, a reader {}", shown.len());
                     if count == shown.len() { Ok(()) } else { broken("G5", what) }
                 }
                 Err(error) => broken("G5", format!("the writer's scan: {error:?}")),

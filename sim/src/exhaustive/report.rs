@@ -57,7 +57,11 @@ impl ExhaustiveReport {
 impl fmt::Display for ExhaustiveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "workloads      {}", self.workloads)?;
-        writeln!(f, "crash points   {}, {} inside recovery", self.crash_points, self.nested_points)?;
+        writeln!(
+            f,
+            "crash points   {}, {} inside recovery",
+            self.crash_points, self.nested_points
+        )?;
         writeln!(f, "states         {}, {} inside recovery", self.states, self.nested_states)?;
         writeln!(
             f,

@@ -250,8 +250,7 @@ impl<'a> Walker<'a> {
             self.ended(&whole, Self::end(0, None), depth - 1)?;
             for cut in cuts {
                 let again = image.after_kill();
-                let (ended, _) =
-                    self.open_until(memory.fork(), again, before, Some(cut), false)?;
+                let (ended, _) = self.open_until(memory.fork(), again, before, Some(cut), false)?;
                 self.ended(&ended, Self::end(0, Some(cut)), depth - 1)?;
             }
         }
