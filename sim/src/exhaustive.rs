@@ -33,7 +33,9 @@ pub use at_rest::{BytesReport, bytes};
 pub use report::ExhaustiveReport;
 
 use crate::campaign::Failure;
+use crate::oracle::Violation;
 use crate::sabotage::Sabotage;
+use crate::scenario::Scenario;
 use crate::subject::seawall_log::{Level, Op, SeawallLog};
 use parking_lot::Mutex;
 use seen::Seen;
@@ -47,7 +49,7 @@ use walk::Walker;
 /// use seawall_sim::Exhaustive;
 /// use std::num::NonZeroUsize;
 ///
-/// let (report, failure) = Exhaustive::new(1).run(NonZeroUsize::MIN, &|_, _| {});
+/// let (report, failure) = Exhaustive::new(1).run(NonZeroUsize::MIN, &|_, _| true);
 /// assert!(failure.is_none());
 /// assert!(report.states > 1000);
 /// ```
@@ -67,13 +69,16 @@ pub struct Exhaustive {
     pub sabotage: Option<Sabotage>,
 }
 
+/// A promise that broke; its seed is the number of the workload among those of its length.
+type Broken = Failure<SeawallLog>;
+
 /// What all threads know.
 struct Shared {
     seen: Known,
     next: AtomicU64,
     done: AtomicU64,
     stop: AtomicBool,
-    result: Mutex<(ExhaustiveReport, Option<Box<Failure<SeawallLog>>>)>,
+    result: Mutex<(ExhaustiveReport, Option<Box<Broken>>)>,
 }
 
 /// What was met before.
@@ -121,13 +126,13 @@ impl Exhaustive {
         1 + usize::from(len <= self.nested_ops) + usize::from(len <= self.deep_ops)
     }
 
-    /// Searches on `jobs` threads; `progress` hears how many workloads are done, of how many. The
-    /// report is the same whatever `jobs` is, unless a promise breaks: then the search ends early,
-    /// and the failure is that of the first workload that met one.
+    /// Searches on `jobs` threads; `progress` hears how many workloads are done, of how many, and
+    /// says whether to go on. The report is the same whatever `jobs` is, unless the search ends
+    /// early: where a promise breaks, the failure is that of the first workload that met one.
     pub fn run(
         &self,
         jobs: NonZeroUsize,
-        progress: &(dyn Fn(u64, u64) + Sync),
+        progress: &(dyn Fn(u64, u64) -> bool + Sync),
     ) -> (ExhaustiveReport, Option<Box<Failure<SeawallLog>>>) {
         let known = Known {
             points: Seen::new(),
@@ -158,7 +163,7 @@ impl Exhaustive {
         (report, failure)
     }
 
-    fn work(&self, level: Level, len: usize, shared: &Shared, progress: &dyn Fn(u64)) {
+    fn work(&self, level: Level, len: usize, shared: &Shared, progress: &dyn Fn(u64) -> bool) {
         let (ops, end) = (alphabet(level), count_of(level, len));
         let mut walker = Walker::new(self, options(level), self.depth(len), &shared.seen);
         while !shared.stop.load(Ordering::Relaxed) {
@@ -167,19 +172,37 @@ impl Exhaustive {
                 break;
             }
             let workload = workload(&ops, len, number);
-            if let Err((scenario, life, violation)) = walker.workload(&workload) {
+            if let Err(failure) = walker.workload(number, &workload) {
                 shared.stop.store(true, Ordering::Relaxed);
                 let mut result = shared.result.lock();
                 if result.1.as_ref().is_none_or(|other| number < other.seed) {
-                    let failure = Failure { seed: number, scenario, life, violation };
-                    result.1 = Some(Box::new(failure));
+                    result.1 = Some(failure);
                 }
                 break;
             }
-            progress(shared.done.fetch_add(1, Ordering::Relaxed) + 1);
+            if !progress(shared.done.fetch_add(1, Ordering::Relaxed) + 1) {
+                shared.stop.store(true, Ordering::Relaxed);
+            }
         }
         shared.result.lock().0.add(walker.report());
     }
+}
+
+/// What this mode finds in a few seconds, for a bug that was planted: first by bits and records at
+/// rest, then by crashes in workloads of two operations, with the run that shows it.
+#[must_use]
+pub fn hunt(
+    jobs: NonZeroUsize,
+    sabotage: Option<Sabotage>,
+) -> Option<(Violation, Option<Scenario<SeawallLog>>)> {
+    if sabotage.is_none()
+        && let Err(violation) = bytes(jobs)
+    {
+        return Some((violation, None));
+    }
+    let search = Exhaustive { sabotage, nested_ops: 1, deep_ops: 0, ..Exhaustive::new(2) };
+    let failure = search.run(jobs, &|_, _| true).1?;
+    Some((failure.violation, Some(failure.scenario)))
 }
 
 fn count_of(level: Level, len: usize) -> u64 {

@@ -2,7 +2,7 @@
 //! way, recovered, cut off again.
 
 use super::units::Units;
-use super::{Exhaustive, ExhaustiveReport, Known};
+use super::{Broken, Exhaustive, ExhaustiveReport, Known};
 use crate::crash::{CrashKind, CrashPolicy, InFlight};
 use crate::disk::{EvictionBehaviour, SectorSize, SimDisk};
 use crate::faults::{CallNoise, Operation};
@@ -18,9 +18,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Log ids and salts come from here.
 const SEED: u64 = 1;
-
-/// A promise that broke: the run that shows it, and in which life.
-pub(super) type Broken = (Scenario<SeawallLog>, usize, Violation);
 
 /// Where the end comes: in the how many-th call of the last operation, and what becomes of it;
 /// `None`: behind it.
@@ -83,10 +80,14 @@ impl<'a> Walker<'a> {
     }
 
     /// All crash points of the last operation.
-    pub(super) fn workload(&mut self, ops: &[Op]) -> Result<(), Broken> {
+    pub(super) fn workload(&mut self, number: u64, ops: &[Op]) -> Result<(), Box<Broken>> {
         self.report.workloads += 1;
         self.trail.clear();
-        self.walk(ops).map_err(|violation| self.story(ops, violation))
+        self.walk(ops).map_err(|violation| {
+            let scenario = self.scenario(ops);
+            let life = self.trail.len();
+            Box::new(Broken { seed: number, scenario, life, violation })
+        })
     }
 
     fn walk(&mut self, ops: &[Op]) -> Result<(), Violation> {
@@ -294,7 +295,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The run that leads to the present state.
-    fn story(&self, ops: &[Op], violation: Violation) -> Broken {
+    fn scenario(&self, ops: &[Op]) -> Scenario<SeawallLog> {
         let mut lives: Vec<Life<Op>> = Vec::new();
         for (nth, end) in self.trail.iter().enumerate() {
             let ops = match (nth, end.place.op) {
@@ -304,7 +305,6 @@ impl<'a> Walker<'a> {
             };
             lives.push(Life { mishaps: Vec::new(), ops, end: Some(end.clone()) });
         }
-        let life = lives.len();
         if lives.is_empty() {
             lives.push(Life { mishaps: Vec::new(), ops: ops.to_vec(), end: None });
         } else {
@@ -312,7 +312,7 @@ impl<'a> Walker<'a> {
             lives.push(Life { ops: vec![self.probe.clone()], ..Life::last() });
         }
         let setup = self.setup.clone();
-        (Scenario { setup, options: self.options.clone(), lives }, life, violation)
+        Scenario { setup, options: self.options.clone(), lives }
     }
 }
 
