@@ -215,7 +215,13 @@ impl Stepped {
             {
                 shared.arm(&mut state, interval);
             }
-            if let Some(goal) = accepted.goal
+            let goal = match accepted.goal {
+                Some(Goal::Durable { lsn, end }) if planted!("ack-before-sync") => {
+                    Some(Goal::Written { lsn, end })
+                }
+                goal => goal,
+            };
+            if let Some(goal) = goal
                 && let Err(error) = try_reach(&mut state.machine, goal)?
             {
                 return Some(Err(error));
