@@ -1,6 +1,6 @@
 //! The operations of which all rows are tried, and the options of the logs they are done to.
 
-use crate::subject::seawall_log::{Level, LogOptions, Op, Turn, What};
+use crate::subject::seawall_log::{KINDS, Level, LogOptions, Op, Turn, What};
 
 /// The log: small segments, so that a few records rotate; frames of batches so small that a batch
 /// takes several; an idle mark; one spare; nothing ahead of time.
@@ -17,7 +17,7 @@ pub fn options(level: Level) -> LogOptions {
         idle_mark: true,
         zeros_ahead: None,
         clients: 3,
-        weights: [0; 11],
+        weights: [0; KINDS],
         record_max: 0,
     }
 }

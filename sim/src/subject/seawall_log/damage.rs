@@ -120,6 +120,11 @@ impl Case<'_> {
             return damage(format!("{first} lies in a closed segment and is silently missing"));
         }
         let name = file_of(last);
+        let headers = self.hurt().iter().filter(|hurt| hurt.name == name);
+        let junk = |hurt: &&Hurt| hurt.kind == HurtKind::Garbage && hurt.offset < FRAMES_START;
+        if headers.filter(junk).count() == 2 && one {
+            return damage(format!("{first} is silently missing with its segment's header"));
+        }
         let ends = self.hurt().iter().filter(|hurt| hurt.name == name);
         let ends = ends.map(|hurt| lsn_of(last, hurt.offset.saturating_add(hurt.len)));
         let hurt_end = ends.max().unwrap_or(last.base());
@@ -130,6 +135,26 @@ impl Case<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The log opened for writing.
+    ///
+    /// # Errors
+    /// Where it should have refused: a segment that is closed lost bytes that it had.
+    pub(super) fn judge_open(&self) -> Result<(), Violation> {
+        for (hurt, segment) in self.hurt().iter().filter_map(|hurt| {
+            let of = self.segments.iter().find(|segment| file_of(segment) == hurt.name)?;
+            (hurt.kind == HurtKind::Truncated).then_some((hurt, of))
+        }) {
+            let end = segment.closed.and_then(|end| end.lsn.since(segment.base()));
+            let is_last = self.segments.last().is_some_and(|last| last == segment);
+            let known = !is_last && self.harmed.count == 1;
+            if end.is_some_and(|len| hurt.offset < FRAMES_START + len) && known {
+                let what = format!("{} was cut at {} and goes on", hurt.name, hurt.offset);
+                return Err(Violation { promise: "G5", what });
+            }
+        }
+        Ok(())
     }
 
     /// What was shown, and what was said of the rest.
@@ -170,6 +195,15 @@ impl Case<'_> {
             return damage(format!(
                 "nothing that is needed is hurt ({hurt:?}), and {lsn} is missing"
             ));
+        }
+        // Of an append whose beginning is not shown nothing is.
+        let whole = |place: &Place| {
+            let start = self.appends.iter().rev().find(|&&start| start <= place.0);
+            start.is_none_or(|&start| there.contains(&(start, 0)))
+        };
+        if let Some(((lsn, _), _)) = shown.records.iter().find(|(place, _)| !whole(place)) {
+            let what = format!("{lsn} is shown without the beginning of its batch");
+            return Err(Violation { promise: "G3", what });
         }
         let last_shown = shown.records.last().map(|&(place, _)| place);
         for &(lsn, index) in &missing {

@@ -10,6 +10,7 @@ mod op;
 mod open_hurt;
 mod tamper;
 
+pub(crate) use op::KINDS;
 pub use op::{Level, LogOptions, Op, Turn, What};
 
 use crate::damage::Hurt;
@@ -67,10 +68,20 @@ pub struct SeawallLog {
 /// A segment that is written to keeps room for so many trims, and some more.
 const TRIMS_IN_ROOM: u32 = 4;
 
+/// A call that failed is made again; after so many times no call fails any more.
+const TRIES: u32 = 8;
+const TRIES_MAX: u32 = 20;
+
 /// Whether a call was made to fail on this disk.
 fn fails(disk: &SimDisk) -> bool {
     let counters = disk.counters();
     !counters.planned.is_empty() || counters.failed_write_backs > 0
+}
+
+/// Whether an error is an answer. Where damage is what is looked for a write may fail too, so that
+/// what it leaves gets hurt.
+fn may_fail(world: &World) -> bool {
+    world.class == Class::Errors || world.class == Class::Media && fails(&world.disk)
 }
 
 /// One line of the coverage table for each row of the recovery table and each column.
@@ -189,7 +200,7 @@ impl Subject for SeawallLog {
             Before::Kill => Sure::Kill,
             Before::PowerCut => Sure::Power,
         };
-        self.compare(world, needed, true)?;
+        self.settle(world, needed)?;
         let log = self.log()?;
         let report = log.log().report();
         let parts = log.log().segments().len();
@@ -266,10 +277,10 @@ impl SeawallLog {
                 Err(_) if world.disk.is_dead() => return Err(Stop::Down),
                 // A failed call fails the open, and the next one goes on from there: plans end.
                 Err(Error::Io { .. } | Error::Full { .. })
-                    if world.class == Class::Errors && tries < 20 =>
+                    if may_fail(world) && tries < TRIES_MAX =>
                 {
                     tries += 1;
-                    if tries == 8 {
+                    if tries == TRIES {
                         world.disk.set_capacity(None);
                         world.disk.stop_failing();
                     }
@@ -441,10 +452,7 @@ impl SeawallLog {
         }
         let answer =
             matches!(error, Error::Io { .. } | Error::Full { .. } | Error::Poisoned { .. });
-        // Where damage is what is looked for a write may fail, so that what it leaves gets hurt.
-        let failing =
-            world.class == Class::Errors || world.class == Class::Media && fails(&world.disk);
-        if failing && answer {
+        if may_fail(world) && answer {
             return Ok(());
         }
         self.refuse(promise, what, error)
@@ -711,17 +719,37 @@ impl SeawallLog {
         self.followers.clear();
         self.log = None;
         self.open_log(world)?;
-        let needed =
-            if poisoned || world.class == Class::Errors { Sure::Power } else { Sure::Accepted };
-        self.compare(world, needed, true)
+        let needed = if poisoned || may_fail(world) { Sure::Power } else { Sure::Accepted };
+        self.settle(world, needed)
     }
 
-    /// Reads all that is accepted, and holds it to the model.
+    /// Reads everything after an open, again if a call fails meanwhile: plans come to an end.
+    fn settle(&mut self, world: &World, needed: Sure) -> Result<(), Stop> {
+        for tries in 0..TRIES_MAX {
+            if tries == TRIES {
+                world.disk.stop_failing();
+                world.disk.set_limits(None);
+            }
+            if self.read_all(world, needed, true)? {
+                return Ok(());
+            }
+        }
+        broken("progress", "what is there cannot be read though no call fails any more")
+            .map_err(Stop::Broken)
+    }
+
     fn compare(&mut self, world: &World, needed: Sure, settles: bool) -> Result<(), Stop> {
+        self.read_all(world, needed, settles).map(|_| ())
+    }
+
+    /// Reads all that is accepted, and holds it to the model; `false` if a call failed on the way.
+    fn read_all(&mut self, world: &World, needed: Sure, settles: bool) -> Result<bool, Stop> {
         let log = self.log()?;
         let mut scan = match log.log().scan_at(Lsn::FIRST, seawall::Durability::Buffered) {
             Ok(scan) => scan,
-            Err(error) => return self.excuse(world, "G5", "a scan", &error),
+            Err(error) => {
+                return self.excuse(world, "G5", "a scan", &error).map(|()| false);
+            }
         };
         let mut look = self.model.look();
         loop {
@@ -729,7 +757,7 @@ impl SeawallLog {
                 Ok(Some(record)) => look.record(record.lsn, record.index, record.bytes)?,
                 Ok(None) => break,
                 Err(error) => {
-                    return self.excuse(world, "G5", "a scan", &error);
+                    return self.excuse(world, "G5", "a scan", &error).map(|()| false);
                 }
             }
         }
@@ -738,7 +766,7 @@ impl SeawallLog {
             return Err(Stop::Down);
         }
         look.end(needed, settles)?;
-        Ok(())
+        Ok(true)
     }
 
     /// A reader without the lock raises no alarm and shows nothing the oracle would not; what it

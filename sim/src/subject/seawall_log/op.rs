@@ -55,7 +55,9 @@ pub struct LogOptions {
     pub zeros_ahead: Option<bool>,
     /// Clients.
     pub clients: u8,
-    /// Weights of the operations, in the order of [`What`]'s kinds.
+    /// Weights of the operations, in the order of [`What`]'s kinds. Of no matter to a run that
+    /// was drawn, so they are not stored with it.
+    #[serde(skip)]
     pub weights: [u8; KINDS],
     /// Records are up to about this long.
     pub record_max: u32,
@@ -171,7 +173,7 @@ pub enum What {
 }
 
 /// How many kinds of operations there are.
-pub(super) const KINDS: usize = 14;
+pub(crate) const KINDS: usize = 14;
 const USUAL: [u8; KINDS] = [60, 14, 4, 2, 3, 4, 4, 4, 1, 2, 1, 8, 3, 2];
 
 /// What a client does, and how far the log's engine gets meanwhile.

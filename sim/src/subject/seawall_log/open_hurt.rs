@@ -23,6 +23,7 @@ impl SeawallLog {
         let parts = case.segments.len();
         match opened {
             Ok(log) => {
+                case.judge_open()?;
                 let report = log.report();
                 let shown = read(&log)?;
                 let noted = report.tail_ambiguous || behind_close(&report.findings);

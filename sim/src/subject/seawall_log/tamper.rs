@@ -29,6 +29,13 @@ pub(super) fn tamper(disk: &SimDisk, rng: &mut Rng) -> Option<Hurt> {
         })
         .collect();
     let (name, header) = rng.pick(&segments)?;
+    if rng.chance(1, 4) {
+        // Both copies at once: what no single fault of a disk does.
+        for at in [0, SECOND] {
+            disk.hurt_at(name, at, HurtKind::Garbage, rng).ok()?;
+        }
+        return None;
+    }
     let mut bytes = match rng.below(5) {
         0 => SegmentHeader { log: LogId::new([7; 16]), ..*header }.encode(),
         1 => {
