@@ -58,6 +58,9 @@ pub enum CrashPolicy {
     MissingOne(usize),
     /// Only this one; if it is a sector, with all lengths and names, so that it can be seen.
     OnlyOne(usize),
+    /// Those whose bit is set, in words of 64: what a search that tries every case asks for.
+    /// Units that have no bit are lost.
+    Units(Vec<u64>),
     /// Of the sectors, those in the header part of each file; lengths and names are kept.
     HeadersOnly,
     /// Of the sectors, those behind the header part of each file; lengths and names are kept.
@@ -111,12 +114,20 @@ const WORDS: [(CrashPolicy, &str); 17] = [
     (CrashPolicy::Garbage, "garbage"),
 ];
 
-/// `torn-sectors`, `missing-one:3`.
+/// `torn-sectors`, `missing-one:3`, `units:1f`: words of 64 bits in hexadecimal, with dots between.
 impl fmt::Display for CrashPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingOne(unit) => write!(f, "missing-one:{unit}"),
             Self::OnlyOne(unit) => write!(f, "only-one:{unit}"),
+            Self::Units(words) => {
+                f.write_str("units:")?;
+                for (nth, word) in words.iter().enumerate() {
+                    let dot = if nth == 0 { "" } else { "." };
+                    write!(f, "{dot}{word:x}")?;
+                }
+                Ok(())
+            }
             plain => {
                 let word = WORDS.iter().find(|(policy, _)| policy == plain);
                 f.write_str(word.map_or("", |(_, word)| word))
@@ -132,6 +143,11 @@ impl FromStr for CrashPolicy {
         let plain = WORDS.iter().find(|(_, word)| *word == text).map(|(policy, _)| policy.clone());
         let numbered = || {
             let (word, unit) = text.split_once(':')?;
+            if word == "units" {
+                let words = unit.split('.').filter(|word| !word.is_empty());
+                let words = words.map(|word| u64::from_str_radix(word, 16).ok());
+                return words.collect::<Option<Vec<u64>>>().map(Self::Units);
+            }
             let unit = unit.parse().ok()?;
             match word {
                 "missing-one" => Some(Self::MissingOne(unit)),

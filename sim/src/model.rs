@@ -38,8 +38,11 @@ pub(crate) enum Sure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Lives,
-    /// Its append returned an error.
+    /// Its append returned an error after which nothing is known.
     Failed,
+    /// Its append returned an error that says it is not in the log: as long as this process lives
+    /// it is not shown. What a crash leaves of it is another matter.
+    Refused,
     /// Cut off, trimmed, or absent after an error: it must never be shown again.
     Gone,
 }
@@ -129,6 +132,8 @@ pub(crate) struct Look<'a> {
     /// Where the last entry began that was shown without a doubt.
     highest: Option<Lsn>,
     pub(crate) records: u64,
+    /// It is a reader without the lock that looks: it may see what a failing write left.
+    pub(crate) outside: bool,
 }
 
 impl Model {
@@ -183,6 +188,13 @@ impl Model {
     pub(crate) fn failed(&mut self, id: EntryId) {
         if let Some(entry) = self.entry_mut(id).filter(|entry| entry.fate == Fate::Lives) {
             entry.fate = Fate::Failed;
+        }
+    }
+
+    /// It returned an error that says that its records are not in the log.
+    pub(crate) fn refused(&mut self, id: EntryId) {
+        if let Some(entry) = self.entry_mut(id).filter(|entry| entry.fate == Fate::Lives) {
+            entry.fate = Fate::Refused;
         }
     }
 
@@ -288,7 +300,17 @@ impl Model {
             first: None,
             highest: None,
             records: 0,
+            outside: false,
         }
+    }
+
+    /// Whether somebody appended a record of these bytes, in any place of a batch.
+    pub(crate) fn wrote(&self, bytes: &[u8]) -> bool {
+        let Some(tag) = bytes.first_chunk::<4>().map(|tag| u32::from_le_bytes(*tag)) else {
+            return true;
+        };
+        let Some(id) = tag.checked_sub(1) else { return false };
+        (0..).zip(self.lens_of(id)).any(|(index, &len)| is_record(bytes, id, index, len))
     }
 
     /// Which appends the bytes of a first record may be of, whatever became of it.
@@ -362,7 +384,14 @@ impl Look<'_> {
         if let Some((id, next)) = self.current {
             return broken("G3", format_args!("append {id} ends before its record {next}"));
         }
-        let Self { model, number, first, highest, .. } = self;
+        let Self { model, number, first, highest, outside, .. } = self;
+        if !settles && !outside {
+            let shown = |entry: &&Entry| entry.fate == Fate::Refused && entry.shown_in == number;
+            if let Some(entry) = model.entries.iter().skip(model.first_live).find(shown) {
+                let lsn = entry.lsn.unwrap_or_default();
+                return broken("G2", format_args!("LSN {lsn} was refused, and is there"));
+            }
+        }
         // A trim that was under way happened, or it did not.
         let happened = model.trims_asked.iter().copied().filter(|&asked| match first {
             Some(first) => first >= asked,

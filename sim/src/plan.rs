@@ -126,6 +126,10 @@ impl<S: Subject> Plan<S> {
             let millis = i64::try_from(rng.below(4000)).unwrap_or(0) - 2000;
             mishaps.push((at(rng), Mishap::Clock(millis)));
         }
+        if self.setup.class == Class::Media && rng.chance(1, 4) {
+            let plan = FaultPlan::new(Operation::Write, EIO).after(rng.below(24));
+            mishaps.push((at(rng), Mishap::Fail(plan)));
+        }
         if self.setup.class == Class::Errors {
             for _ in 0..=rng.index(2) {
                 match rng.below(8) {

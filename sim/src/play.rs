@@ -198,7 +198,12 @@ impl Player<'_> {
         stage.passage.ops = 0;
         self.go_wrong(&disk, world, life, 0);
         plan_end(&disk, life, 0);
-        let opened = stage.subject.open(world)?;
+        // What the system failed to write back before the open is lost as if the power had been.
+        let mut found = world.clone();
+        if found.before == Before::Kill && failed_anything(&disk.counters()) {
+            found.before = Before::PowerCut;
+        }
+        let opened = stage.subject.open(&found)?;
         stage.opened = true;
         self.count_open(&passage, &opened);
         meet_end(&disk, life, 0)?;

@@ -228,7 +228,7 @@ impl End {
         }
         let mut all = next.hurt();
         all.extend(gone);
-        let hurt = (!all.is_empty()).then_some(Harmed { all, sound });
+        let hurt = (!all.is_empty()).then_some(Harmed { count: self.harm.len(), all, sound });
         Resolved { disk: next, hurt }
     }
 }
@@ -242,6 +242,8 @@ pub(crate) struct Resolved {
 /// What is hurt on a disk, and the same disk as it would be if nothing were.
 #[derive(Clone, Debug)]
 pub struct Harmed {
+    /// How many harms were done.
+    pub count: usize,
     /// What is not as it was written.
     pub all: Vec<Hurt>,
     /// The sound disk.

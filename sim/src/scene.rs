@@ -231,6 +231,9 @@ impl Scene<'_> {
                 let visible = matches!(unit, Some(What::Sector { .. }));
                 all(&|nth, what| nth == *only || (visible && !matches!(what, What::Sector { .. })))
             }
+            CrashPolicy::Units(kept) => {
+                all(&|nth, _| kept.get(nth / 64).is_some_and(|word| (word >> (nth % 64)) & 1 == 1))
+            }
             CrashPolicy::HeadersOnly => all(&|_, what| self.in_header(what) != Some(false)),
             CrashPolicy::PayloadsOnly => all(&|_, what| self.in_header(what) != Some(true)),
             CrashPolicy::OneFileKept => {

@@ -109,6 +109,8 @@ mod tests {
         HurtKind::ALL.iter().for_each(goes_round);
         CrashPolicy::every(5, 5).iter().for_each(goes_round);
         goes_round(&CrashPolicy::Garbage);
+        goes_round(&CrashPolicy::Units(vec![0x1f, u64::MAX]));
+        goes_round(&CrashPolicy::Units(Vec::new()));
         goes_round(&CallNoise { short_reads: 1, short_writes: 20, interrupted: 300 });
         let plan = FaultPlan::new(Operation::SyncData, EIO);
         goes_round(&plan);
@@ -138,6 +140,7 @@ mod tests {
     #[test]
     fn texts_stay_what_they_are() {
         assert_eq!(CrashPolicy::MissingOne(3).to_string(), "missing-one:3");
+        assert_eq!(CrashPolicy::Units(vec![31, 1]).to_string(), "units:1f.1");
         assert_eq!(SectorSize::Large.to_string(), "4096");
         let plan = FaultPlan::new(Operation::SyncDir, ENOSPC).suffix(".seg").after(2);
         assert_eq!(plan.to_string(), "sync-dir:enospc:after=2:times=1:on=.seg");

@@ -64,8 +64,8 @@ pub struct Stepped {
 #[derive(Debug)]
 pub struct Call {
     kind: Kind,
-    /// Failures there were when it began.
-    failures: u64,
+    /// Failures there were when it was first polled: later ones may end it.
+    failures: Option<u64>,
     accepted: Option<Accepted>,
 }
 
@@ -177,8 +177,7 @@ impl Stepped {
     }
 
     fn begin(&self, kind: Kind) -> Call {
-        let failures = self.log.shared().state.lock().machine.failures();
-        Call { kind, failures, accepted: None }
+        Call { kind, failures: None, accepted: None }
     }
 
     /// What the call came to, once that is settled; do not poll it again then.
@@ -188,7 +187,7 @@ impl Stepped {
     pub fn poll(&self, call: &mut Call) -> Option<Result<Answer>> {
         let shared = self.log.shared();
         let mut state = shared.state.lock();
-        let failures = call.failures;
+        let failures = *call.failures.get_or_insert(state.machine.failures());
         if let Kind::Sync { end } = call.kind {
             let goal = Goal::Durable { lsn: NOBODY, end };
             let outcome = try_reach_all(&mut state.machine, goal, failures)?;
@@ -216,7 +215,13 @@ impl Stepped {
             {
                 shared.arm(&mut state, interval);
             }
-            if let Some(goal) = accepted.goal
+            let goal = match accepted.goal {
+                Some(Goal::Durable { lsn, end }) if planted!("ack-before-sync") => {
+                    Some(Goal::Written { lsn, end })
+                }
+                goal => goal,
+            };
+            if let Some(goal) = goal
                 && let Err(error) = try_reach(&mut state.machine, goal)?
             {
                 return Some(Err(error));

@@ -274,9 +274,13 @@ pub(crate) struct ViewSource {
 impl Extents for ViewSource {
     fn extent(&mut self, at: Lsn) -> Result<Option<Extent>> {
         let limit_of = |segment: &Segment| {
-            segment.closed.map_or((self.seen.limit, self.seen.end_check), |closed| {
-                (closed.lsn, Some(closed.check))
-            })
+            let (end, check) =
+                segment.closed.map_or((self.seen.limit, self.seen.end_check), |closed| {
+                    (closed.lsn, Some(closed.check))
+                });
+            // What a successor says may be anything: no frame ends behind the room there is.
+            let room = open_span(&segment.header).limit;
+            if end <= room { (end, check) } else { (room, None) }
         };
         let seen = Arc::clone(&self.seen);
         let mut segments = seen.segments.iter();

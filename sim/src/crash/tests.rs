@@ -37,6 +37,21 @@ fn prefix_and_suffix_keep_the_first_and_the_last_units() {
     assert!(firsts > 20 && lasts > 20);
 }
 
+#[test]
+fn each_unit_is_kept_whose_bit_is_set() {
+    let disk = disk();
+    let file = settled(&disk, "a", 0, 512 * 70);
+    write_full(&*file, 0, &[&[1; 512 * 70]]).unwrap();
+    let kept =
+        |bits: &[u64]| sectors(&read(&cut(&disk, &CrashPolicy::Units(bits.to_vec()), 0), "a"));
+    let mut wanted = vec![0; 70];
+    assert_eq!(kept(&[]), wanted);
+    for unit in [0, 2, 63, 64, 69] {
+        wanted[unit] = 1;
+    }
+    assert_eq!(kept(&[1 | 1 << 2 | 1 << 63, 1 | 1 << 5]), wanted);
+}
+
 /// The first byte of each sector.
 fn sectors(bytes: &[u8]) -> Vec<u8> {
     bytes.chunks(512).map(|sector| sector[0]).collect()

@@ -7,6 +7,7 @@
 
 mod damage;
 mod op;
+mod open_hurt;
 mod tamper;
 
 pub use op::{Level, LogOptions, Op, Turn, What};
@@ -19,7 +20,7 @@ use crate::oracle::Violation;
 use crate::rng::Rng;
 use crate::subject::{Before, Class, Opened, Stop, Subject, World};
 use seawall::log::stepped::{Answer, Call, Done, Lane, Stepped, Work};
-use seawall::{Error, Finding, Follower, Log, LogView, Lsn, Row, Verdict};
+use seawall::{Error, Finding, Follower, Log, LogView, Lsn, Row, Verdict, ViewScan};
 use std::time::Duration;
 
 /// A call of a client.
@@ -57,7 +58,19 @@ pub struct SeawallLog {
     followers: Vec<Option<Follower>>,
     /// A call said that a sync failed: nothing more may be acknowledged as durable beyond here.
     poisoned_at: Option<Lsn>,
-    closed: bool,
+    /// A reader without the lock that stopped on its way.
+    held: Option<ViewScan>,
+    /// Trims asked for since the last append that went well; none: nothing was appended yet.
+    trims: Option<u32>,
+}
+
+/// A segment that is written to keeps room for so many trims, and some more.
+const TRIMS_IN_ROOM: u32 = 4;
+
+/// Whether a call was made to fail on this disk.
+fn fails(disk: &SimDisk) -> bool {
+    let counters = disk.counters();
+    !counters.planned.is_empty() || counters.failed_write_backs > 0
 }
 
 /// One line of the coverage table for each row of the recovery table and each column.
@@ -156,7 +169,8 @@ impl Subject for SeawallLog {
             clients: Vec::new(),
             followers: Vec::new(),
             poisoned_at: None,
-            closed: false,
+            held: None,
+            trims: None,
         }
     }
 
@@ -232,6 +246,7 @@ impl Subject for SeawallLog {
         self.bring_back();
         self.clients.clear();
         self.followers.clear();
+        self.held = None;
         self.log = None;
         self.poisoned_at = None;
     }
@@ -264,7 +279,7 @@ impl SeawallLog {
         };
         self.log = Some(Stepped::new(log));
         self.poisoned_at = None;
-        self.closed = false;
+        self.trims = None;
         let clients = usize::from(self.options.clients.max(1));
         self.clients = (0..clients).map(|_| None).collect();
         self.followers = (0..clients).map(|_| None).collect();
@@ -359,6 +374,7 @@ impl SeawallLog {
                 if sure == Sure::Power {
                     self.not_after_poison(receipt.end)?;
                 }
+                self.trims = Some(0);
                 Ok(self.model.acknowledge(id, receipt.lsn, sure)?)
             }
             (Asked::Sync(end), Ok(Answer::Durable(durable))) => {
@@ -377,8 +393,20 @@ impl SeawallLog {
             (_, Ok(other)) => broken("G1", format_args!("{asked:?} was answered with {other:?}"))
                 .map_err(Stop::Broken),
             (asked, Err(error)) => {
-                if let Asked::Append(id, _) = asked {
-                    self.model.failed(id);
+                match (asked, &error) {
+                    // It is not in the log, and the log goes on.
+                    (Asked::Append(id, _), Error::Full { .. } | Error::Io { .. }) => {
+                        self.model.refused(id);
+                    }
+                    (Asked::Append(id, _), _) => self.model.failed(id),
+                    (Asked::Trim(to), Error::Full { .. })
+                        if self.trims.is_some_and(|trims| trims <= TRIMS_IN_ROOM)
+                            && !fails(&world.disk) =>
+                    {
+                        let what = format!("no room to trim to {to}: {error:?}");
+                        return Err(Violation { promise: "G8", what }.into());
+                    }
+                    _ => {}
                 }
                 self.excuse(world, "progress", "a call", &error)
             }
@@ -413,7 +441,10 @@ impl SeawallLog {
         }
         let answer =
             matches!(error, Error::Io { .. } | Error::Full { .. } | Error::Poisoned { .. });
-        if world.class == Class::Errors && answer {
+        // Where damage is what is looked for a write may fail, so that what it leaves gets hurt.
+        let failing =
+            world.class == Class::Errors || world.class == Class::Media && fails(&world.disk);
+        if failing && answer {
             return Ok(());
         }
         self.refuse(promise, what, error)
@@ -444,6 +475,7 @@ impl SeawallLog {
                 };
                 let log = self.log()?;
                 self.model.begin_trim(to);
+                self.trims = self.trims.map(|trims| trims + 1);
                 self.begin(op.client, Pending { call: log.begin_trim(to), asked: Asked::Trim(to) });
                 Ok(())
             }
@@ -478,6 +510,9 @@ impl SeawallLog {
                 Ok(())
             }
             What::Reopen => self.reopen(world),
+            What::Direct(len, level) => self.append_directly(world, *len, *level),
+            What::Try(len) => self.try_append(world, *len),
+            What::Hold => self.read_held(world),
             What::OpenTwice => match Log::open_in(world.environment(), self.options.options()) {
                 Err(Error::Locked { .. }) => Ok(()),
                 Err(error) => self.excuse(world, "G11", "a second open", &error),
@@ -504,12 +539,80 @@ impl SeawallLog {
         } else {
             log.begin_append(records.pop().unwrap_or_default(), level.durability())
         };
-        let sure = match level.max(self.options.level) {
+        let sure = self.sure_of(level);
+        self.begin(client, Pending { call, asked: Asked::Append(id, sure) });
+        Ok(())
+    }
+
+    fn sure_of(&self, level: Level) -> Sure {
+        match level.max(self.options.level) {
             Level::Buffered => Sure::Accepted,
             Level::Os | Level::Interval => Sure::Kill,
             Level::Sync => Sure::Power,
+        }
+    }
+
+    fn append_directly(&mut self, world: &World, len: u32, level: Level) -> Result<(), Stop> {
+        self.bring_back();
+        let log = self.log()?;
+        let id = self.model.begin(&[len]);
+        let record = self.model.records(id).pop().unwrap_or_default();
+        let answer = log.log().append_at(&record, level.durability());
+        let asked = Asked::Append(id, self.sure_of(level));
+        self.answered(world, asked, answer.map(Answer::Appended))
+    }
+
+    fn try_append(&mut self, world: &World, len: u32) -> Result<(), Stop> {
+        self.bring_back();
+        let log = self.log()?;
+        let id = self.model.begin(&[len]);
+        let record = self.model.records(id).pop().unwrap_or_default();
+        match log.log().try_append(&record) {
+            Err(Error::Busy) if self.poisoned_at.is_none() => {
+                self.model.refused(id);
+                Ok(())
+            }
+            Ok(receipt) if self.poisoned_at.is_some() => {
+                let what = format!("{} is accepted though a sync failed", receipt.lsn);
+                Err(Violation { promise: "G7", what }.into())
+            }
+            answer => {
+                let asked = Asked::Append(id, self.sure_of(Level::Buffered));
+                self.answered(world, asked, answer.map(Answer::Appended))
+            }
+        }
+    }
+
+    /// What is no longer there may be told as trimmed, or as ended elsewhere; never as damage.
+    fn read_held(&mut self, world: &World) -> Result<(), Stop> {
+        self.bring_back();
+        let (mut scan, mut left) = match self.held.take() {
+            Some(scan) => (scan, usize::MAX),
+            None => {
+                let view = match LogView::open_in(&world.environment()) {
+                    Ok(view) => view,
+                    Err(error) => return self.excuse(world, "G5", "a reader's open", &error),
+                };
+                match view.scan(Lsn::FIRST) {
+                    Ok(scan) => (scan, 1),
+                    Err(error) => return self.excuse(world, "G5", "a reader's scan", &error),
+                }
+            }
         };
-        self.begin(client, Pending { call, asked: Asked::Append(id, sure) });
+        while left > 0 {
+            left -= 1;
+            match scan.next_ref() {
+                Ok(Some(record)) => {
+                    if !self.model.wrote(record.bytes) {
+                        let what = format!("a reader is shown at {} what nobody wrote", record.lsn);
+                        return Err(Violation { promise: "G2", what }.into());
+                    }
+                }
+                Ok(None) | Err(Error::Trimmed { .. } | Error::Diverged { .. }) => return Ok(()),
+                Err(error) => return self.excuse(world, "G5", "a reader that goes on", &error),
+            }
+        }
+        self.held = Some(scan);
         Ok(())
     }
 
@@ -594,7 +697,13 @@ impl SeawallLog {
                 let end = log.log().watermarks().durable;
                 self.model.sure_before(end, Sure::Power);
             }
-            Err(error) => self.excuse(world, "progress", "close", &error)?,
+            Err(error) => {
+                self.excuse(world, "progress", "close", &error)?;
+                if !matches!(error, Error::Poisoned { .. }) {
+                    // It is still open, and goes on.
+                    return Ok(());
+                }
+            }
         }
         drop(log);
         let poisoned = self.poisoned_at.is_some();
@@ -655,6 +764,7 @@ impl SeawallLog {
                 Err(error) => return self.excuse(world, "G5", "a reader's scan", &error),
             };
             let mut look = self.model.look();
+            look.outside = true;
             loop {
                 match scan.next_ref() {
                     Ok(Some(record)) => look.record(record.lsn, record.index, record.bytes)?,

@@ -162,11 +162,17 @@ pub enum What {
     Reopen,
     /// Tries to open it a second time.
     OpenTwice,
+    /// Appends through the call that waits, which drives the log itself.
+    Direct(u32, Level),
+    /// Appends only if nothing has to be waited for.
+    Try(u32),
+    /// A reader without the lock goes on where it was; or begins, and reads a little.
+    Hold,
 }
 
 /// How many kinds of operations there are.
-pub(super) const KINDS: usize = 11;
-const USUAL: [u8; KINDS] = [60, 14, 4, 2, 3, 4, 4, 4, 1, 2, 1];
+pub(super) const KINDS: usize = 14;
+const USUAL: [u8; KINDS] = [60, 14, 4, 2, 3, 4, 4, 4, 1, 2, 1, 8, 3, 2];
 
 /// What a client does, and how far the log's engine gets meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +236,9 @@ impl Op {
             8 => What::Look,
             9 => What::Reopen,
             10 => What::OpenTwice,
+            11 => What::Direct(draw_len(options, rng), draw_level(rng)),
+            12 => What::Try(draw_len(options, rng)),
+            13 => What::Hold,
             _ => What::Append(draw_len(options, rng), draw_level(rng)),
         };
         let client = u8::try_from(rng.below(u64::from(options.clients.max(1)))).unwrap_or(0);
@@ -272,6 +281,20 @@ impl Op {
                 let short: Vec<u32> = lens.iter().map(|_| FIRST_LEN_MIN).collect();
                 if short != *lens {
                     simpler.push(with(What::Batch(short, *level)));
+                }
+            }
+            What::Direct(len, level) => {
+                simpler.push(with(What::Append(*len, *level)));
+                for shorter in [FIRST_LEN_MIN, 100, len / 2] {
+                    if shorter < *len && shorter >= FIRST_LEN_MIN {
+                        simpler.push(with(What::Direct(shorter, *level)));
+                    }
+                }
+            }
+            What::Try(len) => {
+                simpler.push(with(What::Append(*len, Level::Buffered)));
+                if *len > FIRST_LEN_MIN {
+                    simpler.push(with(What::Try(FIRST_LEN_MIN)));
                 }
             }
             What::Look => simpler.push(with(What::Read)),

@@ -1,0 +1,67 @@
+//! The operations of which all rows are tried, and the options of the logs they are done to.
+
+use crate::subject::seawall_log::{Level, LogOptions, Op, Turn, What};
+
+/// The log: small segments, so that a few records rotate; frames of batches so small that a batch
+/// takes several; an idle mark; one spare; nothing ahead of time.
+#[must_use]
+pub fn options(level: Level) -> LogOptions {
+    LogOptions {
+        level,
+        segment_len: 16 << 10,
+        buffer_max: 8 << 10,
+        write_at: 1 << 10,
+        batch_frame_max: 512,
+        spares_max: 1,
+        prepare_ahead: false,
+        idle_mark: true,
+        zeros_ahead: None,
+        clients: 3,
+        weights: [0; 11],
+        record_max: 0,
+    }
+}
+
+/// The operations. Those that a log of this level does not tell apart are there once.
+#[must_use]
+pub fn alphabet(level: Level) -> Vec<Op> {
+    use Level::{Buffered, Os, Sync};
+    let mut all = vec![
+        What::Append(40, Buffered),
+        What::Append(40, Sync),
+        What::Append(600, Sync),
+        What::Append(1400, Os),
+        // One frame, with an empty record inside.
+        What::Batch(vec![30, 0, 50], Sync),
+        // Three frames.
+        What::Batch(vec![400, 400, 400], Sync),
+        // Two of them do not fit into one segment.
+        What::Append(5000, Sync),
+        // No ordinary segment holds it.
+        What::Append(9000, Os),
+        What::Sync,
+        // To the newest record, and to the one in the middle.
+        What::Trim(255),
+        What::Trim(128),
+        // The deadlines pass: an idle mark.
+        What::Tend,
+        // A clean close, and the next open.
+        What::Reopen,
+    ];
+    if level == Sync {
+        all.retain(|what| *what != What::Append(40, Buffered));
+    }
+    let stepped = |what| Op { client: 0, what, turns: turns() };
+    let mut ops: Vec<Op> = all.into_iter().map(stepped).collect();
+    // Nobody waits for it: what comes next meets it under way, and shares its write and its sync.
+    ops.push(Op { client: 0, what: What::Append(300, Sync), turns: Vec::new() });
+    ops
+}
+
+/// The engine goes on step by step, and after each the client looks whether it is told: as early as
+/// it can be, so that every crash point behind that holds the log to what was told.
+fn turns() -> Vec<Turn> {
+    let round = [[Turn::Commit, Turn::Poll]; 6].into_iter().chain([[Turn::Upkeep, Turn::Poll]; 3]);
+    let round: Vec<Turn> = round.flatten().collect();
+    [vec![Turn::Poll], round.clone(), round, vec![Turn::Drive]].concat()
+}

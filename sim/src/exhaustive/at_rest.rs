@@ -1,0 +1,383 @@
+//! Every bit of a few small logs at rest, turned over one at a time; and close records and seals
+//! that an earlier use of the file may have left, with the salt of that use.
+//!
+//! ```text
+//!   shown, not in the log        never
+//!   not shown                    only if damage is told; or nothing proved that it was durable, the
+//!                                log was not closed, and the tail is called torn
+//!   proven to be durable         never more than the sound log proves
+//!   a writer opens it            only if a reader calls nothing damaged, and shows the same
+//!   one copy of a header         changes nothing at all
+//!   another salt's record        nor does that
+//! ```
+//!
+//! The bits are all those that mean something: of both copies of each header, of all frames and of
+//! the room right behind them, of the trailer.
+
+use super::alphabet::options;
+use crate::crash::{CrashKind, CrashPolicy};
+use crate::disk::SimDisk;
+use crate::environment::environment;
+use crate::hash::Fingerprint;
+use crate::image::{index, wide};
+use crate::oracle::Violation;
+use crate::rng::{Concern, Seed};
+use crate::subject::seawall_log::{Level, LogOptions, Op, SeawallLog, Turn, What};
+use crate::subject::{Before, Class, Stop, Subject, World};
+use parking_lot::Mutex;
+use seawall::format::header::HEADER_LEN;
+use seawall::format::name::FileName;
+use seawall::format::trailer::{TRAILER_LEN, Trailer, TrailerKind};
+use seawall::{Error, Log, LogView, Lsn, Salt, Segment, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Where the second copy of a header stands, and where frames begin in a file.
+const SECOND: u64 = 4096;
+const FRAMES_START: u64 = 8192;
+/// Bytes behind the last frame that are looked at: what is torn may begin there.
+const BEHIND: u64 = 64;
+
+/// What was tried on logs at rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BytesReport {
+    /// Logs.
+    pub logs: u64,
+    /// Bits that were turned over, one at a time.
+    pub bits: u64,
+    /// Of those, where a reader told of damage.
+    pub damaged: u64,
+    /// Where it told of a torn tail.
+    pub torn: u64,
+    /// Close records and seals of another salt.
+    pub records: u64,
+}
+
+impl fmt::Display for BytesReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { logs, bits, damaged, torn, records } = self;
+        write!(
+            f,
+            "{bits} bits of {logs} logs, {damaged} told as damage, {torn} as a torn tail; \
+             {records} records of another salt"
+        )
+    }
+}
+
+type Records = BTreeMap<(Lsn, u32), u64>;
+
+/// A log at rest, and what it shows.
+struct AtRest {
+    what: &'static str,
+    options: LogOptions,
+    disk: SimDisk,
+    closed: bool,
+    records: Records,
+    proven: Lsn,
+    end: Lsn,
+    segments: Vec<Segment>,
+}
+
+/// Something done to a log: a bit of a file, or the last bytes of one.
+#[derive(Clone, Debug)]
+enum Deed {
+    Bit { name: String, offset: u64, bit: u8 },
+    Record { name: String, offset: u64, record: Trailer },
+}
+
+/// Turns over every bit that means something, on `jobs` threads.
+///
+/// # Errors
+/// The first promise that breaks, and where.
+pub fn bytes(jobs: NonZeroUsize) -> Result<BytesReport, Violation> {
+    let logs = logs()?;
+    let mut deeds = Vec::new();
+    for (nth, log) in logs.iter().enumerate() {
+        deeds.extend(log.deeds().into_iter().map(|deed| (nth, deed)));
+    }
+    let (next, stop) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let (damaged, torn) = (AtomicU64::new(0), AtomicU64::new(0));
+    let first = Mutex::new(None::<(usize, Violation)>);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((log, deed)) = deeds.get(at).filter(|_| at < stop.load(Ordering::Relaxed))
+            else {
+                break;
+            };
+            let Some(log) = logs.get(*log) else { break };
+            match log.judge(deed) {
+                Ok(Verdict::Clean) => {}
+                Ok(Verdict::TornTail) => drop(torn.fetch_add(1, Ordering::Relaxed)),
+                Ok(Verdict::Damaged) => drop(damaged.fetch_add(1, Ordering::Relaxed)),
+                Err(mut violation) => {
+                    violation.what = format!("{}, {deed}: {}", log.what, violation.what);
+                    // Those before it are still looked at.
+                    stop.fetch_min(at, Ordering::Relaxed);
+                    let mut first = first.lock();
+                    if first.as_ref().is_none_or(|(other, _)| at < *other) {
+                        *first = Some((at, violation));
+                    }
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..jobs.get() {
+            scope.spawn(work);
+        }
+        work();
+    });
+    if let Some((_, violation)) = first.into_inner() {
+        return Err(violation);
+    }
+    let bits = deeds.iter().filter(|(_, deed)| matches!(deed, Deed::Bit { .. })).count();
+    Ok(BytesReport {
+        logs: wide(logs.len()),
+        bits: wide(bits),
+        damaged: damaged.into_inner(),
+        torn: torn.into_inner(),
+        records: wide(deeds.len() - bits),
+    })
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bit { name, offset, bit } => write!(f, "bit {bit} of byte {offset} of {name}"),
+            Self::Record { name, record, .. } => write!(f, "{record:?} at the end of {name}"),
+        }
+    }
+}
+
+/// The logs: closed and not, at both levels, with every kind of frame.
+fn logs() -> Result<Vec<AtRest>, Violation> {
+    use Level::{Buffered, Os, Sync};
+    let driven = |whats: &[What]| -> Vec<Op> {
+        let op = |what: &What| Op { client: 0, what: what.clone(), turns: vec![Turn::Drive] };
+        whats.iter().map(op).collect()
+    };
+    let plain = driven(&[What::Append(40, Sync), What::Batch(vec![30, 0, 50], Sync)]);
+    let mut marks = driven(&[What::Append(40, Buffered), What::Sync, What::Append(30, Os)]);
+    // What is appended while a sync is out is not synced by it: so the mark behind it states less
+    // than what lies before it. Accepted, written, and the sync taken.
+    let turns = vec![Turn::Poll, Turn::Commit, Turn::Commit, Turn::Commit, Turn::Commit];
+    marks.push(Op { client: 0, what: What::Append(20, Sync), turns });
+    marks.extend(driven(&[What::Append(300, Buffered), What::Append(24, Os)]));
+    let frames = driven(&[What::Batch(vec![200, 300, 90], Sync), What::Append(9, Os), What::Tend]);
+    let trimmed = driven(&[What::Append(40, Sync), What::Append(20, Sync), What::Trim(255)]);
+    let last = driven(&[What::Append(12, Sync)]);
+    Ok(vec![
+        AtRest::after("records", Sync, &[&plain], false)?,
+        AtRest::after("records, closed", Sync, &[&plain], true)?,
+        AtRest::after("marks", Buffered, &[&marks], false)?,
+        AtRest::after("marks, closed", Buffered, &[&marks], true)?,
+        AtRest::after("a batch of frames, an idle mark", Buffered, &[&frames], false)?,
+        AtRest::after("a trim", Sync, &[&trimmed, &last], false)?,
+        AtRest::after("a trim, closed", Buffered, &[&trimmed], true)?,
+        AtRest::after("two segments", Buffered, &[&marks, &last], false)?,
+    ])
+}
+
+fn broken<T>(promise: &'static str, what: String) -> Result<T, Violation> {
+    Err(Violation { promise, what })
+}
+
+impl AtRest {
+    /// What lives of these operations leave, each of which but the last ends by a kill.
+    fn after(
+        what: &'static str,
+        level: Level,
+        lives: &[&[Op]],
+        closed: bool,
+    ) -> Result<Self, Violation> {
+        let options = options(level);
+        let (mut disk, mut before) = (SimDisk::new(Seed::new(1)), Before::Nothing);
+        let mut log = SeawallLog::new(&options);
+        for (nth, ops) in lives.iter().enumerate() {
+            let world = World::new(disk.clone(), Class::Crash, before, wide(nth));
+            let lived = log.open(&world).and_then(|_| {
+                ops.iter().try_for_each(|op| log.make(&world, op))?;
+                if closed && nth + 1 == lives.len() { log.finish(&world) } else { Ok(()) }
+            });
+            disk.crash_now(CrashKind::Kill);
+            log.abandon();
+            match lived {
+                Ok(()) => {}
+                Err(Stop::Broken(violation)) => return Err(violation),
+                Err(Stop::Down) => return broken("progress", "nothing cut it off".to_owned()),
+            }
+            log = log.fork();
+            (disk, before) = (settled(&disk), Before::Kill);
+        }
+        let mut records = Records::new();
+        let view = match LogView::open_in(&environment(&disk, 0)) {
+            Ok(view) => view,
+            Err(error) => return broken("G5", format!("{what}: a sound log: {error:?}")),
+        };
+        if read(&view, &mut records)?.is_some() || view.damage().is_some() {
+            return broken("G5", format!("{what}: a sound log is called damaged"));
+        }
+        let (proven, end) = (view.proven(), view.end());
+        let segments = view.segments().to_vec();
+        Ok(Self { what, options, disk, closed, records, proven, end, segments })
+    }
+
+    /// Each bit that means something, and each record that means nothing.
+    fn deeds(&self) -> Vec<Deed> {
+        let (mut deeds, header) = (Vec::new(), wide(HEADER_LEN));
+        for segment in &self.segments {
+            let name = FileName::Segment(segment.number()).text();
+            let Some(file) = self.disk.read_durable(&name) else { continue };
+            let len = wide(file.len());
+            let end = segment.closed.map_or(self.end, |closed| closed.lsn);
+            let used = end.since(segment.base()).unwrap_or(0);
+            let frames_end = (FRAMES_START + used + BEHIND).min(len);
+            let trailer = len.saturating_sub(wide(TRAILER_LEN));
+            let ranges =
+                [0..header, SECOND..SECOND + header, FRAMES_START..frames_end, trailer..len];
+            for offset in ranges.into_iter().flatten() {
+                for bit in 0..8 {
+                    deeds.push(Deed::Bit { name: name.clone(), offset, bit });
+                }
+            }
+            // What stands there now means something; what another use left there does not.
+            if file.get(index(trailer)..).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)) {
+                deeds.extend(self.records_of_another_use(segment, &name, trailer));
+            }
+        }
+        deeds
+    }
+
+    fn records_of_another_use(&self, segment: &Segment, name: &str, offset: u64) -> Vec<Deed> {
+        let salts = (0..64).map(|bit| Salt::new(segment.header.salt.get() ^ (1 << bit)));
+        let ends = [segment.base(), self.proven, self.end, Lsn::new(self.end.get() + 800)];
+        let kinds = [TrailerKind::Close, TrailerKind::Seal { frames: 1 }];
+        let mut deeds = Vec::new();
+        for salt in salts {
+            for end in ends {
+                for kind in kinds {
+                    let record = Trailer { kind, salt, end, last_check: 1 };
+                    deeds.push(Deed::Record { name: name.to_owned(), offset, record });
+                }
+            }
+        }
+        deeds
+    }
+
+    /// Does it, and looks at what readers and writers make of it.
+    fn judge(&self, deed: &Deed) -> Result<Verdict, Violation> {
+        let disk = self.disk.after_kill();
+        let done = match deed {
+            Deed::Bit { name, offset, bit } => disk.flip_bit(name, *offset, *bit),
+            Deed::Record { name, offset, record } => {
+                disk.overwrite_durably(name, *offset, &record.encode())
+            }
+        };
+        if let Err(error) = done {
+            return broken("progress", format!("there is no such byte: {error}"));
+        }
+        let harmless = match deed {
+            Deed::Bit { offset, .. } => *offset < FRAMES_START,
+            Deed::Record { .. } => true,
+        };
+        let mut view = match LogView::open_in(&environment(&disk, 1)) {
+            Ok(view) => view,
+            // A version or an id that no check vouches for: nothing is shown at all.
+            Err(Error::Unknown { .. } | Error::Foreign { .. }) if !harmless => {
+                return Ok(Verdict::Damaged);
+            }
+            Err(error) => return broken("G5", format!("a reader's open: {error:?}")),
+        };
+        let mut shown = Records::new();
+        let told = read(&view, &mut shown)?.is_some() || view.damage().is_some();
+        let (proven, end) = (view.proven(), view.end());
+        let verdict = match view.verify(|_| {}) {
+            Ok(found) => found.verdict,
+            Err(error) => return broken("G5", format!("verify: {error:?}")),
+        };
+        if let Some((place, _)) =
+            shown.iter().find(|(place, print)| self.records.get(place) != Some(print))
+        {
+            return broken("G2", format!("{place:?} shows what nobody appended"));
+        }
+        if proven > self.proven {
+            let truth = self.proven;
+            return broken("G5", format!("proven up to {proven}, and {truth} is the truth"));
+        }
+        let missing = self.records.keys().find(|place| !shown.contains_key(place));
+        if let Some(&(lsn, _)) = missing {
+            let fine = match verdict {
+                Verdict::Clean => false,
+                Verdict::TornTail => !harmless && !self.closed && lsn >= self.proven,
+                Verdict::Damaged => !harmless && told,
+            };
+            if !fine {
+                return broken("G5", format!("called {verdict:?}, and {lsn} is missing"));
+            }
+        }
+        let same = (proven, end, told) == (self.proven, self.end, false);
+        if harmless && (!same || verdict == Verdict::Damaged) {
+            let what = format!("called {verdict:?}, proven to {proven}, to end at {end}");
+            return broken("G5", what);
+        }
+        self.writer(&disk, &shown, view.damage().is_some(), harmless)?;
+        Ok(verdict)
+    }
+
+    /// Frames of closed segments are not read by an open, but files are counted and measured.
+    fn writer(
+        &self,
+        disk: &SimDisk,
+        shown: &Records,
+        damaged: bool,
+        harmless: bool,
+    ) -> Result<(), Violation> {
+        let found = match Log::open_in(environment(disk, 2), self.options.options()) {
+            Ok(_) if damaged => broken("G5", "a damaged log opens for writing".to_owned()),
+            Ok(log) => match log.scan(Lsn::FIRST) {
+                Ok(scan) => {
+                    let count = scan.filter_map(Result::ok).count();
+                    let what =
+                        format!("the writer shows {count} records, a reader {}", shown.len());
+                    if count == shown.len() { Ok(()) } else { broken("G5", what) }
+                }
+                Err(error) => broken("G5", format!("the writer's scan: {error:?}")),
+            },
+            Err(error) if harmless => broken("G5", format!("open: {error:?}")),
+            Err(_) => Ok(()),
+        };
+        disk.crash_now(CrashKind::Kill);
+        found
+    }
+}
+
+/// Reads everything; how often damage was met, if it was.
+fn read(view: &LogView, records: &mut Records) -> Result<Option<usize>, Violation> {
+    let mut told = 0_usize;
+    let mut scan = match view.scan(Lsn::FIRST) {
+        Ok(scan) => scan,
+        Err(error) => return broken("G5", format!("a reader's scan: {error:?}")),
+    };
+    loop {
+        match scan.next_ref() {
+            Ok(Some(record)) => {
+                let mut print = Fingerprint::new();
+                print.bytes(record.bytes);
+                records.insert((record.lsn, record.index), print.value());
+            }
+            Ok(None) => return Ok((told > 0).then_some(told)),
+            Err(error) if error.is_damage() && told < 1000 => told += 1,
+            Err(error) => return broken("G5", format!("a reader's scan: {error:?}")),
+        }
+    }
+}
+
+/// The same bytes, all of them durable.
+fn settled(disk: &SimDisk) -> SimDisk {
+    let mut rng = Seed::new(0).rng(Concern::CrashResolution);
+    disk.after_kill().after_power_cut(&CrashPolicy::AllKept, &mut rng)
+}

@@ -1,0 +1,133 @@
+//! Opens a log whose disk is hurt, reads what can be read, for writing and without the lock, and
+//! has it judged against the same log on a sound disk.
+
+use super::damage::{Case, Shown, damage};
+use super::{Level, SeawallLog, cells_of};
+use crate::hash::Fingerprint;
+use crate::model::Sure;
+use crate::scenario::Harmed;
+use crate::subject::{Before, Class, Opened, Stop, Subject, World};
+use seawall::{Durability, Error, Finding, Log, LogView, Lsn, RecordRef, Row};
+
+/// More ranges than any log here has bytes: a scan that does not end.
+const RANGES_MAX: usize = 10_000;
+
+impl SeawallLog {
+    /// Opens a log whose disk is hurt, and lets go of it again.
+    pub(super) fn open_hurt(&mut self, world: &World, harmed: &Harmed) -> Result<Opened, Stop> {
+        let case = self.case(world, harmed)?;
+        let opened = Log::open_in(world.environment(), self.options.options());
+        if world.disk.is_dead() {
+            return Err(Stop::Down);
+        }
+        let parts = case.segments.len();
+        match opened {
+            Ok(log) => {
+                let report = log.report();
+                let shown = read(&log)?;
+                let noted = report.tail_ambiguous || behind_close(&report.findings);
+                case.judge_cut(report.end, &shown, noted)?;
+                case.judge(&shown)?;
+                Ok(Opened { parts, cells: cells_of(&report.findings), refused: false })
+            }
+            Err(error) => {
+                if case.is_harmless() {
+                    let hurt = &harmed.all;
+                    let what = format!("nothing that is needed is hurt ({hurt:?}): {error:?}");
+                    return Ok(damage(what)?);
+                }
+                let typed = error.is_damage()
+                    || matches!(
+                        error,
+                        Error::Io { .. } | Error::Unknown { .. } | Error::Foreign { .. }
+                    );
+                if !typed {
+                    return Ok(damage(format!("a hurt log is refused with {error:?}"))?);
+                }
+                let found = LogView::diagnose(&world.environment());
+                let cells = found.map(|(found, _)| cells_of(&found)).unwrap_or_default();
+                if let Ok(view) = LogView::open_in(&world.environment()) {
+                    let shown = read_view(&view)?;
+                    if view.damage().is_none() {
+                        let noted = view.is_torn() || behind_close(view.findings());
+                        case.judge_cut(view.end(), &shown, noted)?;
+                    }
+                    case.judge(&shown)?;
+                }
+                Ok(Opened { parts, cells, refused: true })
+            }
+        }
+    }
+
+    /// What the log shows on the sound disk: the truth.
+    fn case<'a>(&self, world: &World, harmed: &'a Harmed) -> Result<Case<'a>, Stop> {
+        let sound = World::new(harmed.sound.clone(), Class::Media, world.before, world.entropy);
+        let mut twin = self.fork();
+        twin.open_log(&sound)?;
+        let needed = if world.before == Before::Kill { Sure::Kill } else { Sure::Power };
+        twin.compare(&sound, needed, true)?;
+        let log = twin.log()?;
+        Ok(Case {
+            harmed,
+            truth: read(log.log())?,
+            appends: twin.model.addresses().into_iter().map(|(lsn, _)| lsn).collect(),
+            segments: log.log().segments(),
+            names: world.disk.names(),
+            plain: self.options.level == Level::Sync
+                && self.options.clients == 1
+                && !self.options.idle_mark,
+        })
+    }
+}
+
+/// Behind a close mark nothing is expected, so nothing is noted.
+fn behind_close(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.row == Row::Closed)
+}
+
+fn read(log: &Log) -> Result<Shown, Stop> {
+    let mut shown = Shown::default();
+    let mut scan = match log.scan_at(Lsn::FIRST, Durability::Buffered) {
+        Ok(scan) => scan,
+        Err(error) => return Ok(damage(format!("a scan from the beginning: {error:?}"))?),
+    };
+    while shown.meet(scan.next_ref())? {}
+    Ok(shown)
+}
+
+fn read_view(view: &LogView) -> Result<Shown, Stop> {
+    let mut shown = Shown::default();
+    let mut scan = match view.scan(Lsn::FIRST) {
+        Ok(scan) => scan,
+        Err(error) => return Ok(damage(format!("a reader's scan: {error:?}"))?),
+    };
+    while shown.meet(scan.next_ref())? {}
+    Ok(shown)
+}
+
+impl Shown {
+    /// What a scan says next; whether it goes on.
+    fn meet(&mut self, next: seawall::Result<Option<RecordRef<'_>>>) -> Result<bool, Stop> {
+        match next {
+            Ok(Some(record)) => {
+                let mut print = Fingerprint::new();
+                print.bytes(record.bytes);
+                self.records.push(((record.lsn, record.index), print.value()));
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(Error::Damaged { from, to, .. }) => {
+                self.ranges.push((from, to));
+                if self.ranges.len() > RANGES_MAX {
+                    return Ok(damage("a scan names damage for ever".to_owned())?);
+                }
+                Ok(true)
+            }
+            Err(Error::Io { .. } | Error::Unknown { .. } | Error::Foreign { .. }) => {
+                self.ended = true;
+                Ok(false)
+            }
+            Err(other) => Ok(damage(format!("a scan of a hurt log says {other:?}"))?),
+        }
+    }
+}
