@@ -17,6 +17,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(120);
 /// Seeds in which a bug that needs a crash must do no harm without one.
 const HARMLESS_SEEDS: u64 = 1000;
+/// Letters of what a failing schedule says that are enough to know it by.
+const NOTE_MAX: usize = 80;
 /// Seeds whose two runs are compared.
 const META_SEEDS: u64 = 500;
 
@@ -63,8 +65,9 @@ impl Court<'_> {
             Judge::Shuttle => self.shuttle(&mut row)?,
             Judge::Process => process(&mut row),
         }
-        // What a judge measured by itself is nearer to the truth than the life of its process.
-        if row.seconds == 0.0 {
+        // What a judge measured by itself is nearer to the truth than the life of its process; and
+        // the search over schedules is one for all of its bugs, with its build.
+        if row.seconds == 0.0 && bug.judge != Judge::Shuttle {
             row.seconds = watch.elapsed().as_secs_f64();
         }
         Ok(row)
@@ -138,7 +141,7 @@ impl Court<'_> {
                 row.found = true;
                 row.seeds = Some(schedule.number);
                 row.seconds = schedule.seconds;
-                row.note = Some(schedule.how.to_owned());
+                row.note = Some(schedule.how.chars().take(NOTE_MAX).collect());
             }
             None => row.note = Some("the search over schedules does not tell of it".to_owned()),
         }
