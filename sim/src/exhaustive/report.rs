@@ -15,8 +15,8 @@ pub struct ExhaustiveReport {
     /// Of the states those that differ, as an image or in what must be shown: each was opened and
     /// held to the oracle.
     pub recovered: u64,
-    /// Images that differ, whatever must be shown of them: each was opened, appended to, cut off
-    /// and opened again.
+    /// Images that differ (after a kill also in what is pending), whatever must be shown of them:
+    /// each was opened, appended to, cut off and opened again.
     pub images: u64,
     /// Of the crash points those inside recovery.
     pub nested_points: u64,
