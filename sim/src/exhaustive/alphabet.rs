@@ -17,7 +17,7 @@ pub fn options(level: Level) -> LogOptions {
         idle_mark: true,
         zeros_ahead: None,
         clients: 3,
-        weights: [0; 11],
+        weights: [0; 14],
         record_max: 0,
     }
 }
