@@ -219,7 +219,8 @@ fn draw_end(place: Place, rng: &mut Rng) -> End {
     let in_flight = *rng
         .pick(&[InFlight::NotBegun, InFlight::Whole, InFlight::Prefix])
         .unwrap_or(&InFlight::NotBegun);
-    let policy = CrashPolicy::drawn(UNITS, rng);
+    let policy =
+        if rng.chance(1, 5) { CrashPolicy::AllLost } else { CrashPolicy::drawn(UNITS, rng) };
     End { kind, place, in_flight, policy, seed: rng.next_u64(), harm: Vec::new() }
 }
 

@@ -6,7 +6,7 @@ use super::meta;
 use super::unless_unread;
 use crate::exit::{Failure, Status};
 use crate::render;
-use seawall_sim::{BUGS, Campaign, PlantedBug, SeawallLog, Way, shrink};
+use seawall_sim::{BUGS, Campaign, Judge, PlantedBug, SeawallLog, Way, exhaustive, shrink};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -53,7 +53,13 @@ impl Hunt {
         limit_memory()?;
         // A panic is a finding, told as one.
         std::panic::set_hook(Box::new(|_| {}));
-        let told = if self.hashes { self.hashes(campaign) } else { self.hunt(bug, &campaign)? };
+        let told = if self.hashes {
+            self.hashes(campaign)
+        } else if bug.judge == Judge::Exhaustive {
+            self.search(bug)?
+        } else {
+            self.hunt(bug, &campaign)?
+        };
         let found = told.get("found") == Some(&Value::Bool(true));
         let status = if found { Status::Broken } else { Status::Clean };
         unless_unread(render::document(&told), status)
@@ -109,6 +115,33 @@ impl Hunt {
             "life": failure.life,
             "small": small.flatten(),
             "unsound": unsound,
+        }))
+    }
+
+    /// The search that tries everything small: it has no seeds.
+    fn search(&self, bug: &PlantedBug) -> Result<Value, Failure> {
+        let (watch, jobs) = (Watch::start(), host::jobs(self.jobs));
+        let sabotage = match bug.way {
+            Way::Sabotage(sabotage) => Some(sabotage),
+            Way::Line => None,
+        };
+        let found = exhaustive::hunt(jobs, sabotage);
+        let seconds = watch.elapsed().as_secs_f64();
+        let Some((violation, scenario)) = found else {
+            return Ok(json!({ "found": false, "seconds": seconds }));
+        };
+        plant_line("")?;
+        let sound = exhaustive::hunt(jobs, None).is_none();
+        let small = scenario.map(|run| {
+            let (operations, crashes) = (run.op_count(), run.crash_count());
+            json!({ "operations": operations, "crashes": crashes, "seconds": 0.0 })
+        });
+        Ok(json!({
+            "found": sound,
+            "promise": violation.promise,
+            "what": violation.what,
+            "seconds": seconds,
+            "small": small,
         }))
     }
 

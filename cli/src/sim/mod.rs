@@ -5,6 +5,7 @@
 //! - [`run`]: campaigns, told by [`summary`] with the faults of [`faults`];
 //! - [`replay`]: one run again; [`shrink`]: made small;
 //! - [`meta`]: whether a run is a function of its seed;
+//! - [`exhaustive`]: everything short, without a seed;
 //! - [`bugs`]: whether bugs planted on purpose are found.
 //!
 //! What they share: [`draw`] (what is drawn, and the command line that draws it again), [`source`]
@@ -12,6 +13,7 @@
 
 mod bugs;
 mod draw;
+mod exhaustive;
 mod faults;
 mod host;
 #[cfg(seawall_planted)]
@@ -43,6 +45,7 @@ enum Command {
     Replay(replay::Replay),
     Shrink(shrink::Shrink),
     Meta(meta::Meta),
+    Exhaustive(exhaustive::Exhaustive),
     Bugs(bugs::Bugs),
     #[cfg(seawall_planted)]
     #[command(hide = true)]
@@ -56,6 +59,7 @@ impl Sim {
             Command::Replay(replay) => replay.run(),
             Command::Shrink(shrink) => shrink.run(),
             Command::Meta(meta) => meta.run(),
+            Command::Exhaustive(exhaustive) => exhaustive.run(),
             Command::Bugs(bugs) => bugs.run(),
             #[cfg(seawall_planted)]
             Command::Hunt(hunt) => hunt.run(),

@@ -59,9 +59,8 @@ impl Court<'_> {
         let watch = Watch::start();
         let mut row = Row::of(bug, master);
         match bug.judge {
-            Judge::Campaign => self.campaign(bug, &mut row)?,
+            Judge::Campaign | Judge::Exhaustive => self.campaign(bug, &mut row)?,
             Judge::Meta => self.meta(bug, &mut row)?,
-            Judge::Exhaustive => exhaustive(&mut row),
             Judge::Shuttle => self.shuttle(&mut row)?,
             Judge::Process => process(&mut row),
         }
@@ -73,7 +72,7 @@ impl Court<'_> {
         Ok(row)
     }
 
-    /// Random runs, until a promise breaks.
+    /// Random runs, or everything small without a seed, until a promise breaks.
     fn campaign(&self, bug: &PlantedBug, row: &mut Row) -> Result<(), Failure> {
         let max = self.seeds.to_string();
         let mut arguments = vec!["--max", &max];
@@ -196,11 +195,6 @@ fn tell(ended: &Ended) -> String {
         Ended::Hung => "it hangs".to_owned(),
         Ended::Died(why) => format!("it died: {why}"),
     }
-}
-
-/// A search that tries every case of something small.
-fn exhaustive(row: &mut Row) {
-    row.not_available();
 }
 
 /// A process of its own, or two.

@@ -222,7 +222,7 @@ impl Results {
     /// The row of an earlier run; one whose judge was not available is asked for again.
     pub(super) fn find(&self, bug: &str, master: u64) -> Option<Row> {
         let row = self.known.get(&(bug.to_owned(), master))?;
-        (row.found || row.seeds.is_some()).then(|| row.clone())
+        (row.found || row.promise.is_some() || row.seeds.is_some()).then(|| row.clone())
     }
 
     pub(super) fn add(&mut self, row: &Row) -> Result<(), Failure> {

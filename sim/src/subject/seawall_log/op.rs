@@ -244,10 +244,10 @@ impl Op {
             _ => What::Append(draw_len(options, rng), draw_level(rng)),
         };
         let client = u8::try_from(rng.below(u64::from(options.clients.max(1)))).unwrap_or(0);
-        let turns = if rng.chance(1, if options.clients > 1 { 4 } else { 2 }) {
+        let turns = if rng.chance(1, if options.clients > 1 { 5 } else { 3 }) {
             vec![Turn::Drive]
         } else {
-            let count = rng.index(7);
+            let count = 1 + rng.index(6);
             (0..count)
                 .map(|_| match rng.below(8) {
                     0..=4 => Turn::Commit,
