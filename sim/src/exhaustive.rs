@@ -127,8 +127,11 @@ impl Exhaustive {
     }
 
     /// Searches on `jobs` threads; `progress` hears how many workloads are done, of how many, and
-    /// says whether to go on. The report is the same whatever `jobs` is, unless the search ends
-    /// early: where a promise breaks, the failure is that of the first workload that met one.
+    /// says whether to go on. Where a promise breaks, the search ends early.
+    ///
+    /// With one job the report is the same each time. With more, which of two workloads comes first
+    /// to a state decides where the first part of a write ends that is cut off inside recovery (the
+    /// disk draws that from its history): some figures may differ by a few in a million.
     pub fn run(
         &self,
         jobs: NonZeroUsize,

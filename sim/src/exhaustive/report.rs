@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::fmt;
 
-/// Figures of an exhaustive search. They do not depend on the number of threads.
+/// Figures of an exhaustive search.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExhaustiveReport {
     /// Workloads.
