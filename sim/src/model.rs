@@ -258,8 +258,9 @@ impl Model {
 
     /// A reader that goes on for ever was shown the beginning of an append.
     pub(crate) fn shown(&mut self, id: EntryId, lsn: Lsn, durable: bool) -> Result<(), Violation> {
+        let (trim, lying) = (self.trim, self.lying);
         let Some(entry) = self.entry_mut(id) else { return Ok(()) };
-        if entry.fate == Fate::Gone {
+        if entry.fate == Fate::Gone && !(lying && lsn < trim) {
             return broken("G2", format_args!("append {id} is gone, and shown at LSN {lsn}"));
         }
         entry.lsn.get_or_insert(lsn);

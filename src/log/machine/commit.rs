@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   wanted                         next action
-//!   begin, after a clean close     EraseCloseRecord
+//!   begin, after a clean close; a close record may be left of a close that failed
+//!                                  EraseCloseRecord
 //!   unwritten frames, and somebody waits or much is buffered      Write
 //!   a sync, all it covers written  Sync
 //!   roll: all written and synced   Prepare (unless done), then Begin
@@ -55,6 +56,12 @@ impl Machine {
                 return Some(Action::EraseCloseRecord { segment: active.number, offset });
             }
             self.roll_wanted.get_or_insert(0);
+        }
+        if self.close_record_left
+            && let Some(active) = self.active
+        {
+            let offset = layout::trailer_offset(active.header.file_len);
+            return Some(Action::EraseCloseRecord { segment: active.number, offset });
         }
         let marks = self.marks;
         let hurry = self.roll_wanted.is_some() || self.closing != Closing::Open;
@@ -218,6 +225,7 @@ impl Machine {
                 if self.accepted_outcome("erase the close record of", outcome) {
                     self.begun = true;
                     self.begin_wanted = false;
+                    self.close_record_left = false;
                 }
             }
             Event::Wrote { run, outcome } => self.on_wrote(run, outcome),
@@ -232,7 +240,9 @@ impl Machine {
             }
             Event::CloseRecorded(outcome) => {
                 self.commit_busy = false;
-                if self.accepted_outcome("write the close record of", outcome) {
+                let written = self.accepted_outcome("write the close record of", outcome);
+                self.close_record_left = !written;
+                if written {
                     self.closing = Closing::Closed;
                 }
             }

@@ -195,6 +195,9 @@ pub(crate) struct Machine {
     failed: BTreeMap<Lsn, Arc<io::Error>>,
 
     begin_wanted: bool,
+    /// The write of a close record failed and may have left it on disk: it goes before anything
+    /// is written that it does not know of.
+    close_record_left: bool,
     write_wanted: Lsn,
     sync_wanted: Lsn,
     roll_wanted: Option<u64>,
@@ -265,7 +268,9 @@ impl Machine {
             drawn: None,
             spares: start.spares,
             marks: Watermarks { accepted: end, written: end, durable: end },
-            marked: end,
+            // A close record that is erased proves nothing any more: the first frame of the run
+            // says again what is durable.
+            marked: active.map_or(end, |segment| segment.base()),
             chain: check,
             pending: Vec::new(),
             pending_at: end,
@@ -275,6 +280,7 @@ impl Machine {
             awaited: VecDeque::new(),
             failed: BTreeMap::new(),
             begin_wanted: false,
+            close_record_left: false,
             write_wanted: end,
             sync_wanted: end,
             roll_wanted: None,
