@@ -53,6 +53,8 @@ struct Entry {
     from: u32,
     count: u32,
     lsn: Option<Lsn>,
+    /// When it began everything up to this append was acknowledged as durable.
+    behind: Option<Lsn>,
     sure: Sure,
     fate: Fate,
     /// The look in which it was shown last.
@@ -70,6 +72,8 @@ pub(crate) struct Model {
     /// Every address that was ever told to anybody, in order.
     told: Vec<(Lsn, EntryId)>,
     trim: Lsn,
+    /// The last append that was acknowledged as durable.
+    acknowledged: Option<Lsn>,
     /// Trims that were asked for and not answered, or with an error.
     trims_asked: Vec<Lsn>,
     /// Entries before are all gone.
@@ -144,7 +148,8 @@ impl Model {
         let count = u32::try_from(lens.len()).unwrap_or(u32::MAX);
         self.lens.extend_from_slice(lens);
         let (sure, fate) = (Sure::UnderWay, Fate::Lives);
-        self.entries.push(Entry { from, count, lsn: None, sure, fate, shown_in: 0 });
+        let (lsn, behind) = (None, self.acknowledged);
+        self.entries.push(Entry { from, count, lsn, behind, sure, fate, shown_in: 0 });
         id
     }
 
@@ -181,6 +186,9 @@ impl Model {
         }
         entry.lsn = Some(lsn);
         entry.sure = entry.sure.max(sure);
+        if sure == Sure::Power {
+            self.acknowledged = self.acknowledged.max(Some(lsn));
+        }
         self.tell(lsn, id)
     }
 
@@ -240,6 +248,16 @@ impl Model {
             .collect();
         known.sort_unstable();
         known
+    }
+
+    /// Whether anybody ever trimmed, or tried to.
+    pub(crate) fn was_trimmed(&self) -> bool {
+        self.trim > Lsn::FIRST || !self.trims_asked.is_empty()
+    }
+
+    /// When an append began everything up to this one was acknowledged as durable.
+    pub(crate) fn behind(&self, id: EntryId) -> Option<Lsn> {
+        self.entry(id)?.behind
     }
 
     /// Whether these are the records of an append.

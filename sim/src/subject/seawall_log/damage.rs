@@ -58,12 +58,12 @@ impl Shown {
 pub(super) struct Case<'a> {
     pub(super) harmed: &'a Harmed,
     pub(super) truth: Shown,
-    /// Addresses of appends.
-    pub(super) appends: Vec<Lsn>,
+    /// Addresses of appends, and which was acknowledged as durable when each began.
+    pub(super) appends: Vec<(Lsn, Option<Lsn>)>,
     pub(super) segments: Vec<Segment>,
     /// The files that are left.
     pub(super) names: Vec<String>,
-    /// One client that waits for each sync wrote it: every frame vouches for those before it.
+    /// Nothing but appends wrote frames.
     pub(super) plain: bool,
 }
 
@@ -128,8 +128,15 @@ impl Case<'_> {
         let ends = self.hurt().iter().filter(|hurt| hurt.name == name);
         let ends = ends.map(|hurt| lsn_of(last, hurt.offset.saturating_add(hurt.len)));
         let hurt_end = ends.max().unwrap_or(last.base());
-        let voucher = |&&lsn: &&Lsn| lsn > first && lsn >= hurt_end && lsn < known_to;
-        match self.appends.iter().find(voucher) {
+        // A mark rides in the first frame behind a sync: in that of the append next to one which
+        // was acknowledged before it began.
+        let voucher = self.appends.windows(2).find_map(|pair| match *pair {
+            [(before, _), (after, behind)] if before >= first && behind >= Some(before) => {
+                (hurt_end..known_to).contains(&after).then_some(after)
+            }
+            _ => None,
+        });
+        match voucher {
             Some(voucher) if self.plain && one => {
                 damage(format!("{first} is silently missing, though {voucher} vouches for it"))
             }
@@ -198,8 +205,9 @@ impl Case<'_> {
         }
         // Of an append whose beginning is not shown nothing is.
         let whole = |place: &Place| {
-            let start = self.appends.iter().rev().find(|&&start| start <= place.0);
-            start.is_none_or(|&start| there.contains(&(start, 0)))
+            let start =
+                self.appends.iter().map(|&(lsn, _)| lsn).rev().find(|&start| start <= place.0);
+            start.is_none_or(|start| there.contains(&(start, 0)))
         };
         let mut halves = shown.records.iter().filter(|record| known.contains(record));
         if let Some(((lsn, _), _)) = halves.find(|(place, _)| !whole(place)) {

@@ -2,7 +2,7 @@
 //! has it judged against the same log on a sound disk.
 
 use super::damage::{Case, Shown, damage};
-use super::{Level, SeawallLog, cells_of};
+use super::{SeawallLog, cells_of};
 use crate::hash::Fingerprint;
 use crate::model::Sure;
 use crate::scenario::Harmed;
@@ -71,12 +71,12 @@ impl SeawallLog {
         Ok(Case {
             harmed,
             truth: read(log.log())?,
-            appends: twin.model.addresses().into_iter().map(|(lsn, _)| lsn).collect(),
+            appends: (twin.model.addresses().into_iter())
+                .map(|(lsn, id)| (lsn, twin.model.behind(id)))
+                .collect(),
             segments: log.log().segments(),
             names: world.disk.names(),
-            plain: self.options.level == Level::Sync
-                && self.options.clients == 1
-                && !self.options.idle_mark,
+            plain: !self.options.idle_mark && !twin.model.was_trimmed(),
         })
     }
 }
