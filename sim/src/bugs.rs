@@ -44,8 +44,10 @@ pub enum Judge {
     Exhaustive,
     /// A search over the orders of threads.
     Shuttle,
-    /// A process of its own, or two.
+    /// A process of its own, or two; they are in `tests/planted.rs`.
     Process,
+    /// A run made for it, in `tests/planted.rs`: what it needs comes together too seldom by chance.
+    Scene,
     /// Two runs of one seed, compared call by call.
     Meta,
 }
@@ -98,7 +100,8 @@ const fn threads(name: &'static str, promise: &'static str, story: &'static str)
 #[rustfmt::skip]
 pub const BUGS: &[PlantedBug] = &[
     // What is acknowledged, and when.
-    crash("ack-before-sync", "G1", "An append returns when its record is written and not yet synced."),
+    crash("ack-before-sync", "G1", "An append returns when its record is written and not yet synced.")
+        .at_once(),
     crash("watermark-at-submission", "G1", "The durable watermark moves when a sync is issued and not when it is done."),
     crash("old-descriptor-synced", "G5", "After a rotation the file of the old segment is synced in place of the new one.")
         .by(Sabotage::OldDescriptorSynced),
@@ -114,7 +117,7 @@ pub const BUGS: &[PlantedBug] = &[
     crash("idle-mark-stops-interval", "G1", "An idle mark arms the interval, of which nobody takes notice: nothing is synced by itself any more."),
     error("accepted-during-sync-counted", "invariant", "A sync counts for what was accepted while it ran."),
     error("two-syncs-in-flight", "G7", "Two syncs of one descriptor at once: the error goes to one, the other says that all is well.")
-        .judged(Judge::Shuttle),
+        .judged(Judge::Scene),
     error("sync-error-only-to-leader", "G7", "Of those who wait for a sync that fails one is told, and the log goes on."),
     error("poison-checked-before-lock", "G7", "Whether a sync failed is asked before the lock is taken, and not again."),
     error("failed-sync-retried", "G7", "A failed sync is tried again, and the second answer is believed.")
@@ -128,8 +131,10 @@ pub const BUGS: &[PlantedBug] = &[
     error("appends-behind-half-written", "G1", "What failed is left as it is, half written, and later appends go behind it."),
     error("failed-append-not-voided", "G2", "An append that failed is written again with the next: it was told to be absent, and is there."),
     error("leftovers-of-failed-batch", "G3", "Of a batch whose write failed only the first frame becomes void."),
-    error("mark-lost-with-voided-frame", "G5", "The mark in a frame that became void is not stated again."),
-    error("close-mark-not-covered", "G5", "After a close that failed the log goes on behind the close mark, which hides what follows."),
+    error("mark-lost-with-voided-frame", "G5", "The mark in a frame that became void is not stated again.")
+        .judged(Judge::Scene),
+    error("close-mark-not-covered", "G5", "After a close that failed the log goes on behind the close mark, which hides what follows.")
+        .judged(Judge::Scene),
     error("scan-hides-what-was-withheld", "G1", "A scan that could not hand buffered records over ends early and in silence."),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     // Bytes.
@@ -137,9 +142,11 @@ pub const BUGS: &[PlantedBug] = &[
     media("length-allocated-at-once", "G10", "A length from disk sizes memory before the bytes are there.")
         .judged(Judge::Process),
     media("check-without-lsn", "G1", "The check of a frame leaves its place out: a misdirected write verifies."),
-    media("check-without-salt", "G2", "The check of a frame leaves the salt out: frames of another use of the segment verify."),
+    media("check-without-salt", "G2", "The check of a frame leaves the salt out: frames of another use of the segment verify.")
+        .judged(Judge::Scene),
     crash("zeros-decode-as-frame", "G2", "Zeros are an empty record."),
-    media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before."),
+    media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before.")
+        .judged(Judge::Scene),
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
         .judged(Judge::Exhaustive),
     media("one-header-copy", "G5", "The second copy of a header is not written."),
@@ -169,8 +176,10 @@ pub const BUGS: &[PlantedBug] = &[
     media("bad-record-skipped", "G5", "A reader passes over what does not verify and says nothing."),
     error("view-calls-unacknowledged-damage", "G5", "A view calls it damage that the next run did not keep what nobody was told of."),
     // Files.
-    crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once(),
-    crash("stale-spare-not-zeroed", "G5", "A recycled file keeps its old headers and first frames until the new header comes."),
+    crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once()
+        .judged(Judge::Scene),
+    crash("stale-spare-not-zeroed", "G5", "A recycled file keeps its old headers and first frames until the new header comes.")
+        .judged(Judge::Scene),
     crash("prepared-file-grows-in-place", "G5", "A prepared file that is too short grows under its name."),
     crash("spare-used-twice", "progress", "A spare that was used stays on the list.").at_once(),
     // Orders of threads.
@@ -181,6 +190,7 @@ pub const BUGS: &[PlantedBug] = &[
     threads("close-races-append", "G1", "An append is accepted behind the close mark."),
     threads("reader-before-bytes", "G1", "A reader is let in before the bytes are in the file."),
     threads("cancelled-waiter", "progress", "Who stops waiting takes the wakeup of another along."),
+    threads("abandoned-waiter", "progress", "Who waits when the log gives up is not told: the drop of the last handle waits for ever."),
 ];
 
 #[cfg(test)]

@@ -86,8 +86,8 @@ impl<S: Subject> Plan<S> {
             plan.trunk.push(life);
             return plan;
         }
-        let lives = 1 + mix.index(3);
-        let twigs = 4 + mix.below(8);
+        let lives = 1 + mix.index(4);
+        let twigs = 3 + mix.below(6);
         for nth in 0..lives {
             let branch = root.child(100 + nth as u64);
             let life = plan.life(branch, &mut mix);
@@ -219,8 +219,23 @@ fn draw_end(place: Place, rng: &mut Rng) -> End {
     let in_flight = *rng
         .pick(&[InFlight::NotBegun, InFlight::Whole, InFlight::Prefix])
         .unwrap_or(&InFlight::NotBegun);
-    let policy =
-        if rng.chance(1, 5) { CrashPolicy::AllLost } else { CrashPolicy::drawn(UNITS, rng) };
+    // A crash inside a call is the chance for lengths and names to part from their data.
+    let parted = place.call.is_some() && rng.chance(2, 3);
+    let policy = if parted {
+        let policies = [
+            CrashPolicy::DataWithoutSize,
+            CrashPolicy::DataWithoutSize,
+            CrashPolicy::DataWithoutSize,
+            CrashPolicy::SizeWithoutData,
+            CrashPolicy::StaleBytes,
+            CrashPolicy::NamesLost,
+        ];
+        rng.pick(&policies).cloned().unwrap_or(CrashPolicy::DataWithoutSize)
+    } else if rng.chance(1, 4) {
+        CrashPolicy::AllLost
+    } else {
+        CrashPolicy::drawn(UNITS, rng)
+    };
     End { kind, place, in_flight, policy, seed: rng.next_u64(), harm: Vec::new() }
 }
 

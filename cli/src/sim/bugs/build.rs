@@ -49,6 +49,25 @@ pub(super) fn schedules() -> Result<String, Failure> {
     }
 }
 
+/// What the run made for a bug prints of it.
+///
+/// # Errors
+/// As [`planted`].
+pub(super) fn scene(bug: &str) -> Result<String, Failure> {
+    let root = workspace().ok_or_else(no_sources)?;
+    let ran = cargo(&root, "--cfg seawall_planted")
+        .env("SEAWALL_BUG", bug)
+        .args(["test", "--release", "-p", "seawall-sim", "--test", "planted", "--target-dir"])
+        .arg(root.join(TARGET))
+        .args(["every_planted_bug_is_found", "--", "--nocapture"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(no_cargo)?;
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    // It fails when the bug is missed, and has said so by then.
+    if ran.status.success() || said.contains(bug) { Ok(said) } else { Err(refused(ran.status)) }
+}
+
 fn cargo(root: &Path, flags: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo

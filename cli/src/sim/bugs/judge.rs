@@ -62,7 +62,7 @@ impl Court<'_> {
             Judge::Campaign | Judge::Exhaustive => self.campaign(bug, &mut row)?,
             Judge::Meta => self.meta(bug, &mut row)?,
             Judge::Shuttle => self.shuttle(&mut row)?,
-            Judge::Process => process(&mut row),
+            Judge::Process | Judge::Scene => scene(&mut row)?,
         }
         // What a judge measured by itself is nearer to the truth than the life of its process; and
         // the search over schedules is one for all of its bugs, with its build.
@@ -197,9 +197,13 @@ fn tell(ended: &Ended) -> String {
     }
 }
 
-/// A process of its own, or two.
-fn process(row: &mut Row) {
-    row.not_available();
+/// A run made for this bug, which may start processes of its own. It has no seed.
+fn scene(row: &mut Row) -> Result<(), Failure> {
+    let said = build::scene(&row.bug)?;
+    let line = said.lines().find_map(|line| line.strip_prefix(&format!("{}: ", row.bug)));
+    row.found = line.is_some_and(|how| how != "NOT FOUND");
+    row.note = line.map(|how| how.chars().take(NOTE_MAX).collect());
+    Ok(())
 }
 
 #[cfg(test)]

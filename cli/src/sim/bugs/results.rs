@@ -55,10 +55,6 @@ impl Row {
         }
     }
 
-    pub(super) fn not_available(&mut self) {
-        self.note = Some("judge not available here".to_owned());
-    }
-
     /// Found, and harmless where it is to be.
     pub(super) fn is_good(&self) -> bool {
         self.found && self.harmless_without_crash != Some(false)
@@ -111,6 +107,7 @@ const fn judge_name(judge: Judge) -> &'static str {
         Judge::Exhaustive => "exhaustive",
         Judge::Shuttle => "shuttle",
         Judge::Process => "process",
+        Judge::Scene => "scene",
         Judge::Meta => "meta",
     }
 }

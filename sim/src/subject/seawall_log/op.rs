@@ -174,7 +174,7 @@ pub enum What {
 
 /// How many kinds of operations there are.
 pub(crate) const KINDS: usize = 14;
-const USUAL: [u8; KINDS] = [60, 14, 4, 2, 3, 4, 4, 4, 1, 2, 1, 8, 3, 2];
+const USUAL: [u8; KINDS] = [60, 14, 4, 2, 3, 5, 6, 4, 1, 2, 1, 8, 3, 2];
 
 /// What a client does, and how far the log's engine gets meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,7 +217,7 @@ impl Op {
         let what = match kind {
             1 => {
                 let count = 1 + rng.index(6);
-                let lens = (0..count).map(|nth| match (nth, rng.below(24)) {
+                let lens = (0..count).map(|nth| match (nth, rng.below(16)) {
                     // Now and then one that no segment holds but its own.
                     (_, 0) => 9000,
                     (1.., 1..=3) => 0,

@@ -42,13 +42,13 @@ pub(super) fn tamper(disk: &SimDisk, rng: &mut Rng) -> Option<Hurt> {
             let number = SegmentId::new(header.number.get() + 1 + rng.below(3));
             SegmentHeader { number, ..*header }.encode()
         }
-        2 => {
-            let base = Lsn::new(header.base.get().wrapping_add(8 * (1 + rng.below(40))));
-            SegmentHeader { base, ..*header }.encode()
-        }
-        3 => {
-            let prev_end = Lsn::new(header.prev_end.get().wrapping_add(8 * (1 + rng.below(4000))));
-            SegmentHeader { prev_end, ..*header }.encode()
+        // The end of the segment before is said to be elsewhere, and this one to begin there.
+        moved @ (2 | 3) => {
+            let by = 8 * (1 + rng.below(8000));
+            let end = header.prev_end.get();
+            let end = if moved == 2 { end.saturating_sub(by) } else { end.saturating_add(by) };
+            let (base, prev_end) = (Lsn::new(end), Lsn::new(end));
+            SegmentHeader { base, prev_end, ..*header }.encode()
         }
         _ => header.encode(),
     };
