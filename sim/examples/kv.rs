@@ -235,6 +235,6 @@ mod tests {
     #[test]
     fn a_careful_checkpoint_survives_every_crash() {
         let figures = Campaign::<Tested<Careful>>::new().run(0..1000).unwrap();
-        assert!(figures.lossy_power_cuts > 1000);
+        assert!(figures.lossy_power_cuts > 100, "{figures}");
     }
 }
