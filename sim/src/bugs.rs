@@ -111,10 +111,13 @@ pub const BUGS: &[PlantedBug] = &[
         .by(Sabotage::SyncDirSkippedAfterRename),
     crash("dir-before-content", "G5", "The directory is synced before the content of a new file is.")
         .by(Sabotage::DirSyncedBeforeContent),
-    crash("header-before-predecessor-synced", "G1", "The header of segment n + 1 is written before n is synced."),
-    crash("unlink-before-trim-is-durable", "G5", "Files are removed before the trim point is durable."),
+    crash("header-before-predecessor-synced", "G1", "The header of segment n + 1 is written before n is synced.")
+        .at_once(),
+    crash("unlink-before-trim-is-durable", "G5", "Files are removed before the trim point is durable.")
+        .at_once(),
     crash("mark-claims-more-than-durable", "G5", "A mark states what was accepted, not what is durable."),
-    crash("idle-mark-stops-interval", "G1", "An idle mark arms the interval, of which nobody takes notice: nothing is synced by itself any more."),
+    crash("idle-mark-stops-interval", "G1", "An idle mark arms the interval, of which nobody takes notice: nothing is synced by itself any more.")
+        .at_once(),
     error("accepted-during-sync-counted", "invariant", "A sync counts for what was accepted while it ran."),
     error("two-syncs-in-flight", "G7", "Two syncs of one descriptor at once: the error goes to one, the other says that all is well.")
         .judged(Judge::Scene),
@@ -150,13 +153,15 @@ pub const BUGS: &[PlantedBug] = &[
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
         .judged(Judge::Exhaustive),
     media("one-header-copy", "G5", "The second copy of a header is not written."),
-    crash("trim-not-in-headers", "G5", "Headers carry no trim point."),
+    crash("trim-not-in-headers", "G5", "Headers carry no trim point.")
+        .at_once(),
     // Recovery.
     crash("first-without-last", "G3", "Recovery takes frames of a batch whose last frame is missing."),
     crash("tail-cut-in-memory-only", "G4", "After an unclean end the same segment goes on where its valid frames end: no header says that it was cut."),
     crash("lsn-reused-after-cut", "G4", "The segment after an unclean end begins without a jump."),
     crash("length-taken-for-content", "G5", "A file of full length counts as begun, though its header was never written.").at_once(),
-    crash("close-record-left", "G4", "The close record is still there while the log goes on."),
+    crash("close-record-left", "G4", "The close record is still there while the log goes on.")
+        .at_once(),
     media("close-record-of-another-salt", "G5", "A close record of another use of the file is believed.")
         .judged(Judge::Exhaustive),
     media("short-closed-segment-accepted", "G5", "Recovery goes on past a closed segment that lacks its end."),

@@ -35,7 +35,8 @@ struct Pending {
 enum Asked {
     Append(EntryId, Sure),
     Sync(Lsn),
-    Trim(Lsn),
+    /// And whether there was room for it, in the segment that is written to.
+    Trim(Lsn, bool),
 }
 
 /// Where a lane's piece of work is.
@@ -397,7 +398,7 @@ impl SeawallLog {
                 self.model.sure_before(durable, Sure::Power);
                 Ok(())
             }
-            (Asked::Trim(to), Ok(Answer::Trimmed(_))) => {
+            (Asked::Trim(to, _), Ok(Answer::Trimmed(_))) => {
                 self.model.trimmed(to);
                 Ok(())
             }
@@ -410,10 +411,7 @@ impl SeawallLog {
                         self.model.refused(id);
                     }
                     (Asked::Append(id, _), _) => self.model.failed(id),
-                    (Asked::Trim(to), Error::Full { .. })
-                        if self.trims.is_some_and(|trims| trims <= TRIMS_IN_ROOM)
-                            && !fails(&world.disk) =>
-                    {
+                    (Asked::Trim(to, true), Error::Full { .. }) if !fails(&world.disk) => {
                         let what = format!("no room to trim to {to}: {error:?}");
                         return Err(Violation { promise: "G8", what }.into());
                     }
@@ -484,7 +482,9 @@ impl SeawallLog {
                 let log = self.log()?;
                 self.model.begin_trim(to);
                 self.trims = self.trims.map(|trims| trims + 1);
-                self.begin(op.client, Pending { call: log.begin_trim(to), asked: Asked::Trim(to) });
+                let room = self.trims.is_some_and(|trims| trims <= TRIMS_IN_ROOM);
+                let asked = Asked::Trim(to, room);
+                self.begin(op.client, Pending { call: log.begin_trim(to), asked });
                 Ok(())
             }
             What::At(share) => {
