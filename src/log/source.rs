@@ -84,6 +84,13 @@ impl Extents for Source {
             return Ok(None);
         };
         let segment = live.segment;
+        let whole = segment.closed.filter(|closed| closed.lsn <= self.end);
+        let span = span_of(&segment);
+        // No frame ends behind the room there is: whatever the end, no scan runs away.
+        let limit = whole.map_or(self.end, |closed| closed.lsn).min(span.limit);
+        if at >= limit && at > segment.base() {
+            return Ok(None);
+        }
         live.pins += 1;
         self.pinned = Some(segment.number());
         drop(state);
@@ -91,8 +98,7 @@ impl Extents for Source {
             Ok(file) => file,
             Err(error) => return Err(self.trimmed_meanwhile(at).unwrap_or(error)),
         };
-        let whole = segment.closed.filter(|closed| closed.lsn <= self.end);
-        let span = Span { limit: whole.map_or(self.end, |closed| closed.lsn), ..span_of(&segment) };
+        let span = Span { limit, ..span };
         Ok(Some(Extent {
             number: segment.number(),
             file,
