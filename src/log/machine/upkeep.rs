@@ -1,7 +1,7 @@
 //! The upkeep lane: what can be done beside the appends. Preparing the next segment before it is
 //! needed, retiring the one before, removing what was trimmed.
 
-use super::super::action::{Action, Event, Removal, Trouble};
+use super::super::action::{Action, Event, Removal, Source, Trouble};
 use super::super::survey::{Segment, SegmentEnd};
 use super::{Closing, Machine, Next};
 use crate::format::layout;
@@ -97,9 +97,20 @@ impl Machine {
             let reusable = unread && live.segment.header.file_len == self.segment_len;
             let kept =
                 self.spares.len() + self.remove.iter().filter(|r| r.keep_as.is_some()).count();
-            let keep_as = (reusable && kept < self.spares_max).then_some(segment.get());
+            let free = !self.is_spare(segment.get());
+            let keep_as = (reusable && free && kept < self.spares_max).then_some(segment.get());
             self.remove.push(Removal { segment, keep_as });
         }
+    }
+
+    /// Whether a file has this spare number, or is being made ready under it: a crash may have left
+    /// one that was to become the very segment that is trimmed now.
+    fn is_spare(&self, number: u64) -> bool {
+        let preparing = self.preparing.is_some_and(|preparing| match preparing.source {
+            Source::Spare(spare) | Source::New(spare) => spare == number,
+            Source::Named => false,
+        });
+        preparing || self.spares.contains(&number)
     }
 
     /// Whether files wait to be removed, by a machine that still acts: a trim is done when none
