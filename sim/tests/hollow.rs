@@ -195,6 +195,7 @@ const REACHED: [&str; 21] = [
     "unreadable, W>E",
     "unknown, W<=E",
     "unknown, W>E",
+    "contradiction, W>E",
     "not log, W<=E",
     "not log, W>E",
     "unborn, W<=E",
@@ -204,10 +205,6 @@ const REACHED: [&str; 21] = [
     "one copy, W>E",
     "missing, W>E",
 ];
-
-/// Whoever tampers here changes the base of a header or its `prev_end` alone, and that makes it
-/// one that cannot be decoded: a header that is lost, and none that contradicts.
-const NOT_REACHED: [&str; 1] = ["contradiction"];
 
 #[test]
 fn every_row_of_the_recovery_table_is_met_on_disks_that_a_campaign_left() {
@@ -224,7 +221,8 @@ fn every_row_of_the_recovery_table_is_met_on_disks_that_a_campaign_left() {
     let rows: BTreeSet<_> = SeawallLog::CELLS.iter().map(row_of).collect();
     let rows_met: BTreeSet<_> = met.keys().map(row_of).collect();
     assert_eq!(rows.len(), 14);
-    assert_eq!(rows.difference(&rows_met).collect::<Vec<_>>(), NOT_REACHED);
+    let never: Vec<_> = rows.difference(&rows_met).collect();
+    assert!(never.is_empty(), "never met: {never:?}");
 }
 
 /// The faults that the disk and the campaign know, by their counters; the calls first that are made

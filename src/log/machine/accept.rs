@@ -130,13 +130,10 @@ impl Machine {
     /// Takes an idle mark, if one is due.
     pub(crate) fn accept_idle_mark(&mut self) -> bool {
         let durable = self.marks.durable;
-        let (true, Some(active)) = (self.idle_mark_due(), self.active) else {
-            return false;
-        };
-        let len = frame_len(0, true);
-        if after(durable, len + CLOSE_MARK_LEN) > active.frame_limit() {
+        if !self.idle_mark_due() {
             return false;
         }
+        let len = frame_len(0, true);
         place_frame(
             &mut self.pending,
             FrameSpec::of(FrameKind::IdleMark).marking(Some(durable)),
@@ -157,7 +154,12 @@ impl Machine {
             && self.poisoned.is_none()
             && self.marks.durable > self.marked
             && self.marks.durable == self.marks.accepted
-            && self.active.is_some_and(|active| !active.ended)
+            && self.active.is_some_and(|active| !active.ended && self.has_room_for_mark(active))
+    }
+
+    /// Beside the close mark, which always finds room.
+    fn has_room_for_mark(&self, active: Active) -> bool {
+        after(self.marks.accepted, frame_len(0, true) + CLOSE_MARK_LEN) <= active.frame_limit()
     }
 
     /// Takes the close mark. Every segment keeps room for it; `None` where no frame may follow.

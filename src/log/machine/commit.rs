@@ -220,14 +220,7 @@ impl Machine {
     /// Takes back what an action of either lane became.
     pub(crate) fn on_event(&mut self, event: Event) {
         match event {
-            Event::Erased(outcome) => {
-                self.commit_busy = false;
-                if self.accepted_outcome("erase the close record of", outcome) {
-                    self.begun = true;
-                    self.begin_wanted = false;
-                    self.close_record_left = false;
-                }
-            }
+            Event::Erased(outcome) => self.on_erased(outcome),
             Event::Wrote { run, outcome } => self.on_wrote(run, outcome),
             Event::Synced { upto, outcome } => self.on_synced(upto, outcome),
             Event::Prepared(outcome) => self.on_prepared(outcome),
@@ -249,6 +242,27 @@ impl Machine {
             Event::Retired { .. } | Event::Removed { .. } => self.on_upkeep(event),
         }
         self.check_invariants();
+    }
+
+    fn on_erased(&mut self, outcome: Outcome) {
+        self.commit_busy = false;
+        match outcome {
+            // Nothing goes to the disk while the record may be there: appends that wait to be
+            // written are told, as if their own write had failed.
+            Err(Trouble::Failed(error)) if self.close_record_left => {
+                let error = Arc::new(error);
+                self.void_awaited(&error);
+                self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
+                self.fail("erase the close record of", self.active_name(), error);
+            }
+            outcome => {
+                if self.accepted_outcome("erase the close record of", outcome) {
+                    self.begun = true;
+                    self.begin_wanted = false;
+                    self.close_record_left = false;
+                }
+            }
+        }
     }
 
     fn on_wrote(
