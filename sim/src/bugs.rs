@@ -147,7 +147,8 @@ pub const BUGS: &[PlantedBug] = &[
     media("check-without-lsn", "G1", "The check of a frame leaves its place out: a misdirected write verifies."),
     media("check-without-salt", "G2", "The check of a frame leaves the salt out: frames of another use of the segment verify.")
         .judged(Judge::Scene),
-    crash("zeros-decode-as-frame", "G2", "Zeros are an empty record."),
+    crash("zeros-decode-as-frame", "G2", "Zeros are an empty record.")
+        .at_once(),
     media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before.")
         .judged(Judge::Scene),
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
