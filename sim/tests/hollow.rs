@@ -181,7 +181,7 @@ fn mixed() -> &'static Figures {
 /// durable beyond the place. Of the others some are too rare for a range that a test can run
 /// through, and some there are not: a file below the trim point is removed whatever follows it, and
 /// of a segment that is missing only a later one tells.
-const REACHED: [&str; 21] = [
+const REACHED: [&str; 22] = [
     "trimmed, W<=E",
     "zeros, W<=E",
     "closed, W<=E",
