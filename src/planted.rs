@@ -103,6 +103,11 @@ mod table {
         "reader-before-bytes",
         "cancelled-waiter",
         "abandoned-waiter",
+        "handover-forgotten",
+        "turn-not-given-back",
+        "wants-lost-while-gathering",
+        "told-by-watermark-alone",
+        "count-looked-at-too-late",
     ];
 
     /// None.

@@ -197,6 +197,11 @@ pub const BUGS: &[PlantedBug] = &[
     threads("reader-before-bytes", "G1", "A reader is let in before the bytes are in the file."),
     threads("cancelled-waiter", "progress", "Who stops waiting takes the wakeup of another along."),
     threads("abandoned-waiter", "progress", "Who waits when the log gives up is not told: the drop of the last handle waits for ever."),
+    threads("handover-forgotten", "progress", "A leader goes home with its own group done, and wakes nobody for the next."),
+    threads("turn-not-given-back", "progress", "A leader whose callers arrived early still counts as waiting for them: nobody may lead."),
+    threads("wants-lost-while-gathering", "progress", "A leader lets others arrive, and does not ask again for what a failure dropped meanwhile."),
+    threads("told-by-watermark-alone", "G7", "A woken appender looks at the watermark alone, and not whether its frame became void below it."),
+    threads("count-looked-at-too-late", "progress", "An appender looks at the count of its door once the lock is free: the event has just been counted."),
 ];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod action;
 mod decide;
+mod doors;
 mod files;
 mod follow;
 mod handle;

@@ -57,14 +57,14 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         let shared = Arc::clone(&self.shared);
-        self.unpin(&mut shared.state.lock());
+        self.unpin(&mut shared.lock());
     }
 }
 
 impl Extents for Source {
     fn extent(&mut self, at: Lsn) -> Result<Option<Extent>> {
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         self.unpin(&mut state);
         let trim = state.machine.first_lsn();
         if at < trim && !self.from_first {
@@ -117,7 +117,7 @@ impl Extents for Source {
 
 impl Source {
     fn trimmed_meanwhile(&self, at: Lsn) -> Option<Error> {
-        let trim = self.shared.state.lock().machine.first_lsn();
+        let trim = self.shared.lock().machine.first_lsn();
         (at < trim).then_some(Error::Trimmed { lsn: at, trim })
     }
 }
@@ -152,7 +152,7 @@ impl LogScan {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn, level: Durability) -> Result<Self> {
         let mut withheld = None;
         let (end, trim) = {
-            let mut state = shared.state.lock();
+            let mut state = shared.lock();
             let mut end = state.machine.visible(level);
             if end > state.machine.watermarks().written {
                 withheld = shared.reach_all(&mut state, Goal::Written { lsn: NOBODY, end }).err();
@@ -217,7 +217,7 @@ impl Iterator for LogScan {
 /// The records of the batch or record at `lsn`.
 pub(crate) fn read_at(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
     let end = {
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         loop {
             let marks = state.machine.watermarks();
             let trim = state.machine.first_lsn();
@@ -234,7 +234,7 @@ pub(crate) fn read_at(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
                 return from_memory(run, at, lsn);
             }
             // It is on its way to the disk: whoever writes it will say so.
-            shared.progress.wait(&mut state);
+            state.wait(&shared.progress);
         }
     };
     let mut source = Source::new(Arc::clone(shared), end, false);

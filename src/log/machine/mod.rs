@@ -18,6 +18,7 @@
 //! its header are durable; so an append may have to wait, and is then simply called again.
 
 mod accept;
+mod arrivals;
 mod commit;
 mod upkeep;
 
@@ -34,6 +35,7 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use accept::{Accepted, Refusal};
+use arrivals::Arrivals;
 
 /// Where the last run left the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +187,12 @@ pub(crate) struct Machine {
     /// Frames that were accepted and are in nobody's hands.
     pending: Vec<u8>,
     pending_at: Lsn,
+    /// Number of the group that fills `pending`.
+    group: u64,
+    arrivals: Arrivals,
+    /// Bytes of frames that may be taken before anything has to be looked at again: room in the
+    /// segment and in the buffer, a mark, a write that is due. Never too large; 0 is always right.
+    allowance: u64,
     /// Frames whose write failed; they go before `pending`.
     retry: Option<Run>,
     in_flight: u64,
@@ -274,6 +282,9 @@ impl Machine {
             chain: check,
             pending: Vec::new(),
             pending_at: end,
+            group: 1,
+            arrivals: Arrivals::default(),
+            allowance: 0,
             retry: None,
             in_flight: 0,
             empty: Vec::new(),
@@ -359,6 +370,28 @@ impl Machine {
     /// What who still waits for something is told by a machine that does nothing any more.
     fn abandoned(&self) -> Option<Error> {
         (self.is_closed() && !planted!("abandoned-waiter")).then_some(Error::Closed)
+    }
+
+    /// Number of the group that fills.
+    pub(crate) fn group(&self) -> u64 {
+        self.group
+    }
+
+    /// The group that holds what ends at `end`; of older ones, the last that was taken.
+    pub(crate) fn group_of(&self, end: Lsn) -> u64 {
+        if end <= self.pending_at { self.group - 1 } else { self.group }
+    }
+
+    /// Whether a group that is to be synced could be taken now, but more callers are expected.
+    pub(crate) fn arrivals_awaited(&self) -> bool {
+        self.arrivals.awaited()
+            && !self.commit_busy
+            && self.begun
+            && self.poisoned.is_none()
+            && self.closing == Closing::Open
+            && self.roll_wanted.is_none()
+            && self.retry.is_none()
+            && self.sync_wanted > self.marks.written
     }
 
     /// Counts the failures that were nobody's in particular.

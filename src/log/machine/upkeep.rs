@@ -194,6 +194,7 @@ impl Machine {
 impl Machine {
     /// Nothing happens any more: the handle is gone, or a sync failed.
     pub(crate) fn abandon(&mut self) {
+        self.look_again();
         self.closing = Closing::Closed;
     }
 }
