@@ -6,12 +6,14 @@
 //! driving the two; `walk` reads frames back.
 
 mod action;
+mod address;
 mod decide;
 mod files;
 mod follow;
 mod handle;
 mod header_blocks;
 mod machine;
+mod many;
 mod options;
 mod perform;
 mod record;
