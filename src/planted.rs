@@ -89,6 +89,8 @@ mod table {
         "half-batch-visible",
         "bad-record-skipped",
         "view-calls-unacknowledged-damage",
+        "quick-read-unseeded",
+        "neighbour-read-instead",
         // Files.
         "recycled-while-read",
         "stale-spare-not-zeroed",

@@ -14,6 +14,7 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{Advice, FlockOperation, Mode, OFlags};
+use seawall::format::checksum::body_check;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
@@ -51,7 +52,7 @@ impl Coalesced {
     }
 
     pub(crate) fn append(&self, record: &[u8]) -> io::Result<()> {
-        let check = crc32c::crc32c(record);
+        let check = body_check(record);
         let mut gathered = self.gathered.lock();
         push(&mut gathered.0, check, record);
         if gathered.0.len() >= BLOCK { self.drain(&mut gathered) } else { Ok(()) }
@@ -87,7 +88,7 @@ impl PerRecord {
         let (buffer, end) = &mut *place;
         buffer.clear();
         for record in records {
-            push(buffer, crc32c::crc32c(record.as_ref()), record.as_ref());
+            push(buffer, body_check(record.as_ref()), record.as_ref());
         }
         self.file.write_all_at(buffer, *end)?;
         *end += buffer.len() as u64;
@@ -140,7 +141,7 @@ impl WriteThrough {
     }
 
     pub(crate) fn append<R: AsRef<[u8]>>(&self, records: &[R]) -> io::Result<()> {
-        let checks: Vec<u32> = records.iter().map(|r| crc32c::crc32c(r.as_ref())).collect();
+        let checks: Vec<u32> = records.iter().map(|r| body_check(r.as_ref())).collect();
         let mut group = self.group.lock();
         for (record, check) in records.iter().zip(checks) {
             push(&mut group.filling, check, record.as_ref());
@@ -258,7 +259,7 @@ impl Reading {
         let file = created(path)?;
         let (mut buffer, mut end) = (Vec::new(), 0);
         for nth in 0..count {
-            push(&mut buffer, crc32c::crc32c(record), record);
+            push(&mut buffer, body_check(record), record);
             if buffer.len() >= BLOCK || nth + 1 == count {
                 file.write_all_at(&buffer, end)?;
                 end += buffer.len() as u64;
@@ -354,6 +355,6 @@ fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (check, rest) = rest.split_first_chunk()?;
     let len = usize::try_from(u32::from_le_bytes(*len)).ok().filter(|&len| len > 0)?;
     let (record, behind) = rest.split_at_checked(len)?;
-    assert_eq!(crc32c::crc32c(record), u32::from_le_bytes(*check), "the frame verifies");
+    assert_eq!(body_check(record), u32::from_le_bytes(*check), "the frame verifies");
     Some((record, behind))
 }

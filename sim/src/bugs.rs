@@ -181,6 +181,10 @@ pub const BUGS: &[PlantedBug] = &[
     media("half-batch-visible", "G3", "Behind damage a reader is shown the rest of a batch whose beginning is gone."),
     media("bad-record-skipped", "G5", "A reader passes over what does not verify and says nothing."),
     error("view-calls-unacknowledged-damage", "G5", "A view calls it damage that the next run did not keep what nobody was told of."),
+    crash("quick-read-unseeded", "G1", "A read by address believes a frame that is whole, of whatever log, place and use of the file.")
+        .judged(Judge::Scene).at_once(),
+    media("neighbour-read-instead", "G1", "Of many addresses, one that cannot be read is answered with the record before it.")
+        .judged(Judge::Scene),
     // Files.
     crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once()
         .judged(Judge::Scene),

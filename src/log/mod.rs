@@ -6,6 +6,7 @@
 //! driving the two; `walk` reads frames back.
 
 mod action;
+mod address;
 mod decide;
 mod doors;
 mod files;
@@ -13,6 +14,7 @@ mod follow;
 mod handle;
 mod header_blocks;
 mod machine;
+mod many;
 mod options;
 mod perform;
 mod record;
