@@ -22,7 +22,7 @@ use std::time::Duration;
 const USAGE: &str = "\
 cargo bench --bench ratios -- [WORD...] [OPTIONS]
 
-  WORD             only rows with one of these words in their name or heading
+  WORD             only rows with one of these words in their name
   --pairs N        pairs of slices for each row (default 7; 40 are asked for to judge)
   --slice-ms N     time of a slice in milliseconds (default 100; 500 are asked for to judge)
   --large          with a log of 16 GiB to open

@@ -3,10 +3,13 @@
 use crate::failure::Result;
 use crate::ground::Ground;
 use crate::reference::{prepared, write_through};
-use crate::slice::{Latencies, latencies, note};
+use crate::slice::{Latencies, latencies, note, real};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
+
+/// Bytes of the file that is written to.
+const LEN: u64 = 8 << 20;
 
 /// How long the disk takes, in nanoseconds.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ pub struct Device {
 /// What the operating system says.
 pub fn look(ground: &Ground, time: Duration) -> Result<Device> {
     let plot = ground.plot()?;
-    let file = prepared(&plot.path().join("device"))?;
+    let file = prepared(&plot.path().join("device"), LEN)?;
     let block = [0x5a; 4096];
     let mut device =
         Device { flush: latencies(), write_and_sync: latencies(), write_through: latencies() };
@@ -39,7 +42,7 @@ pub fn look(ground: &Ground, time: Duration) -> Result<Device> {
             file.sync_data()
         })?;
         timed(&mut device.write_through, || write_through(&file, &block, offset + 4096))?;
-        offset = (offset + 8192) % crate::reference::PREPARED;
+        offset = (offset + 8192) % LEN;
     }
     Ok(device)
 }
@@ -49,4 +52,10 @@ fn timed(into: &mut Latencies, call: impl FnOnce() -> io::Result<()>) -> io::Res
     call()?;
     note(into, start.elapsed());
     Ok(())
+}
+
+/// The time below which this part of the calls stayed, in seconds.
+#[must_use]
+pub fn quantile(of: &Latencies, part: f64) -> f64 {
+    real(of.value_at_quantile(part)) / 1e9
 }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 pub enum Enough {
     /// After this many pairs.
     Pairs(usize),
-    /// After this time for all rows together, of which each gets its share.
+    /// After this time for all rows together, of which each gets its share. A row that is not
+    /// begun by then is left out.
     Within(Duration),
 }
 
@@ -122,6 +123,7 @@ pub fn measure(
         watch.at(share(0.0), name);
         let until = match plan.enough {
             Enough::Pairs(_) => None,
+            Enough::Within(time) if start.elapsed() >= time => break,
             Enough::Within(time) => {
                 // What the rows before this one left.
                 let left = time.saturating_sub(start.elapsed());

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn heading() -> String {
     format!(
-        "  {:<44} {:>10} {:>10} {:>6}  {:<20} {:<11} {:<13} pairs",
+        "  {:<36} {:>10} {:>10} {:>6}  {:<18} {:<10} {:<13} pairs",
         "", "seawall", "reference", "ratio", "95 % interval", "target", "verdict",
     )
 }
@@ -39,7 +39,7 @@ fn line(outcome: &Outcome) -> String {
         Target::AtMost(value) => format!("<= {}", worth(value)),
     };
     format!(
-        "  {:<44} {:>10} {:>10} {ratio:>6}  {between:<20} {target:<11} {:<13} {kept}/{measured}",
+        "  {:<36} {:>10} {:>10} {ratio:>6}  {between:<18} {target:<10} {:<13} {kept}/{measured}",
         outcome.name,
         told(outcome.figures.ours),
         reference,

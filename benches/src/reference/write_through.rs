@@ -1,6 +1,6 @@
 //! Group commit: leader and followers, one write-through write into zeros written before.
 
-use super::{HEADER, PREPARED, body_check, created, push};
+use super::{HEADER, body_check, created, push};
 use parking_lot::{Mutex, MutexGuard};
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct WriteThrough {
     file: File,
+    len: u64,
     group: Mutex<Group>,
     /// What callers sleep on: one word for groups of even number, one for odd ones.
     words: [AtomicU32; 2],
@@ -35,11 +36,11 @@ struct Group {
 }
 
 impl WriteThrough {
-    /// A file of zeros that are on the device.
+    /// A file of this many zeros that are on the device. At its end it goes on at its start.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path, len: u64) -> io::Result<Self> {
         let group = Group {
             filling: Vec::new(),
             empty: Vec::new(),
@@ -51,7 +52,8 @@ impl WriteThrough {
             led: false,
         };
         Ok(Self {
-            file: prepared(path)?,
+            file: prepared(path, len)?,
+            len,
             group: Mutex::new(group),
             words: [AtomicU32::new(0), AtomicU32::new(0)],
             durable: AtomicU64::new(0),
@@ -113,7 +115,7 @@ impl WriteThrough {
         let empty = std::mem::take(&mut group.empty);
         let mut frames = std::mem::replace(&mut group.filling, empty);
         let len = frames.len() as u64;
-        let offset = if group.offset + len > PREPARED { 0 } else { group.offset };
+        let offset = if group.offset + len > self.len { 0 } else { group.offset };
         let upto = group.accepted;
         MutexGuard::unlocked(&mut group, || write_through(&self.file, &frames, offset))?;
         frames.clear();
@@ -131,14 +133,14 @@ impl WriteThrough {
     }
 }
 
-/// A file of zeros that are on the device.
+/// A file of this many zeros, in whole MiB, that are on the device.
 ///
 /// # Errors
 /// What the file system says.
-pub fn prepared(path: &Path) -> io::Result<File> {
+pub fn prepared(path: &Path, len: u64) -> io::Result<File> {
     let file = created(path)?;
     let zeros = vec![0; 1 << 20];
-    for offset in (0..PREPARED).step_by(zeros.len()) {
+    for offset in (0..len).step_by(zeros.len()) {
         file.write_all_at(&zeros, offset)?;
     }
     file.sync_all()?;

@@ -153,7 +153,7 @@ pub(super) fn through(setting: &Setting, gang: Gang) -> crate::Result<Sides> {
     let options = in_one_segment(Durability::Sync, len);
     let ground = Arc::clone(&setting.ground);
     let plot = setting.ground.plot()?;
-    let mut held = Some(Held::new(plot, |dir| Ok(WriteThrough::create(&dir.join("log"))?))?);
+    let mut held = Some(Held::new(plot, |dir| Ok(WriteThrough::create(&dir.join("log"), len)?))?);
     let batches = gang.batch > 1;
     Ok(Sides {
         ours: ours.side(

@@ -68,8 +68,8 @@ impl Scale {
             burst_len: 64 << 20,
             durable_len: 16 << 20,
             sustained_max: 256 << 20,
-            read_len: 32 << 20,
-            open_segments: 2,
+            read_len: 16 << 20,
+            open_segments: 1,
             held: 500_000,
         }
     }
@@ -185,15 +185,14 @@ pub fn rows(scale: &Scale) -> Vec<Row> {
 }
 
 impl Row {
-    /// Whether one of these words stands in its heading or in the name of a figure. Without words:
-    /// yes.
+    /// Whether one of these words stands in the name of a figure. Without words: yes.
     #[must_use]
     pub fn is_wanted(&self, words: &[String]) -> bool {
         let has = |text: &str| {
             let text = text.to_lowercase();
             words.iter().any(|word| text.contains(&word.to_lowercase()))
         };
-        words.is_empty() || has(self.group.title) || self.lines.iter().any(|line| has(&line.name))
+        words.is_empty() || self.lines.iter().any(|line| has(&line.name))
     }
 
     fn turns(

@@ -16,12 +16,14 @@ const ROTATING: Group = Group {
 };
 
 const SEGMENT: u64 = 256 << 10;
+/// Bytes of the file that the bare writes go into.
+const BARE: u64 = 16 << 20;
 /// Appends after which the log is trimmed: not quite a segment.
 const TRIM: u64 = 900;
 
 pub(super) fn rows() -> Vec<Row> {
     let figure = Figure::Tail(0.999);
-    let line = Line::seconds("append p999 over rotations, to one sync p50", figure, 4.0);
+    let line = Line::seconds("rotating append p999 to sync p50", figure, 4.0);
     vec![Row::turns(&ROTATING, line, sides)]
 }
 
@@ -32,7 +34,7 @@ fn sides(setting: &Setting) -> Result<Sides> {
     let mut records = Records::new(256, 0);
     // Until files go round.
     appends(&log, &mut records, Duration::from_millis(200))?;
-    let file = prepared(&beside.path().join("bare"))?;
+    let file = prepared(&beside.path().join("bare"), BARE)?;
     let (block, mut offset) = ([0x5a; 4096], 0);
     Ok(Sides {
         ours: Box::new(move |time| {
@@ -47,7 +49,7 @@ fn sides(setting: &Setting) -> Result<Sides> {
                 let before = Instant::now();
                 write_through(&file, &block, offset)?;
                 note(&mut noted, before.elapsed());
-                offset = (offset + 4096) % crate::reference::PREPARED;
+                offset = (offset + 4096) % BARE;
                 operations += 1;
             }
             Ok(Slice { operations, took: start.elapsed(), latencies: Some(noted) })
