@@ -27,10 +27,10 @@ mod table;
 
 pub use failure::{Failure, Result};
 pub use ground::{Ground, Plot};
-pub use measure::{Enough, Figures, Outcome, Plan, Watch, Worth, measure};
+pub use measure::{Enough, Figures, Outcome, Plan, Watch, Worth, judge, measure};
 pub use pairs::{Pair, alternate};
 pub use ratio::{Estimate, Target, Verdict};
 pub use records::Records;
 pub use rows::{Group, Line, Row, Scale, Setting, Sides, Unit, held, rows};
 pub use slice::{Latencies, Side, Slice};
-pub use table::{document, figure, heading, lines, text};
+pub use table::{LEGEND, document, figure, heading, lines, text};

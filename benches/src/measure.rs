@@ -155,8 +155,8 @@ pub fn measure(
                     watch.at(share(part), name);
                     Ok(more)
                 };
-                let pairs = alternate(&mut sides.ours, &mut sides.reference, plan.slice, more)?;
-                row.lines.iter().filter_map(|line| judged(row.group, line, &pairs)).collect()
+                let pairs = alternate(&mut sides, plan.slice, more)?;
+                judge(row, &pairs)
             }
         };
         if watch.stopped() {
@@ -166,6 +166,12 @@ pub fn measure(
         outcomes.extend(found);
     }
     Ok(outcomes)
+}
+
+/// The figures of a row, of these pairs; none of no pairs.
+#[must_use]
+pub fn judge(row: &Row, pairs: &[Pair]) -> Vec<Outcome> {
+    row.lines.iter().filter_map(|line| judged(row.group, line, pairs)).collect()
 }
 
 /// The outcome of a line; nothing if there are no pairs.

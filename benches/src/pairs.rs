@@ -2,7 +2,8 @@
 //! meets both.
 
 use crate::failure::Result;
-use crate::slice::{Side, Slice};
+use crate::rows::Sides;
+use crate::slice::Slice;
 use std::time::{Duration, Instant};
 
 /// Two slices, one right after the other.
@@ -14,14 +15,30 @@ pub struct Pair {
     pub reference: Slice,
 }
 
+impl Pair {
+    /// Measures one: the first of a series, and every second one after it, begins with the
+    /// reference, the others with ours.
+    ///
+    /// # Errors
+    /// What either side says.
+    pub fn measure(nth: usize, sides: &mut Sides, slice: Duration) -> Result<Self> {
+        let Sides { ours, reference } = sides;
+        if nth.is_multiple_of(2) {
+            let reference = reference(slice)?;
+            Ok(Self { ours: ours(slice)?, reference })
+        } else {
+            Ok(Self { ours: ours(slice)?, reference: reference(slice)? })
+        }
+    }
+}
+
 /// Measures pairs for as long as `more` wants them, now one side first, now the other. `more` is
 /// told how many there are, and how long the last one took with everything around it.
 ///
 /// # Errors
 /// What either side or `more` says.
 pub fn alternate(
-    ours: &mut Side,
-    reference: &mut Side,
+    sides: &mut Sides,
     slice: Duration,
     mut more: impl FnMut(usize, Duration) -> Result<bool>,
 ) -> Result<Vec<Pair>> {
@@ -29,12 +46,7 @@ pub fn alternate(
     let mut last = Duration::ZERO;
     while more(pairs.len(), last)? {
         let start = Instant::now();
-        pairs.push(if pairs.len().is_multiple_of(2) {
-            let reference = reference(slice)?;
-            Pair { ours: ours(slice)?, reference }
-        } else {
-            Pair { ours: ours(slice)?, reference: reference(slice)? }
-        });
+        pairs.push(Pair::measure(pairs.len(), sides, slice)?);
         last = start.elapsed();
     }
     Ok(pairs)
@@ -50,6 +62,7 @@ pub(crate) fn undisturbed(pairs: &[Pair]) -> Vec<&Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slice::Side;
     use std::cell::RefCell;
     use std::rc::Rc;
 
@@ -67,8 +80,8 @@ mod tests {
                 Ok(slice(1))
             })
         };
-        let pairs =
-            alternate(&mut side('o'), &mut side('r'), Duration::ZERO, |done, _| Ok(done < 4));
+        let mut sides = Sides { ours: side('o'), reference: side('r') };
+        let pairs = alternate(&mut sides, Duration::ZERO, |done, _| Ok(done < 4));
         assert_eq!(pairs.unwrap().len(), 4);
         assert_eq!(*order.borrow(), "roorroor");
     }

@@ -31,6 +31,12 @@ impl Slice {
         real(self.operations) / self.took.as_secs_f64().max(1e-9)
     }
 
+    /// How long this many operations would take.
+    #[must_use]
+    pub fn time_of(&self, operations: u64) -> Duration {
+        Duration::from_secs_f64(real(operations) / self.rate().max(1e-9))
+    }
+
     /// Seconds below which this part of the operations stayed; of all, without latencies.
     #[must_use]
     pub fn quantile(&self, part: f64) -> f64 {

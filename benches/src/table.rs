@@ -6,6 +6,16 @@ use crate::rows::{Group, Unit};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// What the columns mean.
+pub const LEGEND: &str = "
+ratio      how many times as much Seawall does as the least code that makes the same promise, the
+           reference (1.00: as fast); where the target is <=, how many times as long it takes
+interval   holds the true median of the ratio in 95 of 100 cases; short runs have wide ones
+verdict    whether the worse end of the interval is within 5 % of the target
+pairs      slices of both sides that count, of those measured; a pair is left out where the
+           reference took three times its best: the machine did something else then
+";
+
 /// The names of the columns.
 #[must_use]
 pub fn heading() -> String {

@@ -6,7 +6,9 @@ use crate::render;
 use crate::stop;
 use indicatif::ProgressBar;
 use seawall_bench::device::{self, Device};
-use seawall_bench::{Enough, Ground, Outcome, Plan, Row, Scale, Setting, Unit, Watch, figure};
+use seawall_bench::{
+    Enough, Ground, LEGEND, Outcome, Plan, Row, Scale, Setting, Unit, Watch, figure,
+};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io;
@@ -194,15 +196,6 @@ fn child(dir: &Path, count: u64) -> Command {
 
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)];
 
-const LEGEND: &str = "
-ratio      how many times as much Seawall does as the least code that makes the same promise
-           (1.00: as fast; where the target is <=, how many times as long it takes: less is better)
-interval   holds the true median of the ratio in 95 of 100 cases; short runs have wide ones
-verdict    whether the worse end of the interval is within 5 % of the target
-pairs      slices of both sides that count, of those measured; a pair is left out where the
-           reference took three times its best: the machine did something else then
-";
-
 impl Found {
     fn text(&self, dir: &Path, is_memory: bool) -> String {
         let mut text = format!("Seawall on the disk of {}\n", dir.display());
@@ -211,8 +204,8 @@ impl Found {
         }
         text.push_str(&self.device_text());
         text.push_str(&self.latency_text());
-        text.push_str(&seawall_bench::text(&self.outcomes));
         text.push_str(LEGEND);
+        text.push_str(&seawall_bench::text(&self.outcomes));
         if !self.left_out.is_empty() {
             // Writing into a string does not fail.
             let _whole = writeln!(
@@ -237,7 +230,7 @@ impl Found {
 
     fn device_rows(&self) -> [(&'static str, &seawall_bench::Latencies); 3] {
         [
-            ("a sync with nothing to write: a flush", &self.device.flush),
+            ("one flush: a sync of nothing", &self.device.flush),
             ("4 KiB written, then synced", &self.device.write_and_sync),
             ("4 KiB written through", &self.device.write_through),
         ]

@@ -195,6 +195,23 @@ impl Row {
         words.is_empty() || self.lines.iter().any(|line| has(&line.name))
     }
 
+    /// Whether it has two sides that work for a time.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        matches!(self.work, Work::Turns(_))
+    }
+
+    /// Both sides, set up; nothing for a row that has none.
+    ///
+    /// # Errors
+    /// What setting up says.
+    pub fn sides(&self, setting: &Setting) -> Result<Option<Sides>> {
+        match &self.work {
+            Work::Turns(prepare) => prepare(setting).map(Some),
+            Work::Held => Ok(None),
+        }
+    }
+
     fn turns(
         group: &'static Group,
         line: Line,
