@@ -22,7 +22,7 @@ pub(crate) enum Status {
     /// A run of the simulation broke a promise; or two runs of one seed differ; or nobody found a
     /// planted bug.
     Broken,
-    /// A signal ended `append` before its input did, or `sim` before its time was over.
+    /// A signal ended `append` before its input did, or `sim` or `bench` before their time was over.
     Interrupted,
     /// Nobody reads the acknowledgements of `append` any more.
     Unheard,
@@ -45,6 +45,11 @@ const SIM_EXIT_CODES: &str = "Exit codes:
        also usage, or what the operating system refused
   130  Ctrl-C or SIGTERM: what was done until then is told";
 
+const BENCH_EXIT_CODES: &str = "Exit codes:
+  0    measured, whatever the figures are
+  1    usage, or what the operating system refused
+  130  Ctrl-C or SIGTERM: nothing is left behind";
+
 /// The end of a help text: examples, and the exit codes.
 pub(crate) fn help(examples: &str) -> String {
     format!("Examples:\n{examples}\n\n{EXIT_CODES}")
@@ -53,6 +58,11 @@ pub(crate) fn help(examples: &str) -> String {
 /// The same for the simulation.
 pub(crate) fn sim_help(examples: &str) -> String {
     format!("Examples:\n{examples}\n\n{SIM_EXIT_CODES}")
+}
+
+/// The same for measurements.
+pub(crate) fn bench_help(examples: &str) -> String {
+    format!("Examples:\n{examples}\n\n{BENCH_EXIT_CODES}")
 }
 
 /// Says what was wrong with the command line, or the help that was asked for.

@@ -7,12 +7,14 @@
 //! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`];
 //! - [`inspect`]: what the directory holds; [`verify`]: what it is worth; [`repair`]: what would
 //!   be done about it, planned from the ranges of [`damage`];
-//! - [`sim`]: the simulation that tests all of it.
+//! - [`sim`]: the simulation that tests all of it; [`bench`]: how fast it is on a disk, and how
+//!   fast it could be.
 //!
 //! What they share: [`exit`] (how a command ends, and what it says then), [`output`] (standard
 //! output, which may go away), [`stop`] (Ctrl-C), [`progress`] (bars for people).
 
 mod append;
+mod bench;
 mod cat;
 mod damage;
 mod exit;
@@ -54,6 +56,7 @@ enum Command {
     Verify(verify::Verify),
     Repair(repair::Repair),
     Sim(sim::Sim),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Repair(repair) => repair.run(),
         Command::Sim(sim) => sim.run(),
+        Command::Bench(bench) => bench.run(),
     };
     let status: Status = outcome.unwrap_or_else(|failure| failure.tell());
     status.into()
