@@ -37,7 +37,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Args {
-    /// Rounds of each workload; all peers take turns in each.
+    /// Rounds of each workload that count; all peers take turns in each. Noisy ones are repeated.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// Seconds that are measured in each turn.
@@ -136,7 +136,7 @@ fn compare(args: &Args) -> Outcome<()> {
     let proofs = proven(&plan, &starter);
     println!("{}", print::proofs(&proofs));
     println!(
-        "Medians of {} rounds of {} s; records of {RECORD_LEN} B. The figure behind a speed is its \
+        "Medians of the rounds that count, {} of {} s; records of {RECORD_LEN} B. The figure behind a speed is its \
          ratio to\nSeawall's in the same round: below 1.00 is slower than Seawall.\n",
         plan.rounds, plan.seconds
     );

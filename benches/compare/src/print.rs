@@ -46,8 +46,8 @@ fn line([peer, promise, writes, syncs, batch, left, how]: [String; 7]) -> String
 #[must_use]
 pub fn table(table: &Table) -> String {
     let mut text = String::new();
-    let rounds = format!("{} of {} rounds", table.rounds_kept, table.rounds);
-    put(&mut text, format_args!("{:<52} {rounds:>18}\n", table.workload));
+    let rounds = format!("{} of {} rounds count", table.rounds_kept, table.rounds);
+    put(&mut text, format_args!("{:<46} {rounds:>24}\n", table.workload));
     let mut rows = Vec::new();
     for row in &table.rows {
         match &row.came_to {

@@ -1,9 +1,9 @@
 //! Who is measured when, and what the measurements amount to.
 //!
 //! In a round of a workload all peers take turns, and the next round begins with the next of them.
-//! Rounds in which the reference was three times slower than in its best are left out: the machine
-//! did something else then. What is told is the median of the others, and the median of the
-//! ratios to Seawall within each round.
+//! Rounds in which the reference was three times slower than in its best do not count: the machine
+//! did something else then. They are repeated, up to twice as many as were asked for. What is told
+//! is the median of those that count, and the median of the ratios to Seawall within each.
 
 use crate::child::{Fresh, Starter, Then};
 use crate::job::{Answer, Job, Sample, Task};
@@ -19,6 +19,9 @@ use std::path::PathBuf;
 /// The reference is so many times slower than in its best round: the round does not count.
 const NOISE: f64 = 3.0;
 
+/// So many times the rounds that were asked for are run at most.
+const PATIENCE: usize = 3;
+
 /// Records in one call where a log is filled to be opened.
 const FILL_BATCH: usize = 100;
 
@@ -29,7 +32,7 @@ pub struct Plan {
     pub peers: Vec<Known>,
     /// What.
     pub workloads: Vec<Workload>,
-    /// How often.
+    /// How many rounds shall count.
     pub rounds: usize,
     /// How long each time.
     pub seconds: f64,
@@ -103,14 +106,18 @@ pub fn measure(
         }
     }
     let mut rounds: Vec<BTreeMap<&str, Sample>> = Vec::new();
-    for round in 0..plan.rounds {
+    for round in 0..plan.rounds * PATIENCE {
+        let counting = kept(&rounds, workload.work).len();
+        if counting >= plan.rounds {
+            break;
+        }
         let mut samples = BTreeMap::new();
         for turn in 0..plan.peers.len() {
             let Some(known) = plan.peers.get((turn + round) % plan.peers.len()) else { continue };
             if excluded.contains_key(known.name) {
                 continue;
             }
-            let (next, all, peer) = (round + 1, plan.rounds, known.name);
+            let (next, all, peer) = (counting + 1, plan.rounds, known.name);
             progress(&format!("{}: round {next} of {all}, {peer}", workload.name));
             match slice(plan, workload.work, starter, known) {
                 Ok(sample) => drop(samples.insert(known.name, sample)),

@@ -119,12 +119,6 @@ impl Work {
             Self::Append { .. } | Self::Batch { .. } | Self::Read { .. } => Unit::Records,
         }
     }
-
-    /// Whether the 99th of a hundred latencies is told.
-    #[must_use]
-    pub const fn tells_latency(self) -> bool {
-        matches!(self, Self::Append { promise: Promise::Durable, .. })
-    }
 }
 
 #[cfg(test)]

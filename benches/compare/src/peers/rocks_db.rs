@@ -66,7 +66,7 @@ impl Peer for RocksDb {
         for (number, record) in (first..).zip(records) {
             batch.put(number.to_be_bytes(), record);
         }
-        Ok(self.database.write_opt(&batch, &self.write())?)
+        Ok(self.database.write_opt(batch, &self.write())?)
     }
 
     fn scan(&self, mut each: impl FnMut(&[u8])) -> Outcome<()> {

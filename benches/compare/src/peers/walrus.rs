@@ -1,5 +1,5 @@
-//! walrus-rust: one topic. Memory maps where nothing is synced, files with `O_SYNC` where every
-//! append is; both are its own choices of backend, and the faster ones for it here.
+//! walrus-rust: one topic, in memory maps, which is one of its two backends. The other one syncs an
+//! append twice (`O_SYNC`, then `fsync`), and a batch once, too.
 //!
 //! Where it keeps its files is said by an environment variable, which whoever starts the process
 //! must have set to the parent of the directory.
@@ -23,16 +23,16 @@ pub(super) struct WalrusRust(Walrus);
 impl Peer for WalrusRust {
     const NAME: &'static str = "walrus-rust";
     const VERSION: &'static str = "0.2.0";
-    const NOTE: &'static str = "FNV-1a for each entry; reading consumes; an append without sync \
-        ignores errors of the write; a batch is synced whatever the schedule; its thread never ends";
+    const NOTE: &'static str = "FNV-1a for each entry; reading consumes; a batch is synced whatever \
+        the schedule; its thread never ends";
 
     fn abilities() -> Abilities {
         Abilities {
             buffered: Can::More("a copy into a shared memory map: the kernel has it"),
-            os: Can::Yes("NoFsync, memory maps"),
-            durable: Can::Yes("SyncEach, O_SYNC and fsync"),
-            batch_os: Can::More("every batch ends with a sync of its files"),
-            batch_durable: Can::Yes("batch_append_for_topic, io_uring and fsync"),
+            os: Can::Yes("NoFsync: a copy into a shared memory map"),
+            durable: Can::Yes("SyncEach: msync of the map"),
+            batch_os: Can::More("every batch ends with an msync"),
+            batch_durable: Can::Yes("batch_append_for_topic, msync"),
             scan: Can::Yes("batch_read_for_topic of 1 MiB"),
             read: READ,
         }
@@ -44,11 +44,10 @@ impl Peer for WalrusRust {
         if dir.parent() != Some(Path::new(&home)) {
             return Err("WALRUS_DATA_DIR is another directory".into());
         }
-        let schedule = if promise == Promise::Durable {
-            FsyncSchedule::SyncEach
-        } else {
-            disable_fd_backend();
-            FsyncSchedule::NoFsync
+        disable_fd_backend();
+        let schedule = match promise {
+            Promise::Durable => FsyncSchedule::SyncEach,
+            Promise::Buffered | Promise::Os => FsyncSchedule::NoFsync,
         };
         let reads = ReadConsistency::AtLeastOnce { persist_every: u32::MAX };
         Ok(Self(Walrus::with_consistency_and_schedule_for_key(name, reads, schedule)?))
