@@ -52,6 +52,7 @@ mod table {
         "unlink-before-trim-is-durable",
         "mark-claims-more-than-durable",
         "idle-mark-stops-interval",
+        "write-back-taken-for-a-sync",
         // Writes that fail.
         "eintr-restarts-from-zero",
         "appends-behind-half-written",
@@ -105,6 +106,7 @@ mod table {
         "reader-before-bytes",
         "cancelled-waiter",
         "abandoned-waiter",
+        "write-back-shares-the-descriptor",
         "handover-forgotten",
         "turn-not-given-back",
         "wants-lost-while-gathering",

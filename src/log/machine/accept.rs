@@ -2,6 +2,7 @@
 //! yet, no I/O.
 
 use super::super::options::Durability;
+use super::super::record::Receipt;
 use super::{Active, Closing, Goal, Machine, after};
 use crate::error::{Error, Result};
 use crate::format::frame::{CLOSE_MARK_LEN, FrameKind, frame_len};
@@ -55,6 +56,22 @@ impl Machine {
         self.append_looking(record, level)
     }
 
+    /// Takes a record that nobody waits for, if nothing has to be looked at: all that most appends
+    /// of a [`Buffered`](Durability::Buffered) log are.
+    #[inline]
+    pub(crate) fn append_quietly(&mut self, record: &[u8]) -> Option<Receipt> {
+        let len = frame_len(record.len() as u64, false);
+        if len > self.allowance || self.level != Durability::Buffered {
+            return None;
+        }
+        self.allowance -= len;
+        place_record(&mut self.pending, record);
+        let lsn = self.marks.accepted;
+        let end = after(lsn, len);
+        self.marks.accepted = end;
+        Some(Receipt { lsn, end })
+    }
+
     fn append_looking(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
         self.admit("record", record.len() as u64, layout::RECORD_LEN_MAX)?;
         let mark = self.due_mark();
@@ -66,6 +83,46 @@ impl Machine {
         let accepted = self.accepted(len, level);
         self.look_ahead();
         Ok(Accepted { due: self.allowance == 0, ..accepted })
+    }
+
+    /// Places a batch as frames of a bounded size; returns what they take together.
+    fn place_cut<R: AsRef<[u8]>>(
+        &mut self,
+        records: &[R],
+        first_mark: Option<Lsn>,
+    ) -> Result<u64, Refusal> {
+        let body_max = self.batch_frame_max;
+        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
+        let mut mark = first_mark;
+        let len = batch::cut(lens(), body_max)
+            .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
+            .sum::<u64>();
+        self.make_room(len)?;
+        self.reserve(len);
+        let (mut mark, mut rest) = (first_mark, records);
+        for cut in batch::cut(lens(), body_max) {
+            let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
+            self.place_batch_frame(frame, !cut.last, mark.take());
+            rest = behind;
+        }
+        Ok(len)
+    }
+
+    fn place_batch_frame<R: AsRef<[u8]>>(
+        &mut self,
+        records: &[R],
+        continues: bool,
+        mark: Option<Lsn>,
+    ) {
+        let spec = FrameSpec { kind: FrameKind::Batch, continues, mark };
+        let start = open_frame(&mut self.pending, spec);
+        for record in records {
+            let record = record.as_ref();
+            let len = u32::try_from(record.len()).expect("records are bounded before");
+            self.pending.extend_from_slice(&len.to_le_bytes());
+            self.pending.extend_from_slice(record);
+        }
+        close_frame(&mut self.pending, start);
     }
 
     /// Something changed: the next append looks at everything.
@@ -105,35 +162,22 @@ impl Machine {
         records: &[R],
         level: Durability,
     ) -> Result<Accepted, Refusal> {
-        let batch_frame_max = self.batch_frame_max;
         let lens = || records.iter().map(|record| record.as_ref().len() as u64);
-        let longest = lens().max().unwrap_or(0);
+        let (longest, total) = lens().fold((0, 0_u64), |(longest, total), len| {
+            (len.max(longest), total.saturating_add(len).saturating_add(batch::RECORD_OVERHEAD))
+        });
         self.admit("record", longest, layout::RECORD_LEN_MAX)?;
-        let total = lens()
-            .fold(0_u64, |sum, len| sum.saturating_add(len).saturating_add(batch::RECORD_OVERHEAD));
         self.admit("batch", total, layout::BATCH_LEN_MAX)?;
-        let first_mark = self.due_mark();
-        let mut mark = first_mark;
-        let len = batch::cut(lens(), batch_frame_max)
-            .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
-            .sum::<u64>();
-        self.make_room(len)?;
-        self.reserve(len);
-        let (mut mark, mut rest) = (first_mark, records);
-        for cut in batch::cut(lens(), batch_frame_max) {
-            let spec =
-                FrameSpec { kind: FrameKind::Batch, continues: !cut.last, mark: mark.take() };
-            let start = open_frame(&mut self.pending, spec);
-            let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
-            for record in frame {
-                let record = record.as_ref();
-                let len = u32::try_from(record.len()).expect("records are bounded above");
-                self.pending.extend_from_slice(&len.to_le_bytes());
-                self.pending.extend_from_slice(record);
-            }
-            close_frame(&mut self.pending, start);
-            rest = behind;
-        }
+        let mark = self.due_mark();
+        let len = if total <= self.batch_frame_max {
+            let len = frame_len(total, mark.is_some());
+            self.make_room(len)?;
+            self.reserve(len);
+            self.place_batch_frame(records, false, mark);
+            len
+        } else {
+            self.place_cut(records, mark)?
+        };
         let accepted = self.accepted(len, level);
         self.look_ahead();
         Ok(Accepted { due: self.allowance == 0, ..accepted })

@@ -254,7 +254,9 @@ impl Machine {
                     self.closing = Closing::Closed;
                 }
             }
-            Event::Retired { .. } | Event::Removed { .. } => self.on_upkeep(event),
+            Event::Retired { .. } | Event::WroteBack(_) | Event::Removed { .. } => {
+                self.on_upkeep(event);
+            }
         }
         self.check_invariants();
     }
@@ -414,6 +416,7 @@ impl Machine {
         let base = header.base;
         self.marks = super::Watermarks { accepted: base, written: base, durable: base };
         self.pending_at = base;
+        self.written_back = base;
         self.write_wanted = base;
         self.sync_wanted = base;
         // The header states where the predecessor ended: that is a mark.

@@ -168,6 +168,7 @@ pub(crate) struct Machine {
     spares_max: usize,
     prepare_ahead: bool,
     zeros_ahead: bool,
+    write_back: Option<u64>,
 
     live: VecDeque<Live>,
     origin: Origin,
@@ -210,6 +211,8 @@ pub(crate) struct Machine {
     sync_wanted: Lsn,
     roll_wanted: Option<u64>,
     wrote_last: bool,
+    /// What was written when early write-back was last started.
+    written_back: Lsn,
     commit_busy: bool,
     upkeep_busy: bool,
     /// Counts failures that are nobody's in particular; whoever waits and sees it move gets the
@@ -253,6 +256,7 @@ impl Machine {
             Origin::Clean { end } | Origin::Unclean { end } => (end.lsn, end.check),
         };
         let clean = matches!(start.origin, Origin::Clean { .. });
+        let syncs = matches!(options.durability, Durability::Sync | Durability::Interval(_));
         let active = start.segments.last().filter(|_| clean);
         Self {
             log: start.log,
@@ -264,10 +268,8 @@ impl Machine {
             spares_max: options.spares_max,
             prepare_ahead: options.prepare_ahead,
             // Levels that never sync a commit need no written zeros.
-            zeros_ahead: options.zeros_ahead.unwrap_or(matches!(
-                options.durability,
-                Durability::Sync | Durability::Interval(_)
-            )),
+            zeros_ahead: options.zeros_ahead.unwrap_or(syncs),
+            write_back: options.write_back.filter(|_| !syncs),
             active: active.map(|segment| Active::new(segment.header, None)),
             live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
             origin: start.origin,
@@ -296,6 +298,7 @@ impl Machine {
             sync_wanted: end,
             roll_wanted: None,
             wrote_last: false,
+            written_back: end,
             commit_busy: false,
             upkeep_busy: false,
             failures: 0,
