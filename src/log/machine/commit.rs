@@ -258,7 +258,7 @@ impl Machine {
                 self.on_upkeep(event);
             }
         }
-        self.check_invariants();
+        self.look_ahead();
     }
 
     fn on_erased(&mut self, outcome: Outcome) {
