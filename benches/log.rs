@@ -41,6 +41,7 @@ fn run() -> Result<()> {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(50))
         .measurement_time(Duration::from_millis(500))
+        .nresamples(5_000)
         .configure_from_args();
     let mut outcomes = Vec::new();
     for row in &seawall_bench::rows(&scale) {
