@@ -52,6 +52,7 @@ mod table {
         "unlink-before-trim-is-durable",
         "mark-claims-more-than-durable",
         "idle-mark-stops-interval",
+        "write-back-taken-for-a-sync",
         // Writes that fail.
         "eintr-restarts-from-zero",
         "appends-behind-half-written",
@@ -89,6 +90,8 @@ mod table {
         "half-batch-visible",
         "bad-record-skipped",
         "view-calls-unacknowledged-damage",
+        "quick-read-unseeded",
+        "neighbour-read-instead",
         // Files.
         "recycled-while-read",
         "stale-spare-not-zeroed",
@@ -103,6 +106,12 @@ mod table {
         "reader-before-bytes",
         "cancelled-waiter",
         "abandoned-waiter",
+        "write-back-shares-the-descriptor",
+        "handover-forgotten",
+        "turn-not-given-back",
+        "wants-lost-while-gathering",
+        "told-by-watermark-alone",
+        "count-looked-at-too-late",
     ];
 
     /// None.

@@ -118,6 +118,8 @@ pub const BUGS: &[PlantedBug] = &[
     crash("mark-claims-more-than-durable", "G5", "A mark states what was accepted, not what is durable."),
     crash("idle-mark-stops-interval", "G1", "An idle mark arms the interval, of which nobody takes notice: nothing is synced by itself any more.")
         .at_once(),
+    crash("write-back-taken-for-a-sync", "G1", "Early write-back counts as a sync, also for what was written while it ran.")
+        .at_once(),
     error("accepted-during-sync-counted", "invariant", "A sync counts for what was accepted while it ran."),
     error("two-syncs-in-flight", "G7", "Two syncs of one descriptor at once: the error goes to one, the other says that all is well.")
         .judged(Judge::Scene),
@@ -181,6 +183,10 @@ pub const BUGS: &[PlantedBug] = &[
     media("half-batch-visible", "G3", "Behind damage a reader is shown the rest of a batch whose beginning is gone."),
     media("bad-record-skipped", "G5", "A reader passes over what does not verify and says nothing."),
     error("view-calls-unacknowledged-damage", "G5", "A view calls it damage that the next run did not keep what nobody was told of."),
+    crash("quick-read-unseeded", "G1", "A read by address believes a frame that is whole, of whatever log, place and use of the file.")
+        .judged(Judge::Scene).at_once(),
+    media("neighbour-read-instead", "G1", "Of many addresses, one that cannot be read is answered with the record before it.")
+        .judged(Judge::Scene),
     // Files.
     crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once()
         .judged(Judge::Scene),
@@ -197,6 +203,12 @@ pub const BUGS: &[PlantedBug] = &[
     threads("reader-before-bytes", "G1", "A reader is let in before the bytes are in the file."),
     threads("cancelled-waiter", "progress", "Who stops waiting takes the wakeup of another along."),
     threads("abandoned-waiter", "progress", "Who waits when the log gives up is not told: the drop of the last handle waits for ever."),
+    threads("write-back-shares-the-descriptor", "G7", "Early write-back syncs through the descriptor of the commits: of two syncs at once one may say that all is well."),
+    threads("handover-forgotten", "progress", "A leader goes home with its own group done, and wakes nobody for the next."),
+    threads("turn-not-given-back", "progress", "A leader whose callers arrived early still counts as waiting for them: nobody may lead."),
+    threads("wants-lost-while-gathering", "progress", "A leader lets others arrive, and does not ask again for what a failure dropped meanwhile."),
+    threads("told-by-watermark-alone", "G7", "A woken appender looks at the watermark alone, and not whether its frame became void below it."),
+    threads("count-looked-at-too-late", "progress", "An appender looks at the count of its door once the lock is free: the event has just been counted."),
 ];
 
 #[cfg(test)]

@@ -152,6 +152,16 @@ pub(crate) fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 
+impl Counters {
+    /// Whether a sync or a write-back of a file failed: what the page cache held may be gone.
+    pub(crate) fn lost_pages(&self) -> bool {
+        let failed = |operation| self.planned.contains_key(&operation);
+        failed(Operation::SyncData)
+            || failed(Operation::SyncAll)
+            || self.failed_write_backs + self.no_room_in_sync > 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -274,6 +274,11 @@ impl Model {
                 .all(|((index, &len), bytes)| is_record(bytes, id, index, len))
     }
 
+    /// Whether this is the first record of an append.
+    pub(crate) fn is_first_record(&self, id: EntryId, bytes: &[u8]) -> bool {
+        self.lens_of(id).first().is_some_and(|&len| is_record(bytes, id, 0, len))
+    }
+
     /// A reader that goes on for ever was shown the beginning of an append.
     pub(crate) fn shown(&mut self, id: EntryId, lsn: Lsn, durable: bool) -> Result<(), Violation> {
         let (trim, lying) = (self.trim, self.lying);

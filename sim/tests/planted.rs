@@ -8,6 +8,8 @@
 mod media;
 #[path = "planted/overlap.rs"]
 mod overlap;
+#[path = "planted/reads.rs"]
+mod reads;
 #[path = "planted/scenes.rs"]
 mod scenes;
 

@@ -88,12 +88,17 @@ impl FrameKind {
         Self::Gap,
     ];
 
-    fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|&kind| kind.byte() == byte)
-    }
-
-    const fn byte(self) -> u8 {
-        self as u8
+    const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Record,
+            2 => Self::Batch,
+            3 => Self::Void,
+            4 => Self::IdleMark,
+            5 => Self::Trim,
+            6 => Self::CloseMark,
+            7 => Self::Gap,
+            _ => return None,
+        })
     }
 
     /// Whether the body is covered by no check.
@@ -214,20 +219,20 @@ impl FrameHeader {
         let short = |needed: usize| FrameError::Short { needed: needed as u64, have };
         let (header, rest) =
             bytes.split_first_chunk::<HEADER_LEN>().ok_or_else(|| short(HEADER_LEN))?;
-        let (found, covered) = header.split_first_chunk::<4>().ok_or_else(|| short(HEADER_LEN))?;
+        let (&found, covered) = header.split_first_chunk().ok_or_else(|| short(HEADER_LEN))?;
         let covered: &[u8; 16] = covered.first_chunk().ok_or_else(|| short(HEADER_LEN))?;
+        let found = u32::from_le_bytes(found);
         // Before the check: at one LSN in 2^32 the check of sixteen zeros is 0, and zeros would
         // pass for an intact frame of an unknown kind, which refuses the log.
-        if *header == [0; HEADER_LEN] {
+        if found == 0 && *covered == [0; 16] {
             return Self::zeros();
         }
-        let found = u32::from_le_bytes(*found);
         let expected = seed.header_check(lsn, covered);
         if expected != found && !planted!("length-trusted-before-check") {
             return Err(FrameError::Check { expected, found });
         }
-        let [l0, l1, l2, l3, b0, b1, b2, b3, p0, p1, p2, p3, kind, flags, z0, z1] = *covered;
-        let body_len = u32::from_le_bytes([l0, l1, l2, l3]);
+        let ([body_len, body_check, prev], last) = fields(covered);
+        let [kind, flags, z0, z1] = last.to_le_bytes();
         let kind = FrameKind::from_byte(kind).ok_or(FrameError::Kind { found: kind })?;
         let (continues, marked) = (flags & CONTINUES != 0, flags & MARKED != 0);
         let agree = flags & !(CONTINUES | MARKED) == 0
@@ -251,15 +256,16 @@ impl FrameHeader {
         } else {
             None
         };
-        Ok(Self {
-            check: found,
-            body_len,
-            body_check: u32::from_le_bytes([b0, b1, b2, b3]),
-            prev: u32::from_le_bytes([p0, p1, p2, p3]),
-            kind,
-            continues,
-            mark,
-        })
+        Ok(Self { check: found, body_len, body_check, prev, kind, continues, mark })
+    }
+
+    /// What these bytes would say of a record, if no check were asked.
+    #[cfg(seawall_planted)]
+    pub(crate) fn unchecked(bytes: &[u8]) -> Result<Self, FrameError> {
+        let covered = bytes.get(4..).and_then(|rest| rest.first_chunk());
+        let ([body_len, body_check, prev], _) = fields(covered.unwrap_or(&[0; 16]));
+        let (kind, continues, mark) = (FrameKind::Record, false, None);
+        Ok(Self { check: 0, body_len, body_check, prev, kind, continues, mark })
     }
 
     /// What a header of zeros is: none.
@@ -332,6 +338,59 @@ impl FrameHeader {
             Err(FrameError::Chain { expected: before, found: self.prev })
         }
     }
+}
+
+/// A record that [`plain_record`] knew at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainRecord {
+    /// The check, which the next frame carries as `prev`.
+    pub check: u32,
+    /// Bytes before the body.
+    pub header_len: usize,
+    /// Bytes of header and body, without padding.
+    pub unpadded_len: usize,
+}
+
+/// The frame at the start of `bytes`, if it is a record that lies wholly in them, is valid, laws
+/// (1) to (6), and follows the check `before`, law (7). `None` for every other frame, good or bad:
+/// [`FrameHeader::decode`] tells. This is the frame that logs consist of, and a scan spends its
+/// time here.
+#[must_use]
+#[inline]
+pub fn plain_record(bytes: &[u8], seed: FrameSeed, lsn: Lsn, before: u32) -> Option<PlainRecord> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>()?;
+    let (check, covered) = header.split_first_chunk()?;
+    let covered: &[u8; 16] = covered.first_chunk()?;
+    let ([len, body_check_found, prev], kind) = fields(covered);
+    let check = u32::from_le_bytes(*check);
+    if prev != before || check != seed.header_check(lsn, covered) {
+        return None;
+    }
+    let header_len = match kind {
+        PLAIN => HEADER_LEN,
+        PLAIN_MARKED => {
+            decode_mark(rest.first_chunk()?, seed, lsn).ok()?;
+            MARKED_HEADER_LEN
+        }
+        _ => return None,
+    };
+    let unpadded_len = header_len.checked_add(usize::try_from(len).ok()?)?;
+    let holds = u64::from(len) <= layout::BODY_LEN_MAX
+        && body_check(bytes.get(header_len..unpadded_len)?) == body_check_found;
+    holds.then_some(PlainRecord { check, header_len, unpadded_len })
+}
+
+/// Kind, flags and zeros of a record without a mark, as one number.
+const PLAIN: u32 = u32::from_le_bytes([FrameKind::Record as u8, 0, 0, 0]);
+/// The same with a mark.
+const PLAIN_MARKED: u32 = u32::from_le_bytes([FrameKind::Record as u8, MARKED, 0, 0]);
+
+/// `body_len`, `body_check` and `prev`; kind, flags and zeros as one number.
+#[inline]
+fn fields(covered: &[u8; 16]) -> ([u32; 3], u32) {
+    let [l0, l1, l2, l3, b0, b1, b2, b3, p0, p1, p2, p3, k0, k1, k2, k3] = *covered;
+    let of = |bytes: [u8; 4]| u32::from_le_bytes(bytes);
+    ([of([l0, l1, l2, l3]), of([b0, b1, b2, b3]), of([p0, p1, p2, p3])], of([k0, k1, k2, k3]))
 }
 
 fn decode_mark(mark: &[u8; MARK_LEN], seed: FrameSeed, lsn: Lsn) -> Result<Lsn, FrameError> {

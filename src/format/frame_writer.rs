@@ -40,6 +40,24 @@ impl FrameSpec {
     }
 }
 
+/// Appends a frame that holds one record, with its checks empty: what [`place_frame`] does, for
+/// the frame that there are most of.
+///
+/// # Panics
+/// As [`place_frame`].
+pub fn place_record(run: &mut Vec<u8>, record: &[u8]) {
+    let len = u32::try_from(record.len()).expect("bodies are bounded before they are placed");
+    let mut header = [0; HEADER_LEN];
+    header[4..8].copy_from_slice(&len.to_le_bytes());
+    header[KIND_AT] = FrameKind::Record as u8;
+    let unpadded = HEADER_LEN + record.len();
+    let padding = unpadded.next_multiple_of(8) - unpadded;
+    run.reserve(unpadded + padding);
+    run.extend_from_slice(&header);
+    run.extend_from_slice(record);
+    run.extend_from_slice([0; 7].get(..padding).unwrap_or_default());
+}
+
 /// Appends a frame with its checks empty; its body is the parts, one behind the other.
 ///
 /// # Panics

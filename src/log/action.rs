@@ -67,6 +67,9 @@ pub(crate) enum Action {
     WriteCloseRecord { segment: SegmentId, offset: u64, record: Trailer },
     /// Write the trailer, if one is due, and shorten the file. Not synced.
     Retire { segment: SegmentId, file_len: u64, trailer: Option<Trailer> },
+    /// Sync the segment's data through a descriptor of its own: an error is told to every
+    /// descriptor once, so this can hide none from the commit lane. It proves nothing to anybody.
+    WriteBack { segment: SegmentId },
     /// Remove or keep as spares, oldest first, then sync the directory.
     Remove { files: Vec<Removal> },
 }
@@ -98,6 +101,7 @@ pub(crate) enum Event {
     Began { header: SegmentHeader, outcome: Outcome },
     CloseRecorded(Outcome),
     Retired { segment: SegmentId, file_len: u64, outcome: Outcome },
+    WroteBack(Outcome),
     Removed { done: Vec<Removal>, left: Vec<Removal>, outcome: Outcome },
 }
 

@@ -79,7 +79,7 @@ impl Follower {
 
     /// Waits for more; `false` once there will be none.
     fn wait(&mut self) -> Result<bool> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         let level = self.shared.options.durability;
         state.watchers += 1;
         let outcome = loop {
@@ -103,7 +103,7 @@ impl Follower {
                     Err(error) => break Err(error),
                 }
             }
-            self.shared.progress.wait(&mut state);
+            state.wait(&self.shared.progress);
         };
         state.watchers -= 1;
         outcome

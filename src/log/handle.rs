@@ -1,14 +1,17 @@
 //! The log as its users hold it.
 
+use super::address::{read_all, read_first};
+use super::doors::Doors;
 use super::follow::Follower;
 use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
+use super::many::read_many;
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::{Receipt, Record};
 use super::recover::recover;
 use super::report::RecoveryReport;
-use super::shared::{Guard, NOBODY, Shared, State, Tender};
-use super::source::{LogScan, read_at};
+use super::shared::{Guard, NOBODY, Shared, State};
+use super::source::LogScan;
 use super::survey::Segment;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
@@ -121,16 +124,9 @@ impl Log {
         let (start, report) = recover(&environment, &options)?;
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                machine,
-                interval_ends: None,
-                tender: Tender::Awake,
-                upkeep_rests: false,
-                threads_stop: false,
-                handed_over: false,
-                watchers: 0,
-            }),
+            state: Mutex::new(State::new(machine)),
             progress: Condvar::new(),
+            doors: Doors::default(),
             tender: Condvar::new(),
             upkeep: Condvar::new(),
             performer: Performer::new(Arc::clone(&storage), environment.entropy),
@@ -168,10 +164,22 @@ impl Log {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn append_at(&self, record: &[u8], durability: Durability) -> Result<Receipt> {
+        let mut state = self.shared().lock();
+        if durability == Durability::Buffered
+            && state.watchers == 0
+            && let Some(receipt) = state.machine.append_quietly(record)
+        {
+            return Ok(receipt);
+        }
         let level = self.level(durability);
-        let mut state = self.shared().state.lock();
-        let accepted = self.shared().admit(&mut state, |machine| machine.append(record, level))?;
-        self.settle(&mut state, accepted)
+        let accepted = match state.machine.append(record, level) {
+            Ok(accepted) => accepted,
+            Err(Refusal::Never(error)) => return Err(error),
+            Err(Refusal::Wait) => {
+                self.shared().admit(&mut state, |machine| machine.append(record, level))?
+            }
+        };
+        self.settle(state, accepted)
     }
 
     /// As [`append`](Self::append), but says [`Error::Busy`] instead of waiting for room in the
@@ -182,13 +190,13 @@ impl Log {
     /// As [`append`](Self::append); [`Error::Busy`] (nothing was appended).
     pub fn try_append(&self, record: &[u8]) -> Result<Receipt> {
         let level = self.level(Durability::Buffered);
-        let mut state = self.shared().state.lock();
+        let mut state = self.shared().lock();
         if !state.machine.has_begun() {
             drop(state);
             return self.append(record);
         }
         match state.machine.append(record, level) {
-            Ok(accepted) => self.settle(&mut state, accepted),
+            Ok(accepted) => self.settle(state, accepted),
             Err(Refusal::Never(error)) => Err(error),
             Err(Refusal::Wait) => {
                 state.handed_over = true;
@@ -217,14 +225,14 @@ impl Log {
         durability: Durability,
     ) -> Result<Receipt> {
         let level = self.level(durability);
-        let mut state = self.shared().state.lock();
+        let mut state = self.shared().lock();
         if records.is_empty() {
             let end = state.machine.watermarks().accepted;
             return Ok(Receipt { lsn: end, end });
         }
         let accepted =
             self.shared().admit(&mut state, |machine| machine.append_batch(records, level))?;
-        self.settle(&mut state, accepted)
+        self.settle(state, accepted)
     }
 
     pub(crate) fn level(&self, asked: Durability) -> Durability {
@@ -236,25 +244,28 @@ impl Log {
         }
     }
 
-    fn settle(&self, state: &mut Guard<'_>, accepted: Accepted) -> Result<Receipt> {
+    fn settle(&self, mut state: Guard<'_>, accepted: Accepted) -> Result<Receipt> {
         let shared = self.shared();
-        if let (true, Durability::Interval(interval)) = (accepted.arms, shared.options.durability) {
-            shared.arm(state, interval);
+        let Accepted { lsn, end, goal, arms, due } = accepted;
+        if let (true, Durability::Interval(interval)) = (arms, shared.options.durability) {
+            shared.arm(&mut state, interval);
         }
-        match accepted.goal {
+        match goal {
             Some(Goal::Durable { lsn, end }) if planted!("ack-before-sync") => {
-                shared.reach(state, Goal::Written { lsn, end })?;
+                shared.settle(state, Goal::Written { lsn, end })?;
             }
-            Some(goal) => shared.reach(state, goal)?,
+            Some(goal) => shared.settle(state, goal)?,
             None => {
                 if state.watchers > 0 {
                     shared.progress.notify_all();
                 }
                 // Hands the buffer to the kernel once it is worth a call, if nobody does already.
-                shared.step(state);
+                if due {
+                    shared.step(&mut state);
+                }
             }
         }
-        Ok(Receipt { lsn: accepted.lsn, end: accepted.end })
+        Ok(Receipt { lsn, end })
     }
 
     /// Makes everything appended so far durable; returns the durable watermark.
@@ -263,7 +274,7 @@ impl Log {
     /// [`Error::Poisoned`] if the sync failed, now or earlier; [`Error::Full`], [`Error::Io`] if
     /// buffered records could not be written: they stay buffered.
     pub fn sync(&self) -> Result<Lsn> {
-        let mut state = self.shared().state.lock();
+        let mut state = self.shared().lock();
         let end = state.machine.watermarks().accepted;
         self.shared().reach_all(&mut state, Goal::Durable { lsn: NOBODY, end })?;
         Ok(state.machine.watermarks().durable)
@@ -275,7 +286,7 @@ impl Log {
     /// # Errors
     /// As [`sync`](Self::sync); [`Error::Beyond`] for what was not appended.
     pub fn wait_durable(&self, end: Lsn) -> Result<()> {
-        let mut state = self.shared().state.lock();
+        let mut state = self.shared().lock();
         let accepted = state.machine.watermarks().accepted;
         if end > accepted {
             return Err(Error::Beyond { lsn: end, end: accepted });
@@ -295,8 +306,7 @@ impl Log {
     /// [`Error::NoRecord`] if no frame with records begins there; [`Error::Trimmed`];
     /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Io`].
     pub fn read(&self, lsn: Lsn) -> Result<Record> {
-        let mut records = read_at(self.shared(), lsn)?;
-        if records.is_empty() { Err(Error::NoRecord { lsn }) } else { Ok(records.swap_remove(0)) }
+        read_first(self.shared(), lsn)
     }
 
     /// All records of the batch, or the one record, at this address.
@@ -304,8 +314,18 @@ impl Log {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_batch(&self, lsn: Lsn) -> Result<Vec<Record>> {
-        let records = read_at(self.shared(), lsn)?;
-        if records.is_empty() { Err(Error::NoRecord { lsn }) } else { Ok(records) }
+        read_all(self.shared(), lsn)
+    }
+
+    /// The records at many addresses: for each what [`read`](Self::read) says, in the order of
+    /// `lsns`, which may be any, with repetitions.
+    ///
+    /// Cost: one call of the disk for each run of neighbours, which are addresses of one segment
+    /// at most 16 KiB apart and 256 KiB in all; a record of more than 4 KiB at the end of a run
+    /// takes one more. What is wrong at one address is told there and harms no other.
+    #[must_use]
+    pub fn read_many(&self, lsns: &[Lsn]) -> Vec<Result<Record>> {
+        read_many(self.shared(), lsns)
     }
 
     /// Reads the records from `from` on, in order, up to where the log stands now at its level
@@ -345,7 +365,7 @@ impl Log {
     /// tries again.
     pub fn trim(&self, before: Lsn) -> Result<Trimmed> {
         let shared = self.shared();
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         let removed = state.machine.removed();
         let accepted = shared.admit(&mut state, |machine| machine.accept_trim(before))?;
         if let Some(Accepted { goal: Some(goal), .. }) = accepted {
@@ -354,7 +374,7 @@ impl Log {
         state.machine.retry_removals();
         while state.machine.removal_pending() {
             if !shared.tend_step(&mut state) {
-                shared.progress.wait(&mut state);
+                state.wait(&shared.progress);
             }
         }
         let poisoned = state.machine.poisoned();
@@ -401,7 +421,7 @@ impl Log {
     /// What the disk says.
     pub fn tend(&self) -> Result<()> {
         let shared = self.shared();
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         if std::mem::take(&mut state.handed_over) {
             shared.step_for_others(&mut state);
         }
@@ -434,7 +454,7 @@ impl Log {
 impl Owner {
     fn close(&self) -> Result<()> {
         let shared = &self.shared;
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         let before = state.machine.failures();
         // From here on nothing is prepared any more; what was trimmed still goes.
         state.machine.request_close();
@@ -445,7 +465,7 @@ impl Owner {
                 machine.close_outcome(before)
             })
         });
-        shared.progress.notify_all();
+        shared.tell_everybody(&mut state);
         drop(state);
         if matches!(outcome, Ok(()) | Err(Error::Poisoned { .. })) {
             self.release();
@@ -457,15 +477,15 @@ impl Owner {
     fn release(&self) {
         // Held to the end: a second caller waits here until the first is done.
         let mut threads = self.threads.lock();
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         state.threads_stop = true;
         state.machine.abandon();
         self.shared.tender.notify_one();
         self.shared.upkeep.notify_one();
-        self.shared.progress.notify_all();
+        self.shared.tell_everybody(&mut state);
         // Another caller may be performing an action still.
         while state.machine.is_busy() {
-            self.shared.progress.wait(&mut state);
+            state.wait(&self.shared.progress);
         }
         drop(state);
         for thread in threads.drain(..) {

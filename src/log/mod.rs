@@ -6,12 +6,15 @@
 //! driving the two; `walk` reads frames back.
 
 mod action;
+mod address;
 mod decide;
+mod doors;
 mod files;
 mod follow;
 mod handle;
 mod header_blocks;
 mod machine;
+mod many;
 mod options;
 mod perform;
 mod record;

@@ -52,6 +52,11 @@ pub struct Options {
     /// itself ([`Durability::Sync`], [`Durability::Interval`]). Worth saying `true` where the
     /// level does not, but [`Log::sync`](crate::Log::sync) is called often.
     pub zeros_ahead: Option<bool>,
+    /// Bytes handed to the kernel after which it is made to start writing them to the device,
+    /// beside the appends, where the level does not sync by itself ([`Durability::Buffered`],
+    /// [`Durability::Os`]): so that the sync at the end of a segment finds little left. At least
+    /// 4096; `None`: never. Default 8 MiB.
+    pub write_back: Option<u64>,
     /// Whether the next segment is prepared before it is needed. Default true.
     pub prepare_ahead: bool,
     /// Refuses to open, with [`Error::AmbiguousTail`], where bytes that do not verify would be
@@ -72,6 +77,7 @@ impl Default for Options {
             open_files_max: 64,
             idle_mark: Some(Duration::from_millis(10)),
             zeros_ahead: None,
+            write_back: Some(8 << 20),
             prepare_ahead: true,
             refuse_ambiguous_tail: false,
         }
@@ -151,6 +157,13 @@ impl Options {
         self
     }
 
+    /// Sets [`write_back`](Self::write_back).
+    #[must_use]
+    pub const fn write_back(mut self, bytes: Option<u64>) -> Self {
+        self.write_back = bytes;
+        self
+    }
+
     /// Sets [`prepare_ahead`](Self::prepare_ahead).
     #[must_use]
     pub const fn prepare_ahead(mut self, ahead: bool) -> Self {
@@ -196,6 +209,12 @@ impl Options {
             self.batch_frame_max,
             (64..=16 << 20).contains(&self.batch_frame_max),
             "from 64 to 16777216",
+        )?;
+        hold(
+            "write_back",
+            format_args!("{:?}", self.write_back),
+            self.write_back.is_none_or(|bytes| bytes >= layout::BLOCK),
+            "at least 4096",
         )?;
         hold("open_files_max", self.open_files_max, self.open_files_max >= 1, "at least 1")?;
         if let Durability::Interval(interval) = self.durability {

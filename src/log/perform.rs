@@ -24,12 +24,17 @@ const ZEROS: usize = 1 << 20;
 pub(crate) struct Performer {
     storage: Arc<dyn Storage>,
     entropy: Arc<dyn Entropy>,
-    active: Mutex<Option<(SegmentId, Arc<dyn StorageFile>)>>,
+    active: Kept,
+    /// The other descriptor of the active segment, for early write-back.
+    back: Kept,
 }
+
+/// A file that is kept open, and whose it is.
+type Kept = Mutex<Option<(SegmentId, Arc<dyn StorageFile>)>>;
 
 impl Performer {
     pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { storage, entropy, active: Mutex::new(None) }
+        Self { storage, entropy, active: Mutex::new(None), back: Mutex::new(None) }
     }
 
     /// Performs `action`; blocks as long as the disk does.
@@ -73,19 +78,31 @@ impl Performer {
                 });
                 Event::Retired { segment, file_len, outcome }
             }
+            Action::WriteBack { segment } => {
+                let shared = planted!("write-back-shares-the-descriptor");
+                let of = if shared { &self.active } else { &self.back };
+                let file = self.kept(of, segment).map_err(Trouble::Failed);
+                Event::WroteBack(
+                    file.and_then(|file| file.sync_data().map_err(Trouble::SyncFailed)),
+                )
+            }
             Action::Remove { files } => self.remove(files),
         }
     }
 
     fn active(&self, segment: SegmentId) -> io::Result<Arc<dyn StorageFile>> {
-        let mut active = self.active.lock();
-        if let Some((number, file)) = &*active
+        self.kept(&self.active, segment)
+    }
+
+    fn kept(&self, kept: &Kept, segment: SegmentId) -> io::Result<Arc<dyn StorageFile>> {
+        let mut kept = kept.lock();
+        if let Some((number, file)) = &*kept
             && *number == segment
         {
             return Ok(Arc::clone(file));
         }
         let file = self.storage.open(&FileName::Segment(segment).text(), OpenMode::Write)?;
-        *active = Some((segment, Arc::clone(&file)));
+        *kept = Some((segment, Arc::clone(&file)));
         Ok(file)
     }
 

@@ -4,12 +4,13 @@
 
 use super::window::{READ_AHEAD, Window};
 use crate::format::checksum::FrameSeed;
-use crate::format::frame::{FrameError, FrameHeader, MARKED_HEADER_LEN};
+use crate::format::frame::{FrameError, FrameHeader, MARKED_HEADER_LEN, plain_record};
 use crate::format::layout;
 use crate::position::Lsn;
 use crate::storage::StorageFile;
 use bytes::Bytes;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where the frames of one segment stand.
@@ -56,8 +57,8 @@ pub(crate) struct FrameScan {
     /// Check of the frame before, or `None` right after a seek.
     before: Option<u32>,
     window: Window,
-    body_offset: u64,
-    body_len: usize,
+    /// Where in the window the body of the last frame stands.
+    body: Range<usize>,
 }
 
 impl FrameScan {
@@ -71,7 +72,7 @@ impl FrameScan {
         // Nothing behind the limit is looked at: no block needs to be longer than what is left.
         let left = usize::try_from(span.limit.since(at).unwrap_or(0)).unwrap_or(usize::MAX);
         let window = Window::new(left.min(READ_AHEAD));
-        Self { file, span, at, before, window, body_offset: 0, body_len: 0 }
+        Self { file, span, at, before, window, body: 0..0 }
     }
 
     /// The same with another block size.
@@ -101,44 +102,67 @@ impl FrameScan {
     /// # Errors
     /// [`ScanError`]; the scan does not move.
     pub(crate) fn next(&mut self) -> Result<Option<(Lsn, FrameHeader)>, ScanError> {
+        self.body = 0..0;
         let left = self.span.limit.since(self.at).unwrap_or(0);
         if left == 0 {
             return Ok(None);
         }
         let (lsn, offset) = (self.at, self.span.offset(self.at));
-        let head = self.window.look(&*self.file, offset, MARKED_HEADER_LEN)?;
-        let header = FrameHeader::decode(head, self.span.seed, lsn)?;
-        if header.frame_len() > left {
-            return Err(FrameError::Short { needed: header.frame_len(), have: left }.into());
+        let bytes = self.window.ahead(&*self.file, offset, MARKED_HEADER_LEN)?;
+        let header = FrameHeader::decode(bytes, self.span.seed, lsn)?;
+        let (needed, frame_len) = (header.unpadded_len(), header.frame_len());
+        if frame_len > left {
+            return Err(FrameError::Short { needed: frame_len, have: left }.into());
         }
         if let Some(before) = self.before {
             header.verify_chain(before)?;
         }
-        self.body_offset = offset + header.header_len() as u64;
-        self.body_len = 0;
         if !header.kind.is_hollow() {
-            let short = FrameError::Short { needed: header.unpadded_len(), have: left };
-            let len = usize::try_from(header.unpadded_len()).map_err(|_| short)?;
-            let frame = self.window.look(&*self.file, offset, len)?;
-            let have = frame.len() as u64;
-            let body = frame
-                .get(header.header_len()..len)
-                .ok_or(FrameError::Short { needed: header.unpadded_len(), have })?;
+            let short = FrameError::Short { needed, have: left };
+            let len = usize::try_from(needed).map_err(|_| short)?;
+            let bytes = if bytes.len() < len {
+                self.window.ahead(&*self.file, offset, len)?
+            } else {
+                bytes
+            };
+            let have = bytes.len() as u64;
+            let within = header.header_len()..len;
+            let body = bytes.get(within.clone()).ok_or(FrameError::Short { needed, have })?;
             header.verify_body(body)?;
-            self.body_len = body.len();
+            let start = self.window.index(offset);
+            self.body = start + within.start..start + within.end;
         }
         self.before = Some(header.check);
-        self.at = lsn.checked_add(header.frame_len()).ok_or(FrameError::Content)?;
+        self.at = lsn.checked_add(frame_len).ok_or(FrameError::Content)?;
         Ok(Some((lsn, header)))
+    }
+
+    /// The next frame, if it is a record in order that was read ahead already; otherwise, whatever
+    /// the reason, `None`, and [`next`](Self::next) tells.
+    #[inline]
+    pub(crate) fn next_plain(&mut self) -> Option<Lsn> {
+        let (lsn, before) = (self.at, self.before?);
+        let left = self.span.limit.since(lsn)?;
+        let start = self.window.index(self.span.offset(lsn));
+        let record = plain_record(self.window.from(start), self.span.seed, lsn, before)?;
+        let frame_len = layout::frame_aligned(record.unpadded_len as u64);
+        if frame_len > left {
+            return None;
+        }
+        self.at = lsn.checked_add(frame_len)?;
+        self.before = Some(record.check);
+        self.body = start + record.header_len..start + record.unpadded_len;
+        Some(lsn)
     }
 
     /// The body of the frame that was read last; empty for a hollow one.
     pub(crate) fn body(&self) -> &[u8] {
-        self.window.bytes(self.body_offset, self.body_len).unwrap_or_default()
+        self.window.bytes(self.body.clone())
     }
 
-    /// The same, to be kept: shares the whole block it was read in.
-    pub(crate) fn body_bytes(&self) -> Bytes {
-        self.window.slice(self.body_offset, self.body_len).unwrap_or_default()
+    /// A part of it, to be kept: shares the whole block it was read in.
+    pub(crate) fn body_bytes(&self, part: Range<usize>) -> Bytes {
+        let start = self.body.start;
+        self.window.slice(start + part.start..start + part.end)
     }
 }

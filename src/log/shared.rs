@@ -2,18 +2,27 @@
 //!
 //! Whoever waits for something drives: it takes the next action under the lock, performs it
 //! without, and brings the event back. While one thread does, the others' appends fill the next
-//! group; every event wakes those who wait, and whoever still needs something drives on. So a
-//! commit needs no thread of its own, and a group is written and synced once for all its waiters.
+//! group. So a commit needs no thread of its own, and a group is written and synced once for all
+//! its waiters.
+//!
+//! ```text
+//!   an event wakes      the group that was written or synced, all at once (`doors`)
+//!                       whoever waits for something else (`progress`)
+//!   the lane is free    and something is wanted: who lets go of the lock wakes one to go on
+//!   before a group      is taken: those of the last one are on their way back, and may join
+//! ```
 
 use super::action::Event;
+use super::doors::{Asleep, Door, Doors, Wakes};
 use super::files::Files;
 use super::machine::{Goal, Machine, Refusal};
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
-use crate::storage::latch::{Condvar, Mutex, MutexGuard};
+use crate::storage::latch::{self, Condvar, Mutex, MutexGuard};
 use crate::storage::{Clock, DirLock};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +50,31 @@ pub(crate) struct State {
     pub(crate) handed_over: bool,
     /// Followers that wait for records which no event announces.
     pub(crate) watchers: usize,
+    pub(crate) asleep: Asleep,
+    /// Somebody lets others arrive before it takes the next action.
+    gathering: bool,
+    /// The last group that others were given time for.
+    gathered: u64,
+    /// An event came in, and nobody looked yet what is to be done next.
+    orphaned: bool,
+}
+
+impl State {
+    pub(crate) fn new(machine: Machine) -> Self {
+        Self {
+            machine,
+            interval_ends: None,
+            tender: Tender::Awake,
+            upkeep_rests: false,
+            threads_stop: false,
+            handed_over: false,
+            watchers: 0,
+            asleep: Asleep::default(),
+            gathering: false,
+            gathered: 0,
+            orphaned: false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -49,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     /// An event came in, or buffered records for a watcher.
     pub(crate) progress: Condvar,
+    /// Where appends sleep.
+    pub(crate) doors: Doors,
     pub(crate) tender: Condvar,
     pub(crate) upkeep: Condvar,
     pub(crate) performer: Performer,
@@ -58,12 +94,89 @@ pub(crate) struct Shared {
     pub(crate) place: String,
 }
 
-pub(crate) type Guard<'a> = MutexGuard<'a, State>;
-
 /// Waits as nobody in particular: no append of its own may fail.
 pub(crate) const NOBODY: Lsn = Lsn::new(u64::MAX);
 
+/// So often a leader lets others go first before it takes a group that is not complete.
+const YIELDS_MAX: u32 = 32;
+
+/// The lock, held. Whoever lets go of it sees to it that what is wanted will be done, and wakes
+/// whom it has to once the lock is free.
+#[derive(Debug)]
+pub(crate) struct Guard<'a> {
+    // Dropped in this order: the lock first.
+    held: MutexGuard<'a, State>,
+    wakes: Wakes<'a>,
+    progress: &'a Condvar,
+}
+
+impl Guard<'_> {
+    /// Does something without the lock.
+    pub(crate) fn unlocked<R>(&mut self, body: impl FnOnce() -> R) -> R {
+        self.hand_over();
+        let Self { held, wakes, .. } = self;
+        MutexGuard::unlocked(held, || {
+            wakes.send();
+            body()
+        })
+    }
+
+    /// Waits at `condition`.
+    pub(crate) fn wait(&mut self, condition: &Condvar) {
+        self.hand_over();
+        self.wakes.send();
+        condition.wait(&mut self.held);
+    }
+
+    /// Waits at `condition`, but no longer than this.
+    pub(crate) fn wait_for(&mut self, condition: &Condvar, limit: Duration) {
+        self.hand_over();
+        self.wakes.send();
+        condition.wait_for(&mut self.held, limit);
+    }
+
+    /// If the lane is free and something is wanted, somebody has to be awake to do it.
+    fn hand_over(&mut self) {
+        let Self { held, wakes, progress } = self;
+        let state: &mut State = held;
+        if std::mem::take(&mut state.orphaned)
+            && state.machine.commit_wanted()
+            && !planted!("handover-forgotten")
+        {
+            wakes.one_each(&mut state.asleep);
+            progress.notify_all();
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if !latch::execution_is_over() {
+            self.hand_over();
+        }
+    }
+}
+
+impl Deref for Guard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.held
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.held
+    }
+}
+
 impl Shared {
+    /// Takes the lock.
+    pub(crate) fn lock(&self) -> Guard<'_> {
+        Guard { held: self.state.lock(), wakes: Wakes::none(&self.doors), progress: &self.progress }
+    }
+
     /// Drives the commit lane, or waits for who does, until `done` answers.
     pub(crate) fn drive<T>(
         &self,
@@ -81,38 +194,86 @@ impl Shared {
             if let Some(answer) = done(&mut state.machine) {
                 return answer;
             }
-            self.progress.wait(state);
+            state.wait(&self.progress);
         }
     }
 
     /// Performs the next action of the commit lane, if there is one.
     pub(crate) fn step(&self, state: &mut Guard<'_>) -> bool {
+        if state.gathering {
+            return false;
+        }
+        if state.machine.arrivals_awaited() && state.gathered != state.machine.group() {
+            self.gather(state);
+            // Meanwhile a failure may have dropped what is wanted: it has to be asked for again.
+            if !planted!("wants-lost-while-gathering") {
+                return true;
+            }
+        }
+        state.orphaned = false;
         let Some(action) = state.machine.poll_commit() else {
             return false;
         };
-        let event = MutexGuard::unlocked(state, || self.performer.perform(action));
+        let event = state.unlocked(|| self.performer.perform(action));
         self.take_back(state, event, false);
         true
+    }
+
+    /// Lets those of the last group arrive, who were woken just now: otherwise groups split in
+    /// two, and half of the callers wait while the other half is on its way.
+    fn gather(&self, state: &mut Guard<'_>) {
+        state.gathering = true;
+        state.gathered = state.machine.group();
+        let mut yields = 0;
+        while yields < YIELDS_MAX && state.machine.arrivals_awaited() {
+            state.unlocked(latch::yield_now);
+            yields += 1;
+        }
+        state.gathering = planted!("turn-not-given-back") && yields < YIELDS_MAX;
+        // Whoever came meanwhile was sent to sleep.
+        state.orphaned = true;
     }
 
     /// Tells the machine, and whoever waits, what an action of a lane became.
     pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event, upkeep: bool) {
         let failures = state.machine.failures();
+        let group = state.machine.group().wrapping_sub(1);
+        let door = match &event {
+            Event::Wrote { .. } => Some(Door::written(group)),
+            Event::Synced { .. } => Some(Door::durable(group)),
+            _ => None,
+        };
         state.machine.on_event(event);
+        state.orphaned |= !upkeep;
+        let failed = state.machine.failures() > failures;
+        self.doors.publish(state.machine.watermarks(), state.machine.failures());
         if upkeep && let Some(first) = state.machine.live().front() {
             self.files.forget_before(first.segment.number());
         }
-        if !(planted!("cancelled-waiter") && state.machine.failures() > failures) {
-            self.announce(upkeep);
+        if !(planted!("cancelled-waiter") && failed) {
+            self.announce(state, door.filter(|_| !failed), upkeep);
         }
         self.wake_threads(state);
     }
 
-    /// Something happened that somebody may wait for.
-    fn announce(&self, upkeep: bool) {
-        if !(planted!("lost-wakeup") && upkeep) {
-            self.progress.notify_all();
+    /// Something happened that somebody may wait for: at one door, or anywhere.
+    fn announce(&self, state: &mut Guard<'_>, door: Option<Door>, upkeep: bool) {
+        if planted!("lost-wakeup") && upkeep {
+            return;
         }
+        let Some(door) = door else {
+            return self.tell_everybody(state);
+        };
+        self.progress.notify_all();
+        let Guard { held, wakes, .. } = state;
+        wakes.all_at(&mut held.asleep, door);
+    }
+
+    /// Wakes everybody who waits for anything.
+    pub(crate) fn tell_everybody(&self, state: &mut Guard<'_>) {
+        self.progress.notify_all();
+        let Guard { held, wakes, .. } = state;
+        wakes.everybody(&mut held.asleep);
     }
 
     /// Does what a call left undone because it would not wait. A failure ends it: on a disk that
@@ -127,7 +288,7 @@ impl Shared {
         let Some(action) = state.machine.poll_upkeep() else {
             return false;
         };
-        let event = MutexGuard::unlocked(state, || self.performer.perform(action));
+        let event = state.unlocked(|| self.performer.perform(action));
         self.take_back(state, event, true);
         true
     }
@@ -157,6 +318,36 @@ impl Shared {
     /// Waits until `goal` is reached or never will be.
     pub(crate) fn reach(&self, state: &mut Guard<'_>, goal: Goal) -> Result<()> {
         self.drive(state, |machine| try_reach(machine, goal))
+    }
+
+    /// As [`reach`](Self::reach) for who needs the lock no more.
+    pub(crate) fn settle<'a>(&'a self, mut state: Guard<'a>, goal: Goal) -> Result<()> {
+        let failures = state.machine.failures();
+        loop {
+            if let Some(outcome) = try_reach(&mut state.machine, goal) {
+                return outcome;
+            }
+            if self.step(&mut state) {
+                continue;
+            }
+            // Asking for an action may have settled the matter without one.
+            if let Some(outcome) = state.machine.outcome(goal) {
+                return outcome;
+            }
+            let door = match goal {
+                Goal::Written { end, .. } => Door::written(state.machine.group_of(end)),
+                Goal::Durable { end, .. } => Door::durable(state.machine.group_of(end)),
+            };
+            state.asleep.add(door);
+            let seen = self.doors.now(door);
+            drop(state);
+            let seen = planted!("count-looked-at-too-late", seen => self.doors.now(door));
+            self.doors.sleep(door, seen);
+            if self.doors.tell(goal, failures) {
+                return Ok(());
+            }
+            state = self.lock();
+        }
     }
 
     /// As [`reach`](Self::reach) for what belongs to no append of the caller's: any failure on

@@ -1,4 +1,4 @@
-//! Reads an open log: scans up to a watermark, and single records by address.
+//! Reads an open log in order, up to a watermark.
 //!
 //! The segment being read is pinned: a trim may remove its name meanwhile, but its file is not
 //! recycled.
@@ -6,23 +6,15 @@
 use super::machine::Goal;
 use super::options::Durability;
 use super::record::{Record, RecordRef};
-use super::scan::{FrameScan, ScanError, Span};
+use super::scan::Span;
 use super::shared::{Guard, NOBODY, Shared};
 use super::survey::Segment;
 use super::walk::{Extent, Extents, Walk};
-use crate::error::{Damage, Error, Result};
-use crate::format::batch::BatchRecords;
+use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
-use crate::format::frame::FrameKind;
-use crate::format::frame_writer::placed_at;
 use crate::format::layout;
-use crate::format::name::FileName;
 use crate::position::{Lsn, SegmentId};
-use bytes::Bytes;
 use std::sync::Arc;
-
-/// A random read asks for this much at once; larger records take a second read.
-const GUESS: usize = 4096;
 
 /// The segments of an open log, up to a watermark.
 #[derive(Debug)]
@@ -57,14 +49,14 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         let shared = Arc::clone(&self.shared);
-        self.unpin(&mut shared.state.lock());
+        self.unpin(&mut shared.lock());
     }
 }
 
 impl Extents for Source {
     fn extent(&mut self, at: Lsn) -> Result<Option<Extent>> {
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         self.unpin(&mut state);
         let trim = state.machine.first_lsn();
         if at < trim && !self.from_first {
@@ -117,12 +109,12 @@ impl Extents for Source {
 
 impl Source {
     fn trimmed_meanwhile(&self, at: Lsn) -> Option<Error> {
-        let trim = self.shared.state.lock().machine.first_lsn();
+        let trim = self.shared.lock().machine.first_lsn();
         (at < trim).then_some(Error::Trimmed { lsn: at, trim })
     }
 }
 
-fn span_of(segment: &Segment) -> Span {
+pub(super) fn span_of(segment: &Segment) -> Span {
     let header = &segment.header;
     let room = layout::frame_room(header.file_len);
     Span {
@@ -152,7 +144,7 @@ impl LogScan {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn, level: Durability) -> Result<Self> {
         let mut withheld = None;
         let (end, trim) = {
-            let mut state = shared.state.lock();
+            let mut state = shared.lock();
             let mut end = state.machine.visible(level);
             if end > state.machine.watermarks().written {
                 withheld = shared.reach_all(&mut state, Goal::Written { lsn: NOBODY, end }).err();
@@ -211,114 +203,5 @@ impl Iterator for LogScan {
             Err(error) => !error.is_damage(),
         };
         next.transpose()
-    }
-}
-
-/// The records of the batch or record at `lsn`.
-pub(crate) fn read_at(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
-    let end = {
-        let mut state = shared.state.lock();
-        loop {
-            let marks = state.machine.watermarks();
-            let trim = state.machine.first_lsn();
-            if lsn < trim {
-                return Err(Error::Trimmed { lsn, trim });
-            }
-            if lsn >= marks.accepted {
-                return Err(Error::Beyond { lsn, end: marks.accepted });
-            }
-            if lsn < marks.written {
-                break marks.written;
-            }
-            if let Some((run, at)) = state.machine.unwritten(lsn) {
-                return from_memory(run, at, lsn);
-            }
-            // It is on its way to the disk: whoever writes it will say so.
-            shared.progress.wait(&mut state);
-        }
-    };
-    let mut source = Source::new(Arc::clone(shared), end, false);
-    let no_record = Error::NoRecord { lsn };
-    let Some(extent) = source.extent(lsn)?.filter(|extent| extent.base <= lsn) else {
-        return Err(no_record);
-    };
-    if !lsn.is_aligned() {
-        return Err(no_record);
-    }
-    let offset = extent.span.offset(lsn);
-    let number = extent.number;
-    let mut scan = FrameScan::new(extent.file, extent.span, lsn, None).reading(GUESS);
-    let mut records = Vec::new();
-    loop {
-        let from = scan.position();
-        match scan.next() {
-            Ok(Some((at, header))) if header.kind.holds_records() => {
-                let body = scan.body_bytes();
-                push_records(&mut records, at, header.kind == FrameKind::Batch, &body);
-                if !header.continues {
-                    return Ok(records);
-                }
-            }
-            Ok(_) => return Err(no_record),
-            Err(ScanError::Io(error)) => {
-                return Err(Error::io("read", FileName::Segment(number).text(), error));
-            }
-            Err(ScanError::Frame(cause)) => {
-                // An address that no append returned looks like this as well: only a walk
-                // over the frames before tells.
-                if records.is_empty() && !stands_at(&source, lsn)? {
-                    return Err(no_record);
-                }
-                let to = end.min(extent.span.limit);
-                let cause = Damage::Frame(cause);
-                return Err(Error::Damaged { segment: number, offset, from, to, cause });
-            }
-        }
-    }
-}
-
-/// Whether a frame begins at `lsn`, as far as the frames before it tell.
-fn stands_at(source: &Source, lsn: Lsn) -> Result<bool> {
-    let mut source = Source::new(Arc::clone(&source.shared), source.end, false);
-    let Some(extent) = source.extent(lsn)? else {
-        return Ok(false);
-    };
-    let Extent { file, span, base, prev_check, .. } = extent;
-    let mut scan = FrameScan::new(file, span, base, Some(prev_check));
-    while scan.position() < lsn {
-        match scan.next() {
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(false),
-            // Damage before it: the address may well be right.
-            Err(_) => return Ok(true),
-        }
-    }
-    Ok(scan.position() == lsn)
-}
-
-fn from_memory(run: &[u8], at: usize, lsn: Lsn) -> Result<Vec<Record>> {
-    let (mut records, mut at, mut lsn_at) = (Vec::new(), at, lsn);
-    while let Some(frame) = placed_at(run, at) {
-        let batch = frame.kind == FrameKind::Batch as u8;
-        if !batch && frame.kind != FrameKind::Record as u8 {
-            break;
-        }
-        push_records(&mut records, lsn_at, batch, &Bytes::copy_from_slice(frame.body));
-        if !frame.continues {
-            return Ok(records);
-        }
-        at += frame.len;
-        lsn_at = lsn_at.checked_add(frame.len as u64).unwrap_or(lsn_at);
-    }
-    Err(Error::NoRecord { lsn })
-}
-
-fn push_records(records: &mut Vec<Record>, lsn: Lsn, batch: bool, body: &Bytes) {
-    if !batch {
-        records.push(Record { lsn, index: 0, bytes: body.clone() });
-        return;
-    }
-    for (index, record) in (0..).zip(BatchRecords::new(body).flatten()) {
-        records.push(Record { lsn, index, bytes: body.slice_ref(record) });
     }
 }

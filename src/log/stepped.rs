@@ -172,7 +172,7 @@ impl Stepped {
     /// Begins [`Log::trim`].
     #[must_use]
     pub fn begin_trim(&self, before: Lsn) -> Call {
-        let removed = self.log.shared().state.lock().machine.removed();
+        let removed = self.log.shared().lock().machine.removed();
         self.begin(Kind::Trim { before, removed, settled: false })
     }
 
@@ -186,7 +186,7 @@ impl Stepped {
     /// The answer is that of the call it stands for.
     pub fn poll(&self, call: &mut Call) -> Option<Result<Answer>> {
         let shared = self.log.shared();
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         let failures = *call.failures.get_or_insert(state.machine.failures());
         if let Kind::Sync { end } = call.kind {
             let goal = Goal::Durable { lsn: NOBODY, end };
@@ -198,7 +198,7 @@ impl Stepped {
                 Kind::Append { record, level } => machine.append(record, *level).map(Some),
                 Kind::Batch { records, .. } if records.is_empty() => {
                     let end = machine.watermarks().accepted;
-                    Ok(Some(Accepted { lsn: end, end, goal: None, arms: false }))
+                    Ok(Some(Accepted { lsn: end, end, goal: None, arms: false, due: false }))
                 }
                 Kind::Batch { records, level } => machine.append_batch(records, *level).map(Some),
                 Kind::Trim { before, .. } => machine.accept_trim(*before),
@@ -249,7 +249,7 @@ impl Stepped {
     #[must_use]
     pub fn take(&self, lane: Lane) -> Option<Work> {
         let shared = self.log.shared();
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         let action = match lane {
             Lane::Commit => state.machine.poll_commit(),
             Lane::Upkeep => state.machine.poll_upkeep(),
@@ -260,7 +260,7 @@ impl Stepped {
     /// Tells the log what became of a piece of work.
     pub fn give_back(&self, done: Done) {
         let shared = self.log.shared();
-        let mut state = shared.state.lock();
+        let mut state = shared.lock();
         shared.take_back(&mut state, done.event, done.lane == Lane::Upkeep);
     }
 }

@@ -22,18 +22,18 @@ pub(crate) fn start(shared: &Arc<Shared>, threads: &mut Vec<JoinHandle<()>>) -> 
 }
 
 fn keep_files(shared: &Shared) {
-    let mut state = shared.state.lock();
+    let mut state = shared.lock();
     while !state.threads_stop {
         if !shared.tend_step(&mut state) {
             state.upkeep_rests = true;
-            shared.upkeep.wait(&mut state);
+            state.wait(&shared.upkeep);
             state.upkeep_rests = false;
         }
     }
 }
 
 fn keep_deadlines(shared: &Shared) {
-    let mut state = shared.state.lock();
+    let mut state = shared.lock();
     let mut idle_since: Option<(Lsn, Duration)> = None;
     while !state.threads_stop {
         // Work that a call left undone because it would not wait for it.
@@ -56,11 +56,11 @@ fn keep_deadlines(shared: &Shared) {
         match [state.interval_ends, mark_at].into_iter().flatten().min() {
             Some(deadline) => {
                 state.tender = Tender::Until(deadline);
-                shared.tender.wait_for(&mut state, deadline - now);
+                state.wait_for(&shared.tender, deadline - now);
             }
             None => {
                 state.tender = Tender::Rests;
-                shared.tender.wait(&mut state);
+                state.wait(&shared.tender);
             }
         }
         state.tender = Tender::Awake;

@@ -12,7 +12,6 @@ use crate::format::frame::{FrameError, FrameHeader, FrameKind, MARKED_HEADER_LEN
 use crate::format::name::FileName;
 use crate::position::{Lsn, SegmentId};
 use crate::storage::{StorageFile, read_full};
-use bytes::Bytes;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,7 +55,7 @@ pub(crate) struct Walk<E> {
     extents: E,
     at: Lsn,
     current: Option<Current>,
-    frame: Option<Frame>,
+    batch: Option<Batch>,
     /// Behind damage: records of batch frames are skipped up to the next batch end, since
     /// they may be the rest of a batch whose beginning is gone.
     skip_batch: bool,
@@ -75,19 +74,25 @@ struct Current {
     scan: FrameScan,
 }
 
-/// A frame whose records are being handed out.
+/// A batch frame whose records are being handed out.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct Batch {
     lsn: Lsn,
-    kind: FrameKind,
     index: u32,
     /// Where in the body the next record begins.
     at: usize,
 }
 
+/// A record, and which part of the body of the current frame it is.
+struct Found {
+    lsn: Lsn,
+    index: u32,
+    part: Range<usize>,
+}
+
 impl<E: Extents> Walk<E> {
     pub(crate) fn new(extents: E, from: Lsn) -> Self {
-        Self { extents, at: from, current: None, frame: None, skip_batch: false, frames: 0 }
+        Self { extents, at: from, current: None, batch: None, skip_batch: false, frames: 0 }
     }
 
     /// Everything before is read.
@@ -108,11 +113,11 @@ impl<E: Extents> Walk<E> {
     /// # Errors
     /// [`Error::Damaged`] once for each damaged range; the walk goes on behind it.
     pub(crate) fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
-        let Some((lsn, index, range)) = self.advance()? else {
+        let Some(Found { lsn, index, part }) = self.advance()? else {
             return Ok(None);
         };
         let body = self.current.as_ref().map(|current| current.scan.body());
-        let bytes = body.and_then(|body| body.get(range)).unwrap_or_default();
+        let bytes = body.and_then(|body| body.get(part)).unwrap_or_default();
         Ok(Some(RecordRef { lsn, index, bytes }))
     }
 
@@ -121,68 +126,52 @@ impl<E: Extents> Walk<E> {
     /// # Errors
     /// As [`next_ref`](Self::next_ref).
     pub(crate) fn next_record(&mut self) -> Result<Option<Record>> {
-        let Some((lsn, index, range)) = self.advance()? else {
+        let Some(Found { lsn, index, part }) = self.advance()? else {
             return Ok(None);
         };
-        let bytes = self.current.as_ref().map_or_else(Bytes::new, |current| {
-            let body = current.scan.body_bytes();
-            if range.end <= body.len() { body.slice(range) } else { Bytes::new() }
-        });
-        Ok(Some(Record { lsn, index, bytes }))
+        let bytes = self.current.as_ref().map(|current| current.scan.body_bytes(part));
+        Ok(Some(Record { lsn, index, bytes: bytes.unwrap_or_default() }))
     }
 
-    fn advance(&mut self) -> Result<Option<(Lsn, u32, Range<usize>)>> {
+    #[inline]
+    fn advance(&mut self) -> Result<Option<Found>> {
+        if self.batch.is_none()
+            && let Some(current) = &mut self.current
+            && let Some(lsn) = current.scan.next_plain()
+        {
+            self.at = current.scan.position();
+            self.frames += 1;
+            self.skip_batch = false;
+            return Ok(Some(Found { lsn, index: 0, part: 0..current.scan.body().len() }));
+        }
+        self.advance_by_any()
+    }
+
+    /// As [`advance`](Self::advance), over frames of every kind, good and bad.
+    #[inline(never)]
+    fn advance_by_any(&mut self) -> Result<Option<Found>> {
         loop {
-            if let Some(found) = self.record_of_frame() {
+            if self.batch.is_some()
+                && let Some(found) = self.next_of_batch()
+            {
                 return Ok(Some(found));
             }
-            if !self.next_frame()? {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn record_of_frame(&mut self) -> Option<(Lsn, u32, Range<usize>)> {
-        let frame = self.frame.as_mut()?;
-        let body = self.current.as_ref()?.scan.body();
-        let (lsn, index) = (frame.lsn, frame.index);
-        let range = match frame.kind {
-            FrameKind::Record => {
-                self.frame = None;
-                0..body.len()
-            }
-            FrameKind::Batch => {
-                let rest = body.get(frame.at..)?;
-                let Some(Ok(record)) = BatchRecords::new(rest).next() else {
-                    self.frame = None;
-                    return None;
-                };
-                let from = frame.at + 4;
-                frame.at = from + record.len();
-                frame.index = index.saturating_add(1);
-                from..frame.at
-            }
-            _ => return None,
-        };
-        Some((lsn, index, range))
-    }
-
-    /// Moves to the next frame that holds records.
-    fn next_frame(&mut self) -> Result<bool> {
-        loop {
-            if self.current.is_none() && !self.enter()? {
-                return Ok(false);
-            }
             let Some(current) = &mut self.current else {
-                return Ok(false);
+                if self.enter()? {
+                    continue;
+                }
+                return Ok(None);
             };
             match current.scan.next() {
                 Ok(Some((lsn, header))) => {
                     self.at = current.scan.position();
                     self.frames += 1;
-                    if self.take(lsn, &header)? {
-                        return Ok(true);
+                    if header.kind == FrameKind::Record {
+                        self.skip_batch = false;
+                        let part = 0..current.scan.body().len();
+                        return Ok(Some(Found { lsn, index: 0, part }));
                     }
+                    self.take(lsn, &header)?;
                 }
                 Ok(None) => self.leave()?,
                 Err(error) => self.stumble(error)?,
@@ -190,7 +179,18 @@ impl<E: Extents> Walk<E> {
         }
     }
 
-    fn take(&mut self, lsn: Lsn, header: &FrameHeader) -> Result<bool> {
+    /// The next record of the batch frame that is being handed out.
+    fn next_of_batch(&mut self) -> Option<Found> {
+        let Batch { lsn, index, at } = self.batch.take()?;
+        let rest = self.current.as_ref()?.scan.body().get(at..)?;
+        let record = BatchRecords::new(rest).next()?.ok()?;
+        let part = at + 4..at + 4 + record.len();
+        self.batch = Some(Batch { lsn, index: index.saturating_add(1), at: part.end });
+        Some(Found { lsn, index, part })
+    }
+
+    /// Takes a frame that is no record.
+    fn take(&mut self, lsn: Lsn, header: &FrameHeader) -> Result<()> {
         if header.kind == FrameKind::Gap {
             self.skip_batch = true;
             return Err(self.damaged(lsn, self.at, Damage::Gap));
@@ -203,11 +203,10 @@ impl<E: Extents> Walk<E> {
             self.skip_batch = header.continues;
             return Err(self.damaged(lsn, self.at, Damage::Batch));
         }
-        if !header.kind.holds_records() {
-            return Ok(false);
+        if header.kind == FrameKind::Batch {
+            self.batch = Some(Batch { lsn, index: 0, at: 0 });
         }
-        self.frame = Some(Frame { lsn, kind: header.kind, index: 0, at: 0 });
-        Ok(true)
+        Ok(())
     }
 
     fn enter(&mut self) -> Result<bool> {
@@ -322,7 +321,7 @@ impl<E: Extents> Walk<E> {
                 error
             }
         };
-        self.frame = None;
+        self.batch = None;
         error
     }
 

@@ -6,6 +6,7 @@
 use crate::storage::{StorageFile, read_full};
 use bytes::{Bytes, BytesMut};
 use std::io;
+use std::ops::Range;
 
 /// Bytes read ahead at once.
 pub(crate) const READ_AHEAD: usize = 256 << 10;
@@ -36,37 +37,52 @@ impl Window {
         offset: u64,
         len: usize,
     ) -> io::Result<&[u8]> {
-        if self.range(offset, len).is_none() {
-            self.fill(file, offset, len)?;
-        }
-        let there = usize::try_from((self.end()).saturating_sub(offset)).unwrap_or(usize::MAX);
-        let range = self.range(offset, len.min(there)).unwrap_or(0..0);
-        Ok(self.block.get(range).unwrap_or_default())
+        let bytes = self.ahead(file, offset, len)?;
+        Ok(bytes.get(..len).unwrap_or(bytes))
     }
 
-    /// A slice of what the last look showed, without a copy.
-    pub(crate) fn slice(&self, offset: u64, len: usize) -> Option<Bytes> {
-        self.range(offset, len).map(|range| self.block.slice(range))
+    /// As [`look`](Self::look), with all that was read ahead behind them.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    #[inline]
+    pub(crate) fn ahead(
+        &mut self,
+        file: &dyn StorageFile,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<&[u8]> {
+        if self.from(self.index(offset)).len() < len {
+            self.fill(file, offset, len)?;
+        }
+        Ok(self.from(self.index(offset)))
+    }
+
+    /// What is here from this place of the block on.
+    #[inline]
+    pub(crate) fn from(&self, index: usize) -> &[u8] {
+        self.block.get(index..).unwrap_or_default()
+    }
+
+    /// Where in the block the byte at `offset` stands; it stays there until the next look.
+    #[inline]
+    pub(crate) fn index(&self, offset: u64) -> usize {
+        usize::try_from(offset.wrapping_sub(self.start)).unwrap_or(usize::MAX)
+    }
+
+    /// A part of the block, without a copy.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Bytes {
+        if range.end <= self.block.len() { self.block.slice(range) } else { Bytes::new() }
     }
 
     /// The same, borrowed.
-    pub(crate) fn bytes(&self, offset: u64, len: usize) -> Option<&[u8]> {
-        self.block.get(self.range(offset, len)?)
-    }
-
-    fn end(&self) -> u64 {
-        self.start + self.block.len() as u64
-    }
-
-    fn range(&self, offset: u64, len: usize) -> Option<std::ops::Range<usize>> {
-        let from = usize::try_from(offset.checked_sub(self.start)?).ok()?;
-        let to = from.checked_add(len)?;
-        (to <= self.block.len()).then_some(from..to)
+    #[inline]
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.block.get(range).unwrap_or_default()
     }
 
     fn fill(&mut self, file: &dyn StorageFile, offset: u64, len: usize) -> io::Result<()> {
-        let have = usize::try_from(self.end().saturating_sub(offset)).unwrap_or(0);
-        let kept = self.range(offset, have).unwrap_or(0..0);
+        let kept = self.index(offset).min(self.block.len())..self.block.len();
         let want = len.max(self.read_ahead);
         let mut block = match std::mem::take(&mut self.block).try_into_mut() {
             Ok(mut ours) => {

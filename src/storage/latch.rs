@@ -1,17 +1,38 @@
-//! The locks and threads of this crate, behind one door.
+//! The locks, counters and threads of this crate, behind one door.
 //!
 //! A simulated scheduler replaces what is here and nothing else, under `--cfg seawall_shuttle`; so
-//! nobody imports a lock, a condition variable or a thread from elsewhere.
+//! nobody imports a lock, a condition variable, an atomic or a thread from elsewhere.
 
 #[cfg(not(seawall_shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(seawall_shuttle))]
-pub(crate) use std::thread::JoinHandle;
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(seawall_shuttle))]
+pub(crate) use std::thread::{JoinHandle, yield_now};
 
 #[cfg(seawall_shuttle)]
 mod scheduled;
 #[cfg(seawall_shuttle)]
-pub(crate) use scheduled::{Condvar, JoinHandle, Mutex, MutexGuard, spawn};
+pub(crate) use scheduled::{
+    AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, execution_is_over, spawn,
+    yield_now,
+};
+
+#[cfg(any(seawall_shuttle, not(target_os = "linux")))]
+mod counted;
+#[cfg(any(seawall_shuttle, not(target_os = "linux")))]
+pub(crate) use counted::EventCount;
+
+#[cfg(all(not(seawall_shuttle), target_os = "linux"))]
+mod futex;
+#[cfg(all(not(seawall_shuttle), target_os = "linux"))]
+pub(crate) use futex::EventCount;
+
+/// Whether nobody may be told anything any more: never, but where a scheduler gave up.
+#[cfg(not(seawall_shuttle))]
+pub(crate) const fn execution_is_over() -> bool {
+    false
+}
 
 /// Starts a named thread.
 ///

@@ -39,6 +39,7 @@ pub(crate) enum Call {
     Rename,
     Remove,
     SyncDir,
+    Read,
     Write,
     SyncData,
     SyncAll,
@@ -231,6 +232,7 @@ struct WatchedFile {
 
 impl StorageFile for WatchedFile {
     fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.watcher.passes(self.on, Call::Read, 0)?;
         self.file.read_at(offset, into)
     }
 

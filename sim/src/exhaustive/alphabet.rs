@@ -16,6 +16,7 @@ pub fn options(level: Level) -> LogOptions {
         prepare_ahead: false,
         idle_mark: true,
         zeros_ahead: None,
+        write_back: None,
         clients: 3,
         weights: [0; KINDS],
         record_max: 0,

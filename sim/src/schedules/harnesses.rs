@@ -233,6 +233,7 @@ pub(super) fn interval(seed: u64) {
 pub(super) fn levels(seed: u64) {
     let mut rng = rng(seed);
     let options = small(Durability::Buffered).buffer_max(4 << 10).write_at(2 << 10);
+    let options = options.write_back(Some(4 << 10));
     let begun = rng.chance(3, 4);
     let mut stage = Stage::open(seed, rng, Plan { begun, ..plan(options) });
     stage.run(|mut actor| {

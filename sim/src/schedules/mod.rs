@@ -57,7 +57,7 @@ pub fn named(name: &str) -> Option<Harness> {
 
 /// Mistakes that a build with `--cfg seawall_planted` can make, and the harness that must find
 /// each.
-pub const PLANTED: [(&str, &str); 8] = [
+pub const PLANTED: [(&str, &str); 14] = [
     ("lost-wakeup", "rotation"),
     ("two-leaders", "two_threads"),
     ("follower-told-ok", "poison"),
@@ -66,4 +66,10 @@ pub const PLANTED: [(&str, &str); 8] = [
     ("reader-before-bytes", "followers"),
     ("cancelled-waiter", "failing_writes"),
     ("abandoned-waiter", "failing_writes"),
+    ("write-back-shares-the-descriptor", "levels"),
+    ("handover-forgotten", "group_commit"),
+    ("turn-not-given-back", "group_commit"),
+    ("wants-lost-while-gathering", "rotation"),
+    ("told-by-watermark-alone", "failing_writes"),
+    ("count-looked-at-too-late", "group_commit"),
 ];

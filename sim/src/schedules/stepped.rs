@@ -22,8 +22,10 @@ pub(super) fn point() {
 struct Traffic {
     /// Whether calls are scheduling points.
     stepped: AtomicBool,
-    /// Writes and syncs under way, by file.
-    busy: Mutex<BTreeMap<String, &'static str>>,
+    /// Writes and syncs under way, by file: through which descriptor, and what.
+    busy: Mutex<BTreeMap<String, Vec<(u64, &'static str)>>>,
+    /// Descriptors made.
+    opened: AtomicU64,
 }
 
 impl Traffic {
@@ -39,19 +41,31 @@ impl Traffic {
         answer
     }
 
-    /// As [`around`](Self::around), for a call that must have its file for itself: the log
-    /// writes and syncs each file from one place at a time.
-    fn alone<T>(&self, name: &str, what: &'static str, call: impl FnOnce() -> T) -> T {
+    /// As [`around`](Self::around), for a call that must have its descriptor for itself, and its
+    /// file too, but for a sync through another descriptor: that hides no error from anybody.
+    fn alone<T>(&self, file: &SteppedFile, what: &'static str, call: impl FnOnce() -> T) -> T {
         if !self.stepped.load(Ordering::Relaxed) {
             return call();
         }
-        let other = self.busy.lock().insert(name.to_owned(), what);
-        assert!(other.is_none(), "{name}: a {what} overlaps a {}", other.unwrap_or_default());
+        let (name, descriptor) = (&file.name, file.descriptor);
+        {
+            let mut busy = self.busy.lock();
+            let others = busy.entry(name.clone()).or_default();
+            for &(other, does) in others.iter() {
+                let apart = other != descriptor && (what == SYNC || does == SYNC);
+                assert!(apart, "{name}: a {what} overlaps a {does}");
+            }
+            others.push((descriptor, what));
+        }
         let answer = self.around(call);
-        self.busy.lock().remove(name);
+        if let Some(others) = self.busy.lock().get_mut(name) {
+            others.retain(|&(other, _)| other != descriptor);
+        }
         answer
     }
 }
+
+const SYNC: &str = "sync";
 
 /// A simulated disk, stepped.
 #[derive(Clone, Debug)]
@@ -75,7 +89,8 @@ impl Storage for SteppedDisk {
     fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
         let inner = self.traffic.around(|| self.inner.open(name, mode))?;
         let traffic = Arc::clone(&self.traffic);
-        Ok(Arc::new(SteppedFile { inner, traffic, name: name.to_owned() }))
+        let descriptor = traffic.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(SteppedFile { inner, traffic, descriptor, name: name.to_owned() }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -108,6 +123,7 @@ impl Storage for SteppedDisk {
 struct SteppedFile {
     inner: Arc<dyn StorageFile>,
     traffic: Arc<Traffic>,
+    descriptor: u64,
     name: String,
 }
 
@@ -117,23 +133,23 @@ impl StorageFile for SteppedFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.traffic.alone(&self.name, "write", || self.inner.write_at(offset, bytes))
+        self.traffic.alone(self, "write", || self.inner.write_at(offset, bytes))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.traffic.alone(&self.name, "sync", || self.inner.sync_data())
+        self.traffic.alone(self, SYNC, || self.inner.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.traffic.alone(&self.name, "sync", || self.inner.sync_all())
+        self.traffic.alone(self, SYNC, || self.inner.sync_all())
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.traffic.alone(&self.name, "reservation", || self.inner.allocate(offset, len))
+        self.traffic.alone(self, "reservation", || self.inner.allocate(offset, len))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.traffic.alone(&self.name, "change of length", || self.inner.set_len(len))
+        self.traffic.alone(self, "change of length", || self.inner.set_len(len))
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -2,6 +2,7 @@
 
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
+use super::reads::{damaged_one_of_many, read_overtaken_by_a_recycling};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -34,6 +35,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("stale-spare-not-zeroed", crashes_around_recycled_files),
     ("prepared-file-grows-in-place", crashes_around_a_file_that_is_too_short),
     ("spare-used-twice", rotations_over_spares),
+    ("quick-read-unseeded", read_overtaken_by_a_recycling),
+    ("neighbour-read-instead", damaged_one_of_many),
     ("recycled-while-read", scan_across_a_trim),
     ("check-without-lsn", misdirected_write),
     ("check-without-salt", segment_of_another_copy),

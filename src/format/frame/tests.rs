@@ -302,7 +302,7 @@ fn law_2_kind_and_flags_agree() {
                 FrameKind::Void | FrameKind::Gap => flags == 0,
             };
             let refused = FrameHeader::decode(
-                &resealed(marked(), 16, &[kind.byte(), flags]),
+                &resealed(marked(), 16, &[kind as u8, flags]),
                 seed(),
                 MARKED_AT,
             );

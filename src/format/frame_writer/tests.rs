@@ -50,6 +50,16 @@ fn a_placed_frame_has_no_check_before_it_is_finished() {
 }
 
 #[test]
+fn a_record_is_placed_alike_either_way() {
+    for len in [0, 1, 3, 4, 5, 11, 12, 13, 100, 4096] {
+        let (record, mut one, mut other) = (vec![7; len], vec![1; 8], vec![1; 8]);
+        place_record(&mut one, &record);
+        place_frame(&mut other, FrameSpec::of(FrameKind::Record), &[&record]);
+        assert_eq!(one, other, "{len}");
+    }
+}
+
+#[test]
 fn parts_of_a_body_are_joined() {
     let (mut parts, mut whole) = (Vec::new(), Vec::new());
     let spec = FrameSpec::of(FrameKind::Record);

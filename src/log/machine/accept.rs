@@ -2,10 +2,11 @@
 //! yet, no I/O.
 
 use super::super::options::Durability;
+use super::super::record::Receipt;
 use super::{Active, Closing, Goal, Machine, after};
 use crate::error::{Error, Result};
 use crate::format::frame::{CLOSE_MARK_LEN, FrameKind, frame_len};
-use crate::format::frame_writer::{FrameSpec, close_frame, open_frame, place_frame};
+use crate::format::frame_writer::{FrameSpec, close_frame, open_frame, place_frame, place_record};
 use crate::format::{batch, control, layout};
 use crate::position::Lsn;
 
@@ -18,6 +19,8 @@ pub(crate) struct Accepted {
     pub(crate) goal: Option<Goal>,
     /// The interval of an `Interval` log begins now.
     pub(crate) arms: bool,
+    /// An action may have become due.
+    pub(crate) due: bool,
 }
 
 /// Nothing is accepted beyond: room for a jump, and for what may follow one, stays free.
@@ -44,6 +47,32 @@ impl Machine {
     /// # Errors
     /// [`Refusal::Wait`] where room must be made first (and is now asked for).
     pub(crate) fn append(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
+        let len = frame_len(record.len() as u64, false);
+        if len <= self.allowance {
+            self.allowance -= len;
+            place_record(&mut self.pending, record);
+            return Ok(self.accepted(len, level));
+        }
+        self.append_looking(record, level)
+    }
+
+    /// Takes a record that nobody waits for, if nothing has to be looked at: all that most appends
+    /// of a [`Buffered`](Durability::Buffered) log are.
+    #[inline]
+    pub(crate) fn append_quietly(&mut self, record: &[u8]) -> Option<Receipt> {
+        let len = frame_len(record.len() as u64, false);
+        if len > self.allowance || self.level != Durability::Buffered {
+            return None;
+        }
+        self.allowance -= len;
+        place_record(&mut self.pending, record);
+        let lsn = self.marks.accepted;
+        let end = after(lsn, len);
+        self.marks.accepted = end;
+        Some(Receipt { lsn, end })
+    }
+
+    fn append_looking(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
         self.admit("record", record.len() as u64, layout::RECORD_LEN_MAX)?;
         let mark = self.due_mark();
         let len = frame_len(record.len() as u64, mark.is_some());
@@ -51,7 +80,77 @@ impl Machine {
         let spec = FrameSpec::of(FrameKind::Record).marking(mark);
         self.reserve(len);
         place_frame(&mut self.pending, spec, &[record]);
-        Ok(self.accepted(len, level))
+        let accepted = self.accepted(len, level);
+        self.look_ahead();
+        Ok(Accepted { due: self.allowance == 0, ..accepted })
+    }
+
+    /// Places a batch as frames of a bounded size; returns what they take together.
+    fn place_cut<R: AsRef<[u8]>>(
+        &mut self,
+        records: &[R],
+        first_mark: Option<Lsn>,
+    ) -> Result<u64, Refusal> {
+        let body_max = self.batch_frame_max;
+        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
+        let mut mark = first_mark;
+        let len = batch::cut(lens(), body_max)
+            .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
+            .sum::<u64>();
+        self.make_room(len)?;
+        self.reserve(len);
+        let (mut mark, mut rest) = (first_mark, records);
+        for cut in batch::cut(lens(), body_max) {
+            let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
+            self.place_batch_frame(frame, !cut.last, mark.take());
+            rest = behind;
+        }
+        Ok(len)
+    }
+
+    fn place_batch_frame<R: AsRef<[u8]>>(
+        &mut self,
+        records: &[R],
+        continues: bool,
+        mark: Option<Lsn>,
+    ) {
+        let spec = FrameSpec { kind: FrameKind::Batch, continues, mark };
+        let start = open_frame(&mut self.pending, spec);
+        for record in records {
+            let record = record.as_ref();
+            let len = u32::try_from(record.len()).expect("records are bounded before");
+            self.pending.extend_from_slice(&len.to_le_bytes());
+            self.pending.extend_from_slice(record);
+        }
+        close_frame(&mut self.pending, start);
+    }
+
+    /// Something changed: the next append looks at everything.
+    pub(super) const fn look_again(&mut self) {
+        self.allowance = 0;
+    }
+
+    /// States how much may be taken without a look at anything.
+    fn look_ahead(&mut self) {
+        self.check_invariants();
+        let quiet = self.begun
+            && self.poisoned.is_none()
+            && self.closing == Closing::Open
+            && self.roll_wanted.is_none()
+            && self.retry.is_none()
+            && self.due_mark().is_none();
+        self.allowance = 0;
+        if let Some(active) = self.active.filter(|active| quiet && !active.ended) {
+            let in_segment = active.record_limit().since(self.marks.accepted);
+            let in_buffer = self.buffer_max.checked_sub(self.buffered());
+            let in_lsns = LSN_END.since(self.marks.accepted);
+            // While a write is under way no other becomes due.
+            let until_write = (self.write_at.saturating_sub(1))
+                .checked_sub(self.pending.len() as u64)
+                .or(self.commit_busy.then_some(u64::MAX));
+            let least = in_segment.min(in_buffer).min(in_lsns).min(until_write);
+            self.allowance = least.unwrap_or(0);
+        }
     }
 
     /// Takes records that live or die together; at least one.
@@ -63,36 +162,25 @@ impl Machine {
         records: &[R],
         level: Durability,
     ) -> Result<Accepted, Refusal> {
-        let batch_frame_max = self.batch_frame_max;
         let lens = || records.iter().map(|record| record.as_ref().len() as u64);
-        let longest = lens().max().unwrap_or(0);
+        let (longest, total) = lens().fold((0, 0_u64), |(longest, total), len| {
+            (len.max(longest), total.saturating_add(len).saturating_add(batch::RECORD_OVERHEAD))
+        });
         self.admit("record", longest, layout::RECORD_LEN_MAX)?;
-        let total = lens()
-            .fold(0_u64, |sum, len| sum.saturating_add(len).saturating_add(batch::RECORD_OVERHEAD));
         self.admit("batch", total, layout::BATCH_LEN_MAX)?;
-        let first_mark = self.due_mark();
-        let mut mark = first_mark;
-        let len = batch::cut(lens(), batch_frame_max)
-            .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
-            .sum::<u64>();
-        self.make_room(len)?;
-        self.reserve(len);
-        let (mut mark, mut rest) = (first_mark, records);
-        for cut in batch::cut(lens(), batch_frame_max) {
-            let spec =
-                FrameSpec { kind: FrameKind::Batch, continues: !cut.last, mark: mark.take() };
-            let start = open_frame(&mut self.pending, spec);
-            let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
-            for record in frame {
-                let record = record.as_ref();
-                let len = u32::try_from(record.len()).expect("records are bounded above");
-                self.pending.extend_from_slice(&len.to_le_bytes());
-                self.pending.extend_from_slice(record);
-            }
-            close_frame(&mut self.pending, start);
-            rest = behind;
-        }
-        Ok(self.accepted(len, level))
+        let mark = self.due_mark();
+        let len = if total <= self.batch_frame_max {
+            let len = frame_len(total, mark.is_some());
+            self.make_room(len)?;
+            self.reserve(len);
+            self.place_batch_frame(records, false, mark);
+            len
+        } else {
+            self.place_cut(records, mark)?
+        };
+        let accepted = self.accepted(len, level);
+        self.look_ahead();
+        Ok(Accepted { due: self.allowance == 0, ..accepted })
     }
 
     /// Takes a trim frame. `None` where the trim point is there already.
@@ -118,6 +206,7 @@ impl Machine {
         }
         place_frame(&mut self.pending, FrameSpec::of(FrameKind::Trim).marking(mark), &[&body]);
         let accepted = self.accepted(len, Durability::Sync);
+        self.look_again();
         if planted!("unlink-before-trim-is-durable") {
             self.trim = point;
             self.drop_trimmed();
@@ -140,6 +229,7 @@ impl Machine {
             &[],
         );
         let (_, end) = self.advance(len);
+        self.look_again();
         self.marked = end;
         self.sync_wanted = end;
         self.interval_armed |= planted!("idle-mark-stops-interval");
@@ -172,6 +262,7 @@ impl Machine {
         let body = control::encode_trim(self.trim);
         let spec = FrameSpec::of(FrameKind::CloseMark).marking(mark);
         place_frame(&mut self.pending, spec, &[&body]);
+        self.look_again();
         Some(self.advance(CLOSE_MARK_LEN).1)
     }
 
@@ -186,6 +277,7 @@ impl Machine {
         }
         let spec = FrameSpec::of(FrameKind::IdleMark).marking(Some(self.marks.durable));
         place_frame(&mut self.pending, spec, &[]);
+        self.look_again();
         self.advance(len);
     }
 
@@ -252,6 +344,7 @@ impl Machine {
     }
 
     fn want_roll(&mut self, len: u64) -> Refusal {
+        self.look_again();
         self.roll_wanted = self.roll_wanted.max(Some(len));
         Refusal::Wait
     }
@@ -275,9 +368,12 @@ impl Machine {
         if goal.is_some() {
             self.awaited.push_back(lsn);
         }
+        if level == Durability::Sync {
+            self.arrivals.joined();
+        }
         let arms = matches!(level, Durability::Interval(_)) && !self.interval_armed;
         self.interval_armed |= arms;
-        Accepted { lsn, end, goal, arms }
+        Accepted { lsn, end, goal, arms, due: false }
     }
 
     /// The frame that was just placed counts from now on. A mark that nobody appended has no
@@ -288,7 +384,6 @@ impl Machine {
         self.marks.accepted = end;
         // The mark that rode along, if one was due.
         self.marked = self.marked.max(self.marks.durable);
-        self.check_invariants();
         (lsn, end)
     }
 }

@@ -39,6 +39,7 @@ impl Machine {
         if busy || self.poisoned.is_some() || self.closing == Closing::Closed {
             return None;
         }
+        self.look_again();
         let action = self.next_commit();
         self.commit_busy = action.is_some();
         if let Some(Action::Sync { upto, .. }) = action
@@ -47,6 +48,16 @@ impl Machine {
             self.marks.durable = upto;
         }
         action
+    }
+
+    /// Whether anything is wanted that this lane does.
+    pub(crate) fn commit_wanted(&self) -> bool {
+        self.begin_wanted
+            || self.close_record_left
+            || self.roll_wanted.is_some()
+            || self.closing != Closing::Open
+            || self.write_wanted > self.marks.written
+            || self.sync_wanted > self.marks.durable
     }
 
     fn next_commit(&mut self) -> Option<Action> {
@@ -99,6 +110,8 @@ impl Machine {
             let bytes = std::mem::replace(&mut self.pending, empty);
             let lsn = self.pending_at;
             self.pending_at = after(lsn, bytes.len() as u64);
+            self.group += 1;
+            self.arrivals.sealed();
             Run { bytes, lsn, seed: active.seed, prev: 0 }
         });
         let run = Run { prev: self.chain, ..run };
@@ -207,6 +220,7 @@ impl Machine {
 
     /// Begins a clean close. Idempotent.
     pub(crate) fn request_close(&mut self) {
+        self.look_again();
         if self.closing == Closing::Open {
             self.closing = Closing::Draining;
             self.roll_wanted = None;
@@ -219,6 +233,7 @@ impl Machine {
 
     /// Takes back what an action of either lane became.
     pub(crate) fn on_event(&mut self, event: Event) {
+        self.look_again();
         match event {
             Event::Erased(outcome) => self.on_erased(outcome),
             Event::Wrote { run, outcome } => self.on_wrote(run, outcome),
@@ -239,7 +254,9 @@ impl Machine {
                     self.closing = Closing::Closed;
                 }
             }
-            Event::Retired { .. } | Event::Removed { .. } => self.on_upkeep(event),
+            Event::Retired { .. } | Event::WroteBack(_) | Event::Removed { .. } => {
+                self.on_upkeep(event);
+            }
         }
         self.check_invariants();
     }
@@ -332,6 +349,7 @@ impl Machine {
         self.wrote_last = false;
         match outcome {
             Ok(()) => {
+                self.arrivals.settled();
                 let counted = planted!("accepted-during-sync-counted");
                 let upto = if counted { self.marks.accepted } else { upto };
                 self.marks.durable = self.marks.durable.max(upto);
@@ -398,6 +416,7 @@ impl Machine {
         let base = header.base;
         self.marks = super::Watermarks { accepted: base, written: base, durable: base };
         self.pending_at = base;
+        self.written_back = base;
         self.write_wanted = base;
         self.sync_wanted = base;
         // The header states where the predecessor ended: that is a mark.

@@ -18,6 +18,7 @@
 //! its header are durable; so an append may have to wait, and is then simply called again.
 
 mod accept;
+mod arrivals;
 mod commit;
 mod upkeep;
 
@@ -34,6 +35,7 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use accept::{Accepted, Refusal};
+use arrivals::Arrivals;
 
 /// Where the last run left the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +168,7 @@ pub(crate) struct Machine {
     spares_max: usize,
     prepare_ahead: bool,
     zeros_ahead: bool,
+    write_back: Option<u64>,
 
     live: VecDeque<Live>,
     origin: Origin,
@@ -185,6 +188,12 @@ pub(crate) struct Machine {
     /// Frames that were accepted and are in nobody's hands.
     pending: Vec<u8>,
     pending_at: Lsn,
+    /// Number of the group that fills `pending`.
+    group: u64,
+    arrivals: Arrivals,
+    /// Bytes of frames that may be taken before anything has to be looked at again: room in the
+    /// segment and in the buffer, a mark, a write that is due. Never too large; 0 is always right.
+    allowance: u64,
     /// Frames whose write failed; they go before `pending`.
     retry: Option<Run>,
     in_flight: u64,
@@ -202,6 +211,8 @@ pub(crate) struct Machine {
     sync_wanted: Lsn,
     roll_wanted: Option<u64>,
     wrote_last: bool,
+    /// What was written when early write-back was last started.
+    written_back: Lsn,
     commit_busy: bool,
     upkeep_busy: bool,
     /// Counts failures that are nobody's in particular; whoever waits and sees it move gets the
@@ -245,6 +256,7 @@ impl Machine {
             Origin::Clean { end } | Origin::Unclean { end } => (end.lsn, end.check),
         };
         let clean = matches!(start.origin, Origin::Clean { .. });
+        let syncs = matches!(options.durability, Durability::Sync | Durability::Interval(_));
         let active = start.segments.last().filter(|_| clean);
         Self {
             log: start.log,
@@ -256,10 +268,8 @@ impl Machine {
             spares_max: options.spares_max,
             prepare_ahead: options.prepare_ahead,
             // Levels that never sync a commit need no written zeros.
-            zeros_ahead: options.zeros_ahead.unwrap_or(matches!(
-                options.durability,
-                Durability::Sync | Durability::Interval(_)
-            )),
+            zeros_ahead: options.zeros_ahead.unwrap_or(syncs),
+            write_back: options.write_back.filter(|_| !syncs),
             active: active.map(|segment| Active::new(segment.header, None)),
             live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
             origin: start.origin,
@@ -274,6 +284,9 @@ impl Machine {
             chain: check,
             pending: Vec::new(),
             pending_at: end,
+            group: 1,
+            arrivals: Arrivals::default(),
+            allowance: 0,
             retry: None,
             in_flight: 0,
             empty: Vec::new(),
@@ -285,6 +298,7 @@ impl Machine {
             sync_wanted: end,
             roll_wanted: None,
             wrote_last: false,
+            written_back: end,
             commit_busy: false,
             upkeep_busy: false,
             failures: 0,
@@ -359,6 +373,28 @@ impl Machine {
     /// What who still waits for something is told by a machine that does nothing any more.
     fn abandoned(&self) -> Option<Error> {
         (self.is_closed() && !planted!("abandoned-waiter")).then_some(Error::Closed)
+    }
+
+    /// Number of the group that fills.
+    pub(crate) fn group(&self) -> u64 {
+        self.group
+    }
+
+    /// The group that holds what ends at `end`; of older ones, the last that was taken.
+    pub(crate) fn group_of(&self, end: Lsn) -> u64 {
+        if end <= self.pending_at { self.group - 1 } else { self.group }
+    }
+
+    /// Whether a group that is to be synced could be taken now, but more callers are expected.
+    pub(crate) fn arrivals_awaited(&self) -> bool {
+        self.arrivals.awaited()
+            && !self.commit_busy
+            && self.begun
+            && self.poisoned.is_none()
+            && self.closing == Closing::Open
+            && self.roll_wanted.is_none()
+            && self.retry.is_none()
+            && self.sync_wanted > self.marks.written
     }
 
     /// Counts the failures that were nobody's in particular.

@@ -1,5 +1,5 @@
 //! The upkeep lane: what can be done beside the appends. Preparing the next segment before it is
-//! needed, retiring the one before, removing what was trimmed.
+//! needed, retiring the one before, removing what was trimmed, early write-back.
 
 use super::super::action::{Action, Event, Removal, Source, Trouble};
 use super::super::survey::{Segment, SegmentEnd};
@@ -24,7 +24,10 @@ impl Machine {
         !self.upkeep_busy
             && self.poisoned.is_none()
             && self.closing != Closing::Closed
-            && (!self.retire.is_empty() || !self.remove.is_empty() || self.prepare_due())
+            && (!self.retire.is_empty()
+                || !self.remove.is_empty()
+                || self.prepare_due()
+                || self.write_back_due())
     }
 
     fn next_upkeep(&mut self) -> Option<Action> {
@@ -35,11 +38,22 @@ impl Machine {
             self.removing = true;
             return Some(Action::Remove { files: std::mem::take(&mut self.remove) });
         }
-        if !self.prepare_due() {
-            return None;
+        if self.prepare_due() {
+            let source = self.source();
+            return Some(self.prepare(source, self.segment_len, true));
         }
-        let source = self.source();
-        Some(self.prepare(source, self.segment_len, true))
+        let segment = self.active.filter(|_| self.write_back_due())?.number;
+        self.written_back = self.marks.written;
+        Some(Action::WriteBack { segment })
+    }
+
+    /// A segment is synced before the next begins, at every level. What the kernel starts to write
+    /// early does not keep the appends waiting then.
+    fn write_back_due(&self) -> bool {
+        let unstarted = || self.marks.written.since(self.written_back.max(self.marks.durable));
+        self.begun
+            && self.closing == Closing::Open
+            && self.write_back.is_some_and(|bytes| unstarted().is_some_and(|u| u >= bytes))
     }
 
     /// Half a segment before it is needed: early enough for most, and never for a small log.
@@ -148,6 +162,15 @@ impl Machine {
                     Err(Trouble::SyncFailed(cause)) => self.poison(cause),
                 }
             }
+            Event::WroteBack(outcome) => match outcome {
+                // It proves nothing: what was written meanwhile is not in it.
+                Ok(()) if planted!("write-back-taken-for-a-sync") => {
+                    self.marks.durable = self.marks.written;
+                }
+                Ok(()) => {}
+                Err(Trouble::Failed(_)) => self.upkeep_failures += 1,
+                Err(Trouble::SyncFailed(cause)) => self.poison(cause),
+            },
             Event::Removed { done, left, outcome } => {
                 self.removing = false;
                 self.removed += done.len() as u64;
@@ -194,6 +217,7 @@ impl Machine {
 impl Machine {
     /// Nothing happens any more: the handle is gone, or a sync failed.
     pub(crate) fn abandon(&mut self) {
+        self.look_again();
         self.closing = Closing::Closed;
     }
 }

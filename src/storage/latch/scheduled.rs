@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -16,7 +16,9 @@ use std::time::Duration;
 use shuttle::rand::RngCore;
 use shuttle::{future, rand, thread};
 
-pub(crate) use shuttle::thread::JoinHandle;
+pub(crate) use shuttle::sync::atomic::AtomicU64;
+pub(crate) use shuttle::thread::{JoinHandle, yield_now};
+pub(crate) use std::sync::atomic::Ordering;
 
 /// A number below `end`, which is not 0, from the scheduler.
 fn draw(end: u64) -> u64 {
@@ -27,6 +29,11 @@ fn draw(end: u64) -> u64 {
 fn point() {
     // To this scheduler time does not exist: it is a switch, and no hint as a yield would be.
     thread::sleep(Duration::ZERO);
+}
+
+/// Whether the scheduler found a mistake and unwinds the threads: it takes no calls then.
+pub(crate) fn execution_is_over() -> bool {
+    std::thread::panicking()
 }
 
 #[derive(Debug)]
@@ -171,7 +178,7 @@ impl Condvar {
                     break;
                 }
                 patience = Some(left - 1);
-                thread::yield_now();
+                yield_now();
             } else if self.unfounded.load(Ordering::Relaxed) > 0 {
                 // The scheduler may wake it at any point, but does not count on that: where all
                 // others are blocked, it is a deadlock still.

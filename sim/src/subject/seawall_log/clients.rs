@@ -4,7 +4,7 @@
 use super::{
     Asked, Level, Op, Pending, SeawallLog, TRIES, TRIES_MAX, TRIMS_IN_ROOM, What, may_fail,
 };
-use crate::model::{Sure, broken};
+use crate::model::{EntryId, Sure, broken};
 use crate::oracle::Violation;
 use crate::subject::{Class, Stop, World};
 use seawall::log::stepped::Answer;
@@ -186,9 +186,11 @@ impl SeawallLog {
 
     fn read_at(&mut self, world: &World, share: u8) -> Result<(), Stop> {
         let known = self.model.addresses();
-        let Some(&(lsn, id)) = known.get(known.len() * usize::from(share) / 256) else {
+        let nth = known.len() * usize::from(share) / 256;
+        let Some(&(lsn, id)) = known.get(nth) else {
             return Ok(());
         };
+        self.read_around(world, known.iter().skip(nth.saturating_sub(4)).take(9))?;
         let log = self.log()?;
         match log.log().read_batch(lsn) {
             Ok(read) => {
@@ -203,6 +205,30 @@ impl SeawallLog {
             }
             Err(error) => self.excuse(world, "G1", "reading by address", &error),
         }
+    }
+
+    /// Reads neighbours at once, the last one first.
+    fn read_around<'a>(
+        &mut self,
+        world: &World,
+        near: impl DoubleEndedIterator<Item = &'a (Lsn, EntryId)>,
+    ) -> Result<(), Stop> {
+        let near: Vec<(Lsn, EntryId)> = near.rev().copied().collect();
+        let lsns: Vec<Lsn> = near.iter().map(|&(lsn, _)| lsn).collect();
+        let answers = self.log()?.log().read_many(&lsns);
+        for (answer, (lsn, id)) in answers.into_iter().zip(near) {
+            match answer {
+                Ok(read) if self.model.is_first_record(id, &read.bytes) && read.lsn == lsn => {}
+                Ok(_) => {
+                    let what = format!("the address {lsn}, one of many, gives other bytes");
+                    return Err(Violation { promise: "G1", what }.into());
+                }
+                Err(Error::Trimmed { trim, .. })
+                    if lsn < trim && self.model.may_be_trimmed(trim) => {}
+                Err(error) => self.excuse(world, "G1", "reading by many addresses", &error)?,
+            }
+        }
+        Ok(())
     }
 
     fn follow(&mut self, world: &World, client: u8) -> Result<(), Stop> {

@@ -198,6 +198,8 @@ impl Subject for SeawallLog {
         self.open_log(world)?;
         let needed = match world.before {
             Before::Nothing => Sure::Accepted,
+            // What the system failed to write back while the log was being opened is lost.
+            Before::Kill if world.disk.counters().lost_pages() => Sure::Power,
             Before::Kill => Sure::Kill,
             Before::PowerCut => Sure::Power,
         };

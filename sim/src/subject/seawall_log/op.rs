@@ -53,6 +53,9 @@ pub struct LogOptions {
     pub idle_mark: bool,
     /// Whether new files are written with zeros.
     pub zeros_ahead: Option<bool>,
+    /// Bytes after which write-back is started early.
+    #[serde(default)]
+    pub write_back: Option<u64>,
     /// Clients.
     pub clients: u8,
     /// Weights of the operations, in the order of [`What`]'s kinds. Of no matter to a run that
@@ -75,6 +78,7 @@ impl LogOptions {
             .prepare_ahead(self.prepare_ahead)
             .idle_mark(self.idle_mark.then_some(Duration::from_millis(10)));
         options.zeros_ahead = self.zeros_ahead;
+        options.write_back = self.write_back;
         options
     }
 
@@ -91,7 +95,7 @@ impl LogOptions {
                 _ => weight.saturating_mul(3),
             };
         }
-        Self {
+        let drawn = Self {
             level,
             segment_len: if rng.chance(3, 4) { 16 << 10 } else { 20 << 10 },
             buffer_max: if rng.chance(1, 2) { 8 << 10 } else { 32 << 10 },
@@ -101,10 +105,13 @@ impl LogOptions {
             prepare_ahead: rng.chance(1, 2),
             idle_mark: rng.chance(3, 4),
             zeros_ahead: *rng.pick(&[None, Some(true), Some(false)]).unwrap_or(&None),
+            write_back: None,
             clients: *rng.pick(&[1, 1, 2, 4, 8, 24]).unwrap_or(&1),
             weights,
             record_max: *rng.pick(&[60, 200, 200, 700, 3000]).unwrap_or(&200),
-        }
+        };
+        // No draw of its own: it would change what every seed means.
+        Self { write_back: (drawn.spares_max == 1).then_some(4 << 10), ..drawn }
     }
 
     pub(crate) fn simpler(&self) -> Vec<Self> {
@@ -114,6 +121,7 @@ impl LogOptions {
             Self { prepare_ahead: false, ..self.clone() },
             Self { spares_max: 0, ..self.clone() },
             Self { zeros_ahead: Some(false), ..self.clone() },
+            Self { write_back: None, ..self.clone() },
             Self { level: Level::Sync, ..self.clone() },
             Self { segment_len: 16 << 10, ..self.clone() },
             Self { buffer_max: 32 << 10, write_at: 8 << 10, ..self.clone() },
