@@ -239,7 +239,8 @@ impl Shared {
         let failures = state.machine.failures();
         let group = state.machine.group().wrapping_sub(1);
         let door = match &event {
-            Event::Wrote { .. } => Some(Door::written(group)),
+            Event::Wrote { synced: None, .. } => Some(Door::written(group)),
+            Event::Wrote { synced: Some(_), .. } => Some(Door::durable(group)),
             Event::Synced { .. } => Some(Door::durable(group)),
             _ => None,
         };
