@@ -40,7 +40,8 @@ fn run() -> Result<()> {
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(50))
-        .measurement_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .nresamples(5_000)
         .configure_from_args();
     let mut outcomes = Vec::new();
     for row in &seawall_bench::rows(&scale) {

@@ -148,7 +148,7 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
     }
     let Enough::Pairs(pairs) = asked.plan.enough else { return Ok(()) };
     eprintln!(
-        "{} rows, {pairs} pairs of {} ms each: about {} minutes",
+        "{} rows, {pairs} pairs of {} ms each: about {} min",
         rows.len(),
         asked.plan.slice.as_millis(),
         asked.plan.estimate(&rows).as_secs().div_ceil(60),

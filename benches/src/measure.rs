@@ -208,7 +208,8 @@ fn judged(group: &'static Group, line: &Line, pairs: &[Pair]) -> Option<Outcome>
                 median: ours.quantile(part) / one,
                 low: ours.quantile(low) / one,
                 high: ours.quantile(high) / one,
-                sure: true,
+                // Fewer beyond it, and one of them decides.
+                sure: real(ours.operations) * (1.0 - part) >= 10.0,
             };
             let figures = Figures { ours: ours.quantile(part), reference: Some(one) };
             (figures, Worth::Ratio, tail)

@@ -54,8 +54,8 @@ pub(crate) struct Removal {
 pub(crate) enum Action {
     /// Overwrite the close record with zeros, sync.
     EraseCloseRecord { segment: SegmentId, offset: u64 },
-    /// Finish the run's checks, write it.
-    Write { segment: SegmentId, offset: u64, run: Run },
+    /// Finish the run's checks, write it; sync what is written then, if that is asked for.
+    Write { segment: SegmentId, offset: u64, run: Run, sync: bool },
     /// Sync the segment's data, which is written up to here.
     Sync { segment: SegmentId, upto: Lsn },
     /// Length, zeroed header blocks and first frame block, sync, rename, sync the directory; draw
@@ -95,14 +95,33 @@ pub(crate) struct Finished {
 #[derive(Debug)]
 pub(crate) enum Event {
     Erased(Outcome),
-    Wrote { run: Run, outcome: Result<Finished, WriteFailure> },
-    Synced { upto: Lsn, outcome: Result<(), io::Error> },
+    /// `synced`: what the sync behind it said, if there was one.
+    Wrote {
+        run: Run,
+        outcome: Result<Finished, WriteFailure>,
+        synced: Option<Result<(), io::Error>>,
+    },
+    Synced {
+        upto: Lsn,
+        outcome: Result<(), io::Error>,
+    },
     Prepared(Outcome<Prepared>),
-    Began { header: SegmentHeader, outcome: Outcome },
+    Began {
+        header: SegmentHeader,
+        outcome: Outcome,
+    },
     CloseRecorded(Outcome),
-    Retired { segment: SegmentId, file_len: u64, outcome: Outcome },
+    Retired {
+        segment: SegmentId,
+        file_len: u64,
+        outcome: Outcome,
+    },
     WroteBack(Outcome),
-    Removed { done: Vec<Removal>, left: Vec<Removal>, outcome: Outcome },
+    Removed {
+        done: Vec<Removal>,
+        left: Vec<Removal>,
+        outcome: Outcome,
+    },
 }
 
 /// A file that is ready to become a segment.

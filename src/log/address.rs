@@ -10,14 +10,16 @@ use super::machine::Machine;
 use super::record::Record;
 use super::scan::{FrameScan, ScanError, Span};
 use super::shared::Shared;
-use super::source::{Source, span_of};
+use super::source::Source;
 use super::walk::{Extent, Extents};
 use crate::error::{Damage, Error, Result};
 use crate::format::batch::BatchRecords;
+use crate::format::checksum::FrameSeed;
 use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN};
 use crate::format::frame_writer::placed_at;
+use crate::format::layout;
 use crate::format::name::FileName;
-use crate::position::{Lsn, SegmentId};
+use crate::position::{LogId, Lsn, Salt, SegmentId};
 use crate::storage::{StorageFile, read_full};
 use bytes::Bytes;
 use std::cell::Cell;
@@ -35,7 +37,10 @@ const QUICK_MAX: usize = 1 << 20;
 pub(super) struct Place {
     pub(super) number: SegmentId,
     pub(super) lsn: Lsn,
-    pub(super) span: Span,
+    base: Lsn,
+    limit: Lsn,
+    log: LogId,
+    salt: Salt,
 }
 
 impl Place {
@@ -48,29 +53,33 @@ impl Place {
         let live = machine.live();
         let begun = live.partition_point(|live| live.segment.base() <= lsn);
         let segment = &live.get(begun.checked_sub(1)?)?.segment;
+        let header = &segment.header;
         let end = segment.closed.map_or(written, |closed| closed.lsn);
-        let span = span_of(segment);
-        let span = Span { limit: end.min(span.limit), ..span };
-        (lsn < span.limit).then_some(Self { number: segment.number(), lsn, span })
+        let limit = end.min(header.base.checked_add(layout::frame_room(header.file_len))?);
+        let (number, base) = (header.number, header.base);
+        let place = Self { number, lsn, base, limit, log: header.log, salt: header.salt };
+        (lsn < limit).then_some(place)
     }
 
-    pub(super) fn offset(&self) -> u64 {
-        self.span.offset(self.lsn)
+    /// The frames of its segment: computed when the lock is free again.
+    pub(super) fn span(&self) -> Span {
+        let seed = FrameSeed::new(self.log, self.salt);
+        Span { base: self.base, seed, limit: self.limit }
     }
 
     /// How many bytes may be read here, of at most `max`.
     pub(super) fn room(&self, max: usize) -> usize {
-        let left = self.span.limit.since(self.lsn).unwrap_or(0);
+        let left = self.limit.since(self.lsn).unwrap_or(0);
         usize::try_from(left).unwrap_or(usize::MAX).min(max)
     }
 
     /// The frame with records that stands here, of which `bytes` is the beginning; `None` if it
     /// does not verify, or is for the thorough way.
-    pub(super) fn frame(&self, file: &dyn StorageFile, bytes: &[u8]) -> Option<Frame> {
-        let header = FrameHeader::decode(bytes, self.span.seed, self.lsn);
+    pub(super) fn frame(&self, span: &Span, file: &dyn StorageFile, bytes: &[u8]) -> Option<Frame> {
+        let header = FrameHeader::decode(bytes, span.seed, self.lsn);
         let header =
             planted!("quick-read-unseeded", header => FrameHeader::unchecked(bytes)).ok()?;
-        let left = self.span.limit.since(self.lsn)?;
+        let left = span.limit.since(self.lsn)?;
         if !header.kind.holds_records() || header.continues || header.frame_len() > left {
             return None;
         }
@@ -86,7 +95,8 @@ impl Place {
                 let mut body = vec![0; to - from];
                 let (begun, rest) = body.split_at_mut_checked(here.len())?;
                 begun.copy_from_slice(here);
-                let count = read_full(file, self.offset() + bytes.len() as u64, rest).ok()?;
+                let behind = span.offset(self.lsn) + bytes.len() as u64;
+                let count = read_full(file, behind, rest).ok()?;
                 if count < rest.len() {
                     return None;
                 }
@@ -105,8 +115,9 @@ impl Place {
         let mut block = BLOCK.take();
         block.resize(GUESS, 0);
         let into = block.get_mut(..self.room(GUESS))?;
-        let count = read_full(&*file, self.offset(), into).ok();
-        let frame = count.and_then(|count| self.frame(&*file, into.get(..count)?));
+        let span = self.span();
+        let count = read_full(&*file, span.offset(self.lsn), into).ok();
+        let frame = count.and_then(|count| self.frame(&span, &*file, into.get(..count)?));
         BLOCK.set(block);
         frame
     }

@@ -78,11 +78,12 @@ fn read_run(
     if block.len() < len {
         block.resize(len, 0);
     }
-    let count = read_full(&*file, first.offset(), block.get_mut(..len)?).ok()?;
+    let span = first.span();
+    let count = read_full(&*file, span.offset(first.lsn), block.get_mut(..len)?).ok()?;
     let mut before = None;
     for (place, nth) in run {
         let bytes = block.get(from_first(place)?..count).unwrap_or_default();
-        let mut record = place.frame(&*file, bytes).and_then(Frame::first);
+        let mut record = place.frame(&span, &*file, bytes).and_then(Frame::first);
         if record.is_none() && planted!("neighbour-read-instead") {
             record = before.clone();
         }

@@ -46,14 +46,19 @@ impl Performer {
             Action::EraseCloseRecord { segment, offset } => {
                 Event::Erased(self.write_and_sync(segment, offset, &[0; 64]))
             }
-            Action::Write { segment, offset, mut run } => {
+            Action::Write { segment, offset, mut run, sync } => {
                 let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
-                let outcome = self
+                let written = self
                     .active(segment)
                     .map_err(|error| WriteFailure { written: 0, error })
-                    .and_then(|file| write_full(&*file, offset, &[&run.bytes]))
-                    .map(|()| Finished { last_check, frames });
-                Event::Wrote { run, outcome }
+                    .and_then(|file| write_full(&*file, offset, &[&run.bytes]).map(|()| file));
+                let (outcome, synced) = match written {
+                    Ok(file) => {
+                        (Ok(Finished { last_check, frames }), sync.then(|| file.sync_data()))
+                    }
+                    Err(failure) => (Err(failure), None),
+                };
+                Event::Wrote { run, outcome, synced }
             }
             Action::Sync { segment, upto } => {
                 let outcome = self.active(segment).and_then(|file| file.sync_data());

@@ -20,8 +20,9 @@ pub struct Record {
     pub lsn: Lsn,
     /// Which record of that frame, from 0.
     pub index: u32,
-    /// Its bytes: a slice of the block that was read, which it keeps in memory. Copy it out to
-    /// keep a small record for long.
+    /// Its bytes. From a scan a slice of the block that was read, which it keeps in memory: copy
+    /// it out to keep a small record for long. From a read by address memory of its own, or of
+    /// its batch.
     pub bytes: Bytes,
 }
 

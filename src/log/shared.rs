@@ -239,7 +239,8 @@ impl Shared {
         let failures = state.machine.failures();
         let group = state.machine.group().wrapping_sub(1);
         let door = match &event {
-            Event::Wrote { .. } => Some(Door::written(group)),
+            Event::Wrote { synced: None, .. } => Some(Door::written(group)),
+            Event::Wrote { synced: Some(_), .. } => Some(Door::durable(group)),
             Event::Synced { .. } => Some(Door::durable(group)),
             _ => None,
         };
@@ -320,19 +321,18 @@ impl Shared {
         self.drive(state, |machine| try_reach(machine, goal))
     }
 
-    /// As [`reach`](Self::reach) for who needs the lock no more.
+    /// As [`reach`](Self::reach) for an append that was accepted just now, under this very lock:
+    /// nothing of it can have come true or failed yet. Gives the lock up.
     pub(crate) fn settle<'a>(&'a self, mut state: Guard<'a>, goal: Goal) -> Result<()> {
         let failures = state.machine.failures();
+        state.machine.request(goal);
         loop {
-            if let Some(outcome) = try_reach(&mut state.machine, goal) {
-                return outcome;
-            }
-            if self.step(&mut state) {
+            // Asking for an action may settle the matter without one, where the log is closed.
+            if self.step(&mut state) || state.machine.is_closed() {
+                if let Some(outcome) = try_reach(&mut state.machine, goal) {
+                    return outcome;
+                }
                 continue;
-            }
-            // Asking for an action may have settled the matter without one.
-            if let Some(outcome) = state.machine.outcome(goal) {
-                return outcome;
             }
             let door = match goal {
                 Goal::Written { end, .. } => Door::written(state.machine.group_of(end)),
@@ -347,6 +347,9 @@ impl Shared {
                 return Ok(());
             }
             state = self.lock();
+            if let Some(outcome) = try_reach(&mut state.machine, goal) {
+                return outcome;
+            }
         }
     }
 

@@ -114,7 +114,7 @@ impl Source {
     }
 }
 
-pub(super) fn span_of(segment: &Segment) -> Span {
+fn span_of(segment: &Segment) -> Span {
     let header = &segment.header;
     let room = layout::frame_room(header.file_len);
     Span {
@@ -194,14 +194,12 @@ impl Iterator for LogScan {
         if self.done {
             return None;
         }
-        let next = match self.walk.next_record() {
-            Ok(None) => self.withheld.take().map_or(Ok(None), Err),
-            next => next,
+        let error = match self.walk.next_record() {
+            Ok(Some(record)) => return Some(Ok(record)),
+            Ok(None) => self.withheld.take(),
+            Err(error) => Some(error),
         };
-        self.done = match &next {
-            Ok(record) => record.is_none(),
-            Err(error) => !error.is_damage(),
-        };
-        next.transpose()
+        self.done = error.as_ref().is_none_or(|error| !error.is_damage());
+        error.map(Err)
     }
 }

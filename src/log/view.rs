@@ -400,11 +400,12 @@ impl Iterator for ViewScan {
         if self.done {
             return None;
         }
-        let next = self.walk.next_record();
-        self.done = match &next {
-            Ok(record) => record.is_none(),
-            Err(error) => !error.is_damage(),
+        let error = match self.walk.next_record() {
+            Ok(Some(record)) => return Some(Ok(record)),
+            Ok(None) => None,
+            Err(error) => Some(error),
         };
-        next.transpose()
+        self.done = error.as_ref().is_none_or(|error| !error.is_damage());
+        error.map(Err)
     }
 }

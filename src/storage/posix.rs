@@ -192,12 +192,19 @@ struct PosixFile {
 
 impl StorageFile for PosixFile {
     fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        // One slice needs no vector; the kernel would copy it in and check it all the same.
+        if let [into] = into {
+            return Ok(rustix::io::pread(&self.file, &mut **into, offset)?);
+        }
         let count = into.len().min(SLICES_MAX);
         let into = into.get_mut(..count).unwrap_or_default();
         Ok(rustix::io::preadv(&self.file, into, offset)?)
     }
 
     fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [bytes] = bytes {
+            return Ok(rustix::io::pwrite(&self.file, bytes, offset)?);
+        }
         let bytes = bytes.get(..SLICES_MAX).unwrap_or(bytes);
         Ok(rustix::io::pwritev(&self.file, bytes, offset)?)
     }

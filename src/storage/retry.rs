@@ -11,7 +11,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 const SLICES_MAX: usize = 1024;
 
 /// Up to this many slices are gathered without touching the heap.
-const SLICES_ON_STACK: usize = 16;
+const SLICES_ON_STACK: usize = 4;
 
 /// A write that ended early: how far it got, and why it ended.
 ///
@@ -75,7 +75,12 @@ pub fn write_full(
     parts: &[&[u8]],
 ) -> Result<(), WriteFailure> {
     let mut written: usize = 0;
-    match write_parts(file, offset, parts, &mut written) {
+    let outcome = match parts {
+        // Nearly always there is one part, and the disk takes it whole.
+        [part] => write_part(file, offset, part, &mut written),
+        parts => write_parts(file, offset, parts, &mut written),
+    };
+    match outcome {
         Ok(()) => Ok(()),
         Err(error) => {
             // The sum of lengths in memory fits; saturating keeps the conversion total.
@@ -105,20 +110,48 @@ fn write_parts(
         let Some(gathered) = slices.get(..count).filter(|gathered| !gathered.is_empty()) else {
             return Ok(());
         };
-        match file.write_at(advance(offset, *written)?, gathered) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(taken) if taken <= asked => {
-                rest.advance(taken);
-                *written = written.saturating_add(taken);
-            }
-            Ok(_) => return Err(counted_too_much()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                if planted!("eintr-restarts-from-zero") {
-                    *written = 0;
-                }
-            }
-            Err(error) => return Err(error),
+        let taken = write_once(file, offset, gathered, asked, written)?;
+        rest.advance(taken);
+    }
+}
+
+fn write_part(
+    file: &dyn StorageFile,
+    offset: u64,
+    part: &[u8],
+    written: &mut usize,
+) -> io::Result<()> {
+    let mut rest = part;
+    while !rest.is_empty() {
+        let taken = write_once(file, offset, &[IoSlice::new(rest)], rest.len(), written)?;
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// One call, behind what is `written` already; how much it took, which is nothing if it was
+/// interrupted.
+fn write_once(
+    file: &dyn StorageFile,
+    offset: u64,
+    slices: &[IoSlice<'_>],
+    asked: usize,
+    written: &mut usize,
+) -> io::Result<usize> {
+    match file.write_at(advance(offset, *written)?, slices) {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(taken) if taken <= asked => {
+            *written = written.saturating_add(taken);
+            Ok(taken)
         }
+        Ok(_) => Err(counted_too_much()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            if planted!("eintr-restarts-from-zero") {
+                *written = 0;
+            }
+            Ok(0)
+        }
+        Err(error) => Err(error),
     }
 }
 

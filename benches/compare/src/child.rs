@@ -3,7 +3,7 @@
 use crate::job::{Answer, Job};
 use crate::peer::Outcome;
 use crate::peers::walrus;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -47,16 +47,15 @@ impl Starter {
     /// What the peer said, the last words of a process that ended without an answer, or that it
     /// hung.
     pub fn run(&self, job: &Job, then: Then) -> Outcome<Answer> {
-        let words: [&OsStr; 0] = [];
-        self.run_under(&words, job, then)
+        self.run_under(&[], job, then)
     }
 
     /// The same, by a program that starts it.
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub fn run_under(&self, words: &[impl AsRef<OsStr>], job: &Job, then: Then) -> Outcome<Answer> {
-        let mut line: Vec<OsString> = words.iter().map(|word| word.as_ref().to_owned()).collect();
+    pub fn run_under(&self, words: &[OsString], job: &Job, then: Then) -> Outcome<Answer> {
+        let mut line = words.to_vec();
         line.push(self.program.clone().into_os_string());
         line.push(SUBCOMMAND.into());
         line.push(serde_json::to_string(job)?.into());

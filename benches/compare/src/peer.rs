@@ -129,6 +129,15 @@ pub trait Peer: Sized + Send + Sync + 'static {
     /// The peer's.
     fn open(dir: &Path, promise: Promise) -> Outcome<Self>;
 
+    /// As [`open`](Self::open), for a log that is filled and then read at random, where other options
+    /// are better for that.
+    ///
+    /// # Errors
+    /// The peer's.
+    fn open_for_random_reads(dir: &Path, promise: Promise) -> Outcome<Self> {
+        Self::open(dir, promise)
+    }
+
     /// Appends a record at the promise of [`open`](Self::open). No two threads give the same
     /// number at the same time, and numbers are small.
     ///

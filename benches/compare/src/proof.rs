@@ -129,8 +129,7 @@ fn watched(
         return Ok(None);
     }
     let file = fresh.path().join("trace");
-    let words = strace::WORDS.map(str::to_owned);
-    let words = [&words[..], &["-o".to_owned(), file.display().to_string()]].concat();
+    let words = [&strace::WORDS.map(Into::into)[..], &["-o".into(), file.clone().into()]].concat();
     starter.run_under(&words, &job, Then::Ends)?;
     let trace = String::from_utf8_lossy(&std::fs::read(&file)?).into_owned();
     let seen = strace::count(&trace, &log_dir(fresh.path()));

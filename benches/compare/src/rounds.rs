@@ -14,7 +14,8 @@ use crate::record::RECORD_LEN;
 use crate::workload::{Unit, Work, Workload};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 /// The reference is so many times slower than in its best round: the round does not count.
 const NOISE: f64 = 3.0;
@@ -160,6 +161,7 @@ fn slice(plan: &Plan, work: Work, starter: &Starter, known: &Known) -> Outcome<S
             let promise = promise.ok_or("it appends at no promise")?;
             let task = Task::Fill { promise, count: plan.filled, batch: FILL_BATCH, close: clean };
             starter.run(&job(task), if clean { Then::Ends } else { Then::Killed })?;
+            settle(fresh.path())?;
             Task::Open { promise }
         }
         _ => Task::Slice { work, seconds: plan.seconds, filled: plan.filled },
@@ -168,6 +170,20 @@ fn slice(plan: &Plan, work: Work, starter: &Starter, known: &Known) -> Outcome<S
         Answer::Sample(sample) => Ok(sample),
         _ => Err("an answer to something else".into()),
     }
+}
+
+/// Syncs every file: by the time of a restart the kernel has written what it held, so that no open
+/// pays for it that syncs.
+fn settle(dir: &Path) -> Outcome<()> {
+    for entry in dir.read_dir()? {
+        let path = entry?.path();
+        if path.is_dir() {
+            settle(&path)?;
+        } else if path.is_file() {
+            File::open(&path)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 fn speed(sample: &Sample, work: Work) -> f64 {

@@ -1,8 +1,8 @@
 //! One measurement of one peer.
 //!
 //! What is not synced is measured in bursts of 48 MiB, each into a log of its own, until the time is
-//! over: so no peer pays for write-back that another has not yet begun. What is synced runs for half
-//! the time first, so that preparing files in front of it is not part of it.
+//! over: so no peer pays for write-back that another has not yet begun. What is synced or read at
+//! random runs for half the time first, so that preparing files or indexes is not part of it.
 
 use crate::job::{Sample, fill, log_dir};
 use crate::peer::{Address, Outcome, Peer, Promise};
@@ -208,7 +208,7 @@ fn one<P: Peer>(
 fn reopened<P: Peer>(dir: &Path, filled: u64, seconds: f64) -> Outcome<(P, Vec<Address>)> {
     let dir = log_dir(dir);
     let promise = P::abilities().weakest().ok_or("it appends at no promise")?;
-    let log = P::open(&dir, promise)?;
+    let log = P::open_for_random_reads(&dir, promise)?;
     let begun = Instant::now();
     let mut addresses = Vec::new();
     // Those that can only append durably would need minutes; a smaller log is no disadvantage.
@@ -218,7 +218,7 @@ fn reopened<P: Peer>(dir: &Path, filled: u64, seconds: f64) -> Outcome<(P, Vec<A
         addresses.push(log.append(0, &record(addresses.len() as u64))?);
     }
     log.close()?;
-    Ok((P::open(&dir, promise)?, addresses))
+    Ok((P::open_for_random_reads(&dir, promise)?, addresses))
 }
 
 fn scan<P: Peer>(dir: &Path, seconds: f64, filled: u64) -> Outcome<Sample> {
@@ -258,20 +258,26 @@ fn read<P: Peer>(dir: &Path, seconds: f64, filled: u64, threads: usize) -> Outco
     let time = Duration::from_secs_f64(seconds);
     let reader = |thread: usize| -> Outcome<(u64, Instant, Instant)> {
         let mut state = 0x9e37_79b9_7f4a_7c15 + thread as u64;
-        let (mut reads, count) = (0, addresses.len() as u64);
+        let count = addresses.len() as u64;
+        let mut read = || -> Outcome<()> {
+            let nth = usize::try_from(xorshift(&mut state) % count)?;
+            let address = addresses.get(nth).copied().ok_or("no record")?;
+            let mut len = 0;
+            log.read(address, |record| len = black_box(record).len())?;
+            if len == RECORD_LEN { Ok(()) } else { Err(format!("a record of {len} bytes").into()) }
+        };
+        let warm = Instant::now();
+        let mut warmed = Ok(());
+        while warm.elapsed() < time / 2 && warmed.is_ok() {
+            warmed = (0..STRIDE).try_for_each(|_| read());
+        }
+        // Also on a failure: the others wait here.
         barrier.wait();
+        warmed?;
         let start = Instant::now();
-        let mut end = start;
+        let (mut reads, mut end) = (0, start);
         while end.duration_since(start) < time {
-            for _ in 0..STRIDE {
-                let nth = usize::try_from(xorshift(&mut state) % count)?;
-                let address = addresses.get(nth).copied().ok_or("no record")?;
-                let mut len = 0;
-                log.read(address, |record| len = black_box(record).len())?;
-                if len != RECORD_LEN {
-                    return Err(format!("a record of {len} bytes").into());
-                }
-            }
+            (0..STRIDE).try_for_each(|_| read())?;
             reads += STRIDE;
             end = Instant::now();
         }

@@ -11,13 +11,13 @@ use std::path::Path;
 
 const HOLDING: Group = Group {
     title: "Memory of an open log",
-    about: "resident, in a process of its own that appends and scans records of 100 B; the \
-            buffers of the options are not counted",
+    about: "resident, in a process of its own that appends and scans records of 100 B",
 };
 
-/// Rounded to tenths, each record shall add nothing.
-const EACH_MAX: f64 = 0.05;
-const PEAK_MAX: f64 = (32 << 20) as f64;
+/// Each record shall add nothing, in whole bytes: a few pages come and go.
+const EACH_MAX: f64 = 0.45;
+/// More than the buffers that the options allow.
+const ABOVE_MAX: u64 = 32 << 20;
 
 pub(super) fn rows() -> Vec<Row> {
     let line = |name: &str, unit, figure, most| Line {
@@ -26,12 +26,17 @@ pub(super) fn rows() -> Vec<Row> {
         figure,
         target: Target::AtMost(most),
     };
+    let peak_max = real(ABOVE_MAX + options().buffer_max);
     let lines = vec![
         line("memory for each record held", Unit::BytesEach, Figure::EachBytes, EACH_MAX),
-        line("memory, peak above the buffers", Unit::Bytes, Figure::PeakBytes, PEAK_MAX),
+        line("memory, peak with its buffers", Unit::Bytes, Figure::PeakBytes, peak_max),
     ];
     let work = super::Work::Held;
     vec![Row { group: &HOLDING, lines, work, drag: 1.0 }]
+}
+
+fn options() -> Options {
+    Options::new().durability(Durability::Buffered)
 }
 
 /// Appends `count` records to a log in `dir` and scans them; says what this process held in
@@ -40,13 +45,12 @@ pub(super) fn rows() -> Vec<Row> {
 /// # Errors
 /// What the log says; what the kernel does not tell.
 pub fn held(dir: &Path, count: u64) -> Result<Value> {
-    let options = Options::new().durability(Durability::Buffered);
-    let buffers = options.buffer_max;
     let mut records = Records::new(100, 0);
     records.record();
     let before = resident("VmRSS:")?;
-    let log = Log::open(dir, options)?;
-    let some = count / 10;
+    let log = Log::open(dir, options())?;
+    // Until then everything that is made once, and grows once, has.
+    let some = count / 2;
     let mut early = 0;
     for nth in 0..count {
         log.append(records.record())?;
@@ -64,8 +68,8 @@ pub fn held(dir: &Path, count: u64) -> Result<Value> {
     crate::failure::same("a scan", seen, count)?;
     let peak = resident("VmHWM:")?;
     let grown = real(late.saturating_sub(early)) / real((count - some).max(1));
-    let above = peak.saturating_sub(before).saturating_sub(buffers);
-    Ok(json!({ "records": count, "bytes_each": grown, "peak_bytes": above }))
+    let peak = peak.saturating_sub(before);
+    Ok(json!({ "records": count, "bytes_each": grown, "peak_bytes": peak }))
 }
 
 /// What the kernel says of this process, in bytes; nothing where it does not say.

@@ -164,7 +164,7 @@ pub(crate) enum Figure {
     Tail(f64),
     /// The time of one operation, with no regard to the reference.
     Alone,
-    /// The most that was in memory beyond the buffers.
+    /// The most that the log ever had in memory.
     PeakBytes,
     /// What each record adds to it.
     EachBytes,

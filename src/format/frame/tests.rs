@@ -444,6 +444,34 @@ proptest! {
         }
     }
 
+    #[test]
+    fn a_plain_record_is_a_valid_record_in_order_and_nothing_else_is(
+        (spec, body) in any_frame(),
+        behind in prop::collection::vec(any::<u8>(), 0..40),
+        other_before in any::<Option<u32>>(),
+        flip in any::<Option<(Index, u8)>>(),
+        cut in any::<Option<Index>>(),
+    ) {
+        let mut bytes = frame(spec, &body);
+        bytes.extend_from_slice(&behind);
+        if let Some((at, bit)) = flip {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << (bit % 8);
+        }
+        bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
+        let before = other_before.unwrap_or(MARKED_PREV);
+        let valid = decode(&bytes).ok().map(|(header, _)| header).filter(|header| {
+            header.kind == FrameKind::Record && header.verify_chain(before).is_ok()
+        });
+        let plain = plain_record(&bytes, seed(), MARKED_AT, before);
+        let same = valid.map(|header| PlainRecord {
+            check: header.check,
+            header_len: header.header_len(),
+            unpadded_len: usize::try_from(header.unpadded_len()).expect("a short frame"),
+        });
+        prop_assert_eq!(plain, same);
+    }
+
     // Two LSNs that differ in 32 neighbouring bits only never share a check; the others do once
     // in 2^32.
     #[test]

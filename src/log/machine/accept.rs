@@ -131,7 +131,7 @@ impl Machine {
     }
 
     /// States how much may be taken without a look at anything.
-    fn look_ahead(&mut self) {
+    pub(super) fn look_ahead(&mut self) {
         self.check_invariants();
         let quiet = self.begun
             && self.poisoned.is_none()

@@ -10,10 +10,12 @@
 //!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord
 //! ```
 //!
-//! A sync follows each write that somebody wants durable; meanwhile the next group fills. A sync
-//! covers what was written when it was issued, nothing later.
+//! A sync follows each write that somebody wants durable, at level `Sync` in the same action;
+//! meanwhile the next group fills. A sync covers what was written when it was issued, nothing
+//! later.
 
 use super::super::action::{Action, Event, Outcome, Preparation, Prepared, Run, Source, Trouble};
+use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
 use super::{Active, Closing, Live, Machine, Next, Origin, Preparing, after, segment_name};
 use crate::error::Error;
@@ -116,7 +118,11 @@ impl Machine {
         });
         let run = Run { prev: self.chain, ..run };
         self.in_flight = run.bytes.len() as u64;
-        Some(Action::Write { segment: active.number, offset: active.offset(run.lsn), run })
+        let (segment, offset) = (active.number, active.offset(run.lsn));
+        // Where every append waits for a sync nobody is kept waiting for the write alone; and the
+        // device is not, while appends of the next group hold the lock.
+        let sync = self.level == Durability::Sync;
+        Some(Action::Write { segment, offset, run, sync })
     }
 
     fn roll(&mut self, len: u64) -> Option<Action> {
@@ -236,7 +242,12 @@ impl Machine {
         self.look_again();
         match event {
             Event::Erased(outcome) => self.on_erased(outcome),
-            Event::Wrote { run, outcome } => self.on_wrote(run, outcome),
+            Event::Wrote { run, outcome, synced } => {
+                self.on_wrote(run, outcome);
+                if let Some(outcome) = synced {
+                    self.on_synced(self.marks.written, outcome);
+                }
+            }
             Event::Synced { upto, outcome } => self.on_synced(upto, outcome),
             Event::Prepared(outcome) => self.on_prepared(outcome),
             Event::Began { header, outcome } => {
@@ -258,7 +269,7 @@ impl Machine {
                 self.on_upkeep(event);
             }
         }
-        self.check_invariants();
+        self.look_ahead();
     }
 
     fn on_erased(&mut self, outcome: Outcome) {

@@ -1,4 +1,5 @@
-//! ironwal: one stream, no compression, segments read through memory maps.
+//! ironwal: one stream, no compression, segments read through memory maps. For random reads they
+//! are short: a segment is searched from its front until it is no longer written to.
 
 use crate::peer::{Abilities, Address, Can, Outcome, Peer, Promise};
 use ironwal::{ReadStrategy, SyncMode, Wal, WalOptions};
@@ -9,11 +10,24 @@ const STREAM: &str = "log";
 /// The log.
 pub(super) struct Ironwal(Wal);
 
+impl Ironwal {
+    fn with_segments(dir: &Path, promise: Promise, segment_len: u64) -> Outcome<Self> {
+        let mut options = WalOptions::new(dir);
+        options.sync_mode =
+            if promise == Promise::Durable { SyncMode::Strict } else { SyncMode::Async };
+        options.max_segment_size = segment_len;
+        options.read_strategy = ReadStrategy::Mmap;
+        options.write_buffer_size = 512 << 10;
+        options.read_buffer_size = 256 << 10;
+        Ok(Self(Wal::new(options)?))
+    }
+}
+
 impl Peer for Ironwal {
     const NAME: &'static str = "ironwal";
     const VERSION: &'static str = "0.6.9";
     const NOTE: &'static str = "CRC-32 for each frame; the lock is held during the sync; a read \
-        opens the file of the active segment each time";
+        of the active segment opens it, and searches it from its front";
 
     fn abilities() -> Abilities {
         Abilities {
@@ -28,13 +42,11 @@ impl Peer for Ironwal {
     }
 
     fn open(dir: &Path, promise: Promise) -> Outcome<Self> {
-        let mut options = WalOptions::new(dir);
-        options.sync_mode =
-            if promise == Promise::Durable { SyncMode::Strict } else { SyncMode::Async };
-        options.read_strategy = ReadStrategy::Mmap;
-        options.write_buffer_size = 512 << 10;
-        options.read_buffer_size = 256 << 10;
-        Ok(Self(Wal::new(options)?))
+        Self::with_segments(dir, promise, 64 << 20)
+    }
+
+    fn open_for_random_reads(dir: &Path, promise: Promise) -> Outcome<Self> {
+        Self::with_segments(dir, promise, 4 << 20)
     }
 
     fn append(&self, _thread: usize, record: &[u8]) -> Outcome<Address> {
