@@ -76,9 +76,8 @@ fn saw_them_leave(file: &OwnedFd, len: u64) -> Result<bool, Errno> {
 fn drop_probed(file: &OwnedFd, last: u64) -> Result<(), Errno> {
     let mut byte = [0];
     // What cannot be read is told to whoever reads the file.
-    let _waited = retry_on_intr(|| {
-        rustix::io::preadv(file, &mut [IoSliceMut::new(&mut byte)], last)
-    });
+    let _waited =
+        retry_on_intr(|| rustix::io::preadv(file, &mut [IoSliceMut::new(&mut byte)], last));
     rustix::fs::fadvise(file, 0, None, Advice::DontNeed)
 }
 
