@@ -259,6 +259,17 @@ impl FrameHeader {
         Ok(Self { check: found, body_len, body_check, prev, kind, continues, mark })
     }
 
+    /// Whether these bytes look like the header of a marked frame, its checks aside: what a search
+    /// asks of every place before it computes one. Never `false` where [`decode`](Self::decode)
+    /// finds a mark.
+    #[inline]
+    pub(crate) fn may_be_marked(bytes: &[u8]) -> bool {
+        let last = bytes.get(16..HEADER_LEN).and_then(|last| last.first_chunk());
+        last.is_some_and(|&[kind, flags, z0, z1]| {
+            flags & MARKED != 0 && [z0, z1] == [0, 0] && FrameKind::from_byte(kind).is_some()
+        })
+    }
+
     /// What these bytes would say of a record, if no check were asked.
     #[cfg(seawall_planted)]
     pub(crate) fn unchecked(bytes: &[u8]) -> Result<Self, FrameError> {

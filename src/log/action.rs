@@ -40,6 +40,8 @@ pub(crate) struct Preparation {
     pub(crate) file_len: u64,
     /// Whether all of a new file is written with zeros, so that syncing a commit moves data only.
     pub(crate) written: bool,
+    /// Whether appends go on meanwhile, which it must not keep waiting.
+    pub(crate) beside: bool,
 }
 
 /// A file that is no longer part of the log.

@@ -10,6 +10,7 @@ mod address;
 mod decide;
 mod doors;
 mod files;
+mod fill;
 mod follow;
 mod handle;
 mod header_blocks;

@@ -6,17 +6,15 @@
 use super::action::{
     Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Source, Trouble,
 };
+use super::fill::{Pace, fill};
 use crate::format::frame_writer::finish_run;
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::position::{Salt, SegmentId};
-use crate::storage::latch::Mutex;
+use crate::storage::latch::{AtomicU64, Mutex, Ordering};
 use crate::storage::{Entropy, OpenMode, Storage, StorageFile, WriteFailure, write_full};
 use std::io;
 use std::sync::Arc;
-
-/// Zeros are written in pieces of this size.
-const ZEROS: usize = 1 << 20;
 
 /// The disk as the machine's actions need it. The active segment is written and synced through
 /// one descriptor, which nothing else uses: a failed sync is told once per descriptor.
@@ -27,6 +25,8 @@ pub(crate) struct Performer {
     active: Kept,
     /// The other descriptor of the active segment, for early write-back.
     back: Kept,
+    /// Bytes of runs that were written: by them a preparation beside the appends is paced.
+    appended: AtomicU64,
 }
 
 /// A file that is kept open, and whose it is.
@@ -34,7 +34,8 @@ type Kept = Mutex<Option<(SegmentId, Arc<dyn StorageFile>)>>;
 
 impl Performer {
     pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { storage, entropy, active: Mutex::new(None), back: Mutex::new(None) }
+        let (active, back) = (Mutex::new(None), Mutex::new(None));
+        Self { storage, entropy, active, back, appended: AtomicU64::new(0) }
     }
 
     /// Performs `action`; blocks as long as the disk does.
@@ -52,6 +53,7 @@ impl Performer {
                     .active(segment)
                     .map_err(|error| WriteFailure { written: 0, error })
                     .and_then(|file| write_full(&*file, offset, &[&run.bytes]).map(|()| file));
+                self.appended.fetch_add(run.bytes.len() as u64, Ordering::Relaxed);
                 let (outcome, synced) = match written {
                     Ok(file) => {
                         (Ok(Finished { last_check, frames }), sync.then(|| file.sync_data()))
@@ -124,7 +126,7 @@ impl Performer {
     /// Rule F1: a file gets a segment's name only when its length is synced, and its header
     /// blocks and first frame block are zero and synced.
     fn prepare(&self, preparation: Preparation) -> Outcome<Prepared> {
-        let Preparation { number, source, file_len, written } = preparation;
+        let Preparation { number, source, file_len, written, beside } = preparation;
         let mut salt = [0; 8];
         self.entropy.fill(&mut salt).map_err(Trouble::Failed)?;
         let from = match source {
@@ -140,13 +142,14 @@ impl Performer {
             },
             Source::Named | Source::Spare(_) => self.open(from)?,
         };
-        if let Err(error) = fill(&*file, file_len, written) {
-            if let Source::New(_) = source {
+        let pace = if beside { Pace::beside(&self.appended) } else { Pace::AtOnce };
+        if let Err(trouble) = fill(&*file, file_len, written, pace) {
+            if let (Source::New(_), Trouble::Failed(_)) = (source, &trouble) {
                 // Gives the room back; what failed is told either way, and a file that stays is
                 // a spare to the next open.
                 let _left_as_spare = self.storage.remove(&from.text());
             }
-            return Err(Trouble::Failed(error));
+            return Err(trouble);
         }
         file.sync_all().map_err(Trouble::SyncFailed)?;
         if from != FileName::Segment(number) {
@@ -187,37 +190,4 @@ impl Performer {
         }
         Event::Removed { done, left, outcome }
     }
-}
-
-/// Brings a file to its length, with header blocks and first frame block zero.
-fn fill(file: &dyn StorageFile, file_len: u64, written: bool) -> io::Result<()> {
-    let there = file.len()?;
-    if there > file_len {
-        file.set_len(file_len)?;
-    }
-    let cleared = layout::FRAMES_START + layout::BLOCK;
-    if !planted!("stale-spare-not-zeroed") {
-        zero(file, 0, cleared)?;
-    }
-    let from = there.clamp(cleared, file_len);
-    if from < file_len {
-        if written {
-            zero(file, from, file_len)?;
-        } else {
-            file.allocate(from, file_len - from)?;
-        }
-    }
-    Ok(())
-}
-
-fn zero(file: &dyn StorageFile, from: u64, to: u64) -> io::Result<()> {
-    static BLOCK: [u8; ZEROS] = [0; ZEROS];
-    let mut at = from;
-    while at < to {
-        let len = usize::try_from(to - at).unwrap_or(ZEROS).min(ZEROS);
-        write_full(file, at, &[BLOCK.get(..len).unwrap_or_default()])
-            .map_err(|failure| failure.error)?;
-        at += len as u64;
-    }
-    Ok(())
 }

@@ -21,6 +21,9 @@ use std::sync::Arc;
 const CLOSE_MARK_BYTES: usize = 40;
 const _: () = assert!(CLOSE_MARK_BYTES as u64 == CLOSE_MARK_LEN);
 
+/// Words looked at for zeros together: 512 bytes.
+const STRIDE: usize = 64;
+
 /// What was found at the end of the last segment.
 #[derive(Debug)]
 pub(crate) struct TailFacts {
@@ -252,17 +255,13 @@ impl Tail<'_> {
             // A header may straddle two blocks: the next look starts at the last whole one.
             let whole = bytes.len() == block && left > block as u64;
             let usable = if whole { bytes.len() - MARKED_HEADER_LEN } else { bytes.len() };
-            let (words, _) = bytes.as_chunks::<8>();
-            for (index, word) in words.iter().enumerate().take(usable.div_ceil(8)) {
-                if *word == [0; 8] {
-                    continue;
-                }
+            for place in dirty_words(bytes, usable) {
                 self.facts.dirty_bytes += 8;
-                let place = index * 8;
                 let lsn = after(at, place as u64);
                 let head = bytes.get(place..).unwrap_or_default();
-                if let Ok(FrameHeader { mark: Some(mark), .. }) =
-                    FrameHeader::decode(head, self.span.seed, lsn)
+                if FrameHeader::may_be_marked(head)
+                    && let Ok(FrameHeader { mark: Some(mark), .. }) =
+                        FrameHeader::decode(head, self.span.seed, lsn)
                 {
                     self.facts.proven_beyond = self.facts.proven_beyond.max(Some(mark));
                     last_marked = Some(lsn);
@@ -278,6 +277,23 @@ impl Tail<'_> {
         }
         Ok(())
     }
+}
+
+/// Where in `bytes` words of 8 begin that are not zero, before `usable`. Most of a tail is zeros,
+/// so they are passed by in strides.
+fn dirty_words(bytes: &[u8], usable: usize) -> impl Iterator<Item = usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    let words = words.get(..usable.div_ceil(8)).unwrap_or(words);
+    let strides = words.chunks(STRIDE).enumerate();
+    strides.filter(|(_, stride)| !are_zeros(stride)).flat_map(|(nth, stride)| {
+        let dirty = stride.iter().enumerate().filter(|(_, word)| **word != [0; 8]);
+        dirty.map(move |(index, _)| (nth * STRIDE + index) * 8)
+    })
+}
+
+/// Without a way out in the middle, so that the compiler can look at many words at once.
+fn are_zeros(words: &[[u8; 8]]) -> bool {
+    words.iter().fold(0, |seen, &word| seen | u64::from_le_bytes(word)) == 0
 }
 
 fn after(lsn: Lsn, bytes: u64) -> Lsn {
@@ -297,6 +313,33 @@ impl TailFacts {
             self.end.max(self.beyond_end).max(self.proven_beyond.unwrap_or(self.end))
         } else {
             self.end
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dirty_words;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn strides_of_zeros_hide_no_word(
+            len in 0..3000_usize,
+            dirt in prop::collection::vec((0..3000_usize, 1..=u8::MAX), 0..20),
+            usable in 0..3000_usize,
+        ) {
+            let mut bytes = vec![0; len];
+            for (at, byte) in dirt {
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let usable = usable.min(len);
+            let whole = (0..usable).step_by(8).filter(|at| at + 8 <= len);
+            let expected: Vec<_> =
+                whole.filter(|&at| bytes[at..at + 8].iter().any(|&byte| byte != 0)).collect();
+            prop_assert_eq!(dirty_words(&bytes, usable).collect::<Vec<_>>(), expected);
         }
     }
 }

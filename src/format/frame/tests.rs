@@ -425,6 +425,7 @@ proptest! {
         prop_assert_eq!(header.frame_len(), run.len() as u64);
         prop_assert_eq!(frame_len(body.len() as u64, spec.mark.is_some()), run.len() as u64);
         prop_assert_eq!(run.len() % 8, 0);
+        prop_assert_eq!(FrameHeader::may_be_marked(&run), spec.mark.is_some());
     }
 
     #[test]
@@ -529,6 +530,29 @@ proptest! {
         let frame = resealed(frame, 0, &[]);
         let checked = matches!(decode(&frame), Err(FrameError::Check { .. }));
         prop_assert!(!checked);
+    }
+
+    #[test]
+    fn a_search_that_skips_what_looks_unmarked_misses_no_mark(
+        fields in any::<[u8; 12]>(),
+        last in any::<[u8; 4]>(),
+        likely in (0..10_u8, 0..5_u8),
+        durable in 0..MARKED_AT.get() / 8,
+    ) {
+        for last in [last, [likely.0, likely.1, 0, 0]] {
+            let mut frame = vec![0; 4];
+            frame.extend_from_slice(&fields[..1]);
+            frame.extend_from_slice(&[0; 3]);
+            frame.extend_from_slice(&fields[4..]);
+            frame.extend_from_slice(&last);
+            let durable = Lsn::new(durable * 8);
+            frame.extend_from_slice(&durable.get().to_le_bytes());
+            frame.extend_from_slice(&seed().mark_check(MARKED_AT, durable).to_le_bytes());
+            let frame = resealed(frame, 0, &[]);
+            let header = FrameHeader::decode(&frame, seed(), MARKED_AT);
+            let marked = matches!(header, Ok(FrameHeader { mark: Some(_), .. }));
+            prop_assert_eq!(FrameHeader::may_be_marked(&frame) && header.is_ok(), marked);
+        }
     }
 
     #[test]

@@ -185,8 +185,9 @@ impl Machine {
     pub(super) fn prepare(&mut self, source: Source, file_len: u64, upkeep: bool) -> Action {
         self.next = Next::Preparing;
         self.preparing = Some(Preparing { upkeep, source });
-        let written = self.zeros_ahead;
-        Action::Prepare(Preparation { number: self.next_number(), source, file_len, written })
+        let (number, written) = (self.next_number(), self.zeros_ahead);
+        let beside = upkeep;
+        Action::Prepare(Preparation { number, source, file_len, written, beside })
     }
 
     pub(super) fn source(&mut self) -> Source {

@@ -1,0 +1,100 @@
+//! Brings the file of the next segment to its length, with zeros where they are asked for, and
+//! keeps the appends beside it from waiting.
+//!
+//! Knows one file; what it is for, and its name, are decided elsewhere.
+//!
+//! Syncing 64 MiB of zeros at once keeps a device busy for some twenty milliseconds, and every
+//! commit meanwhile waits in line. So zeros that are written beside appends go out in pieces, each
+//! synced before the next is written, and a commit waits for one of them at most. The smaller
+//! they are, the more syncs a file takes: it must be ready before the appends need it, so the
+//! pieces grow as the appends come near. Reserving the room first was tried and gains nothing:
+//! each sync then moves the bounds of what is written, where else it moves the length.
+
+use super::action::{Outcome, Trouble};
+use crate::format::layout;
+use crate::storage::latch::{AtomicU64, Ordering};
+use crate::storage::{StorageFile, write_full};
+
+/// Bytes of zeros written by one call, at most.
+const ZEROS: usize = 1 << 20;
+
+/// The smallest piece: it takes about as long as three small commits.
+const PIECE_MIN: u64 = 128 << 10;
+
+/// Bytes of zeros for each byte appended meanwhile. A file is begun when half a segment is left,
+/// so two would be just enough.
+const ZEROS_PER_BYTE: u64 = 4;
+
+/// How much may be written between two syncs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace<'a> {
+    /// Everything: whoever appends waits for the file.
+    AtOnce,
+    /// Appends go on, and count the bytes that they wrote.
+    Beside { appended: &'a AtomicU64, before: u64 },
+}
+
+impl<'a> Pace<'a> {
+    pub(super) fn beside(appended: &'a AtomicU64) -> Self {
+        Self::Beside { appended, before: appended.load(Ordering::Relaxed) }
+    }
+
+    /// The length of the next piece, after this many bytes. Once the appends have come near it is
+    /// all that is left, so that nobody who waits at last waits for pieces.
+    fn piece(self, done: u64) -> u64 {
+        match self {
+            Self::AtOnce => u64::MAX,
+            Self::Beside { appended, before } => {
+                let appended = appended.load(Ordering::Relaxed).wrapping_sub(before);
+                appended.saturating_mul(ZEROS_PER_BYTE).saturating_sub(done).max(PIECE_MIN)
+            }
+        }
+    }
+}
+
+/// Brings a file to its length, with header blocks and first frame block zero; with `written` all
+/// that it grows by. What was written last is not synced.
+pub(super) fn fill(
+    file: &dyn StorageFile,
+    file_len: u64,
+    written: bool,
+    pace: Pace<'_>,
+) -> Outcome {
+    let there = file.len().map_err(Trouble::Failed)?;
+    if there > file_len {
+        file.set_len(file_len).map_err(Trouble::Failed)?;
+    }
+    let cleared = layout::FRAMES_START + layout::BLOCK;
+    if !planted!("stale-spare-not-zeroed") {
+        zero(file, 0, cleared)?;
+    }
+    let mut at = there.clamp(cleared, file_len);
+    if at < file_len && !written {
+        return file.allocate(at, file_len - at).map_err(Trouble::Failed);
+    }
+    let from = at;
+    while at < file_len {
+        let piece = pace.piece(at - from).min(file_len - at);
+        zero(file, at, at + piece)?;
+        at += piece;
+        if at < file_len {
+            file.sync_data().map_err(Trouble::SyncFailed)?;
+        }
+    }
+    Ok(())
+}
+
+fn zero(file: &dyn StorageFile, from: u64, to: u64) -> Outcome {
+    static BLOCK: [u8; ZEROS] = [0; ZEROS];
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at).unwrap_or(ZEROS).min(ZEROS);
+        write_full(file, at, &[BLOCK.get(..len).unwrap_or_default()])
+            .map_err(|failure| Trouble::Failed(failure.error))?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
