@@ -53,6 +53,7 @@ mod table {
         "mark-claims-more-than-durable",
         "idle-mark-stops-interval",
         "write-back-taken-for-a-sync",
+        "durable-behind-a-failed-sync",
         // Writes that fail.
         "eintr-restarts-from-zero",
         "appends-behind-half-written",

@@ -120,6 +120,8 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     crash("write-back-taken-for-a-sync", "G1", "Early write-back counts as a sync, also for what was written while it ran.")
         .at_once(),
+    error("durable-behind-a-failed-sync", "G7", "A sync that returns behind one that failed moves the durable watermark still.")
+        .judged(Judge::Scene),
     error("accepted-during-sync-counted", "invariant", "A sync counts for what was accepted while it ran."),
     error("two-syncs-in-flight", "G7", "Two syncs of one descriptor at once: the error goes to one, the other says that all is well.")
         .judged(Judge::Scene),

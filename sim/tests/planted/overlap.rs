@@ -2,7 +2,7 @@
 
 use parking_lot::{Condvar, Mutex};
 use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
-use seawall::{Log, Options};
+use seawall::{Durability, Log, Options};
 use seawall_sim::{EIO, FaultPlan, Operation, Seed, SimDisk, environment};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
@@ -100,15 +100,17 @@ pub(crate) fn acknowledged_beside_a_failing_sync() -> Option<String> {
     let (disk, gate) = (SimDisk::new(Seed::new(1)), Arc::new(Gate::default()));
     let mut around = environment(&disk, 1);
     around.storage = Arc::new(Gated(disk.clone(), Arc::clone(&gate)));
-    let options = Options::new().segment_len(16 << 10).idle_mark(None).prepare_ahead(false);
+    // At a level at which writes and syncs are actions of their own.
+    let options = Options::new().durability(Durability::Os).segment_len(16 << 10);
+    let options = options.idle_mark(None).prepare_ahead(false);
     let log = Log::open_in(around, options).unwrap();
-    log.append(b"first").unwrap();
+    log.append_at(b"first", Durability::Sync).unwrap();
     disk.fail(FaultPlan::new(Operation::SyncData, EIO));
     std::thread::scope(|scope| {
-        let failing = scope.spawn(|| log.append(b"lost"));
+        let failing = scope.spawn(|| log.append_at(b"lost", Durability::Sync));
         gate.await_somebody();
         let before = log.watermarks().accepted;
-        let other = scope.spawn(|| log.append(b"behind it"));
+        let other = scope.spawn(|| log.append_at(b"behind it", Durability::Sync));
         while log.watermarks().accepted == before {
             std::thread::yield_now();
         }

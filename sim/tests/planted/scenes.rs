@@ -8,11 +8,13 @@ use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::SegmentHeader;
 use seawall::format::trailer::{Trailer, TrailerKind};
+use seawall::log::stepped::{Answer, Lane, Stepped};
 use seawall::storage::{OpenMode, Storage, write_full};
 use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
 use seawall_sim::{
     Concern, CrashKind, CrashPolicy, EIO, ENOSPC, Event, FaultPlan, InFlight, Op, Operation,
-    Sabotage, Sabotaged, Seed, SimDisk, Sweep, SweepOptions, Workload, environment,
+    Sabotage, Sabotaged, Scenario, SeawallLog, Seed, SimDisk, Sweep, SweepOptions, Workload,
+    environment, play,
 };
 use std::process::Command;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub(crate) type Scene = fn() -> Option<String>;
 
 const SCENES: &[(&str, Scene)] = &[
     ("two-syncs-in-flight", acknowledged_beside_a_failing_sync),
+    ("durable-behind-a-failed-sync", stored_run_of_a_failed_preparation),
+    ("write-back-taken-for-a-sync", written_beside_an_early_write_back),
     ("poison-checked-before-lock", append_behind_a_failed_sync),
     ("idle-mark-stops-interval", interval_behind_an_idle_mark),
     ("failed-append-not-voided", failed_append_comes_back),
@@ -500,4 +504,35 @@ fn the_second_writer_is_refused() {
     seawall::planted::plant("lock-ignored-by-second-process");
     let Ok(dir) = std::env::var(DIR) else { return };
     assert!(matches!(Log::open(dir, small()), Err(Error::Locked { .. })));
+}
+
+/// A preparation fails beside a commit whose sync is under way.
+fn stored_run_of_a_failed_preparation() -> Option<String> {
+    let text = include_str!("../../regressions/durable-behind-a-failed-sync.json");
+    let scenario = Scenario::<SeawallLog>::from_json(text).unwrap();
+    play(&scenario, None).err().map(|(_, violation)| violation.to_string())
+}
+
+/// A record is written while early write-back is under way.
+fn written_beside_an_early_write_back() -> Option<String> {
+    let disk = SimDisk::new(Seed::new(1));
+    let options = Options::new().durability(Durability::Os).segment_len(64 << 10);
+    let options = options.write_back(Some(4 << 10)).idle_mark(None);
+    let log = Stepped::new(Log::open_in(environment(&disk, 1), options).unwrap());
+    let append = |record: &[u8]| {
+        let mut call = log.begin_append(record.to_vec(), Durability::Os);
+        loop {
+            match log.poll(&mut call) {
+                Some(Ok(Answer::Appended(receipt))) => return receipt,
+                Some(other) => panic!("an append on a sound disk: {other:?}"),
+                None => log.give_back(log.take(Lane::Commit).unwrap().perform()),
+            }
+        }
+    };
+    append(&[7; 5000]);
+    let done = log.take(Lane::Upkeep).unwrap().perform();
+    let receipt = append(b"beside it");
+    log.give_back(done);
+    let durable = log.log().watermarks().durable;
+    (durable >= receipt.end).then(|| "G1: durable, and no sync covers it".to_owned())
 }

@@ -139,18 +139,21 @@ impl Machine {
             && self.roll_wanted.is_none()
             && self.retry.is_none()
             && self.due_mark().is_none();
-        self.allowance = 0;
-        if let Some(active) = self.active.filter(|active| quiet && !active.ended) {
-            let in_segment = active.record_limit().since(self.marks.accepted);
-            let in_buffer = self.buffer_max.checked_sub(self.buffered());
-            let in_lsns = LSN_END.since(self.marks.accepted);
-            // While a write is under way no other becomes due.
-            let until_write = (self.write_at.saturating_sub(1))
-                .checked_sub(self.pending.len() as u64)
-                .or(self.commit_busy.then_some(u64::MAX));
-            let least = in_segment.min(in_buffer).min(in_lsns).min(until_write);
-            self.allowance = least.unwrap_or(0);
-        }
+        self.allowance = match self.active {
+            Some(active) if quiet && !active.ended => {
+                let accepted = self.marks.accepted.get();
+                let in_segment = active.record_limit().get().saturating_sub(accepted);
+                let in_buffer = self.buffer_max.saturating_sub(self.buffered());
+                let in_lsns = LSN_END.get().saturating_sub(accepted);
+                // While a write is under way no other becomes due.
+                let until_write = match self.commit_busy {
+                    true => u64::MAX,
+                    false => self.write_at.saturating_sub(self.pending.len() as u64 + 1),
+                };
+                in_segment.min(in_buffer).min(in_lsns).min(until_write)
+            }
+            _ => 0,
+        };
     }
 
     /// Takes records that live or die together; at least one.

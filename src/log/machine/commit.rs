@@ -359,6 +359,8 @@ impl Machine {
         self.commit_busy = false;
         self.wrote_last = false;
         match outcome {
+            // Another sync failed while this one was under way: nothing is acknowledged any more.
+            Ok(()) if self.poisoned.is_some() && !planted!("durable-behind-a-failed-sync") => {}
             Ok(()) => {
                 self.arrivals.settled();
                 let counted = planted!("accepted-during-sync-counted");

@@ -116,7 +116,11 @@ impl Case<'_> {
         let Some(last) = last.filter(|_| first < known_to) else { return Ok(()) };
         // Of two harms one may hide what the other is judged by.
         let one = self.harmed.count == 1;
-        if first < last.base() && one {
+        // A misdirected write hurts two places. If the write of a header failed half way and left one
+        // copy, that copy and the newest record before it can go at once, and nothing tells.
+        let header_hurt =
+            self.hurt().iter().any(|hurt| hurt.name == file_of(last) && hurt.offset < FRAMES_START);
+        if first < last.base() && one && !header_hurt {
             return damage(format!("{first} lies in a closed segment and is silently missing"));
         }
         let name = file_of(last);
