@@ -7,6 +7,7 @@
 //!  ratio       from pairs to a median, its interval and a verdict
 //!  measure     rows, one after the other, within a time or for a number of pairs
 //!  table       outcomes for people, and as JSON
+//!  growth      what work on a log costs as the log grows
 //!  ground      fresh directories         records   bytes to append
 //!  slice       threads at work for a time         device    what the disk itself does
 //! ```
@@ -16,6 +17,7 @@
 pub mod device;
 mod failure;
 mod ground;
+pub mod growth;
 mod measure;
 mod pairs;
 mod ratio;

@@ -231,7 +231,7 @@ fn draw_end(place: Place, rng: &mut Rng) -> End {
             CrashPolicy::NamesLost,
         ];
         rng.pick(&policies).cloned().unwrap_or(CrashPolicy::DataWithoutSize)
-    } else if rng.chance(1, 4) {
+    } else if rng.chance(1, 3) {
         CrashPolicy::AllLost
     } else {
         CrashPolicy::drawn(UNITS, rng)

@@ -111,7 +111,8 @@ impl LogOptions {
             record_max: *rng.pick(&[60, 200, 200, 700, 3000]).unwrap_or(&200),
         };
         // No draw of its own: it would change what every seed means.
-        Self { write_back: (drawn.spares_max == 1).then_some(4 << 10), ..drawn }
+        let early = drawn.spares_max == 1 && drawn.prepare_ahead;
+        Self { write_back: early.then_some(4 << 10), ..drawn }
     }
 
     pub(crate) fn simpler(&self) -> Vec<Self> {
