@@ -11,6 +11,7 @@ mod decide;
 mod doors;
 mod files;
 mod follow;
+mod guess;
 mod handle;
 mod header_blocks;
 mod machine;
