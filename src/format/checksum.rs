@@ -78,11 +78,75 @@ fn short_check(before: u32, mut bytes: [u8; COVERED]) -> u32 {
     !state
 }
 
+/// The header checks of frames near each other that end alike: what their bytes have in common is
+/// added up once. A scan has nothing dearer than these checks but those of the bodies.
+#[derive(Clone, Copy, Debug)]
+pub struct NearChecks {
+    seed: FrameSeed,
+    /// The last four bytes of each header: kind, flags and zeros.
+    last: u32,
+    /// The LSN without its last two bytes.
+    stretch: u64,
+    /// The check of a header at the stretch's first LSN that is zeros but for `last`.
+    common: u32,
+}
+
+impl NearChecks {
+    /// The checks of frames in the segment of this seed whose headers end in `last`.
+    #[must_use]
+    pub fn new(seed: FrameSeed, last: u32) -> Self {
+        let mut checks = Self { seed, last, stretch: 0, common: 0 };
+        checks.enter(0);
+        checks
+    }
+
+    /// The seed they start from.
+    #[must_use]
+    pub const fn seed(&self) -> FrameSeed {
+        self.seed
+    }
+
+    /// What [`FrameSeed::header_check`] says of the header with `body_len`, `body_check` and
+    /// `prev`, and the last bytes that are given.
+    #[must_use]
+    #[inline]
+    pub fn header_check(&mut self, lsn: Lsn, body_len: u32, body_check: u32, prev: u32) -> u32 {
+        let lsn = if planted!("check-without-lsn") { Lsn::FIRST } else { lsn };
+        if lsn.get() >> 16 != self.stretch {
+            self.enter(lsn.get() >> 16);
+        }
+        let [at0, at1, ..] = lsn.get().to_le_bytes();
+        let [len0, len1, len2, len3] = body_len.to_le_bytes();
+        let mut check = self.common ^ added::<23>(at0) ^ added::<22>(at1);
+        check ^= added::<15>(len0) ^ added::<14>(len1) ^ added::<13>(len2) ^ added::<12>(len3);
+        let [body0, body1, body2, body3] = body_check.to_le_bytes();
+        check ^= added::<11>(body0) ^ added::<10>(body1) ^ added::<9>(body2) ^ added::<8>(body3);
+        let [prev0, prev1, prev2, prev3] = prev.to_le_bytes();
+        check ^ added::<7>(prev0) ^ added::<6>(prev1) ^ added::<5>(prev2) ^ added::<4>(prev3)
+    }
+
+    #[cold]
+    fn enter(&mut self, stretch: u64) {
+        let [l0, l1, l2, l3] = self.last.to_le_bytes();
+        let rest = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, l0, l1, l2, l3];
+        self.common = self.seed.header_check(Lsn::new(stretch << 16), &rest);
+        self.stretch = stretch;
+    }
+}
+
+/// What `byte` adds to a check when so many more bytes follow it.
+#[inline]
+#[expect(clippy::indexing_slicing, reason = "a table has a place for every byte")]
+fn added<const FOLLOWING: usize>(byte: u8) -> u32 {
+    const { assert!(FOLLOWING < COVERED, "there is a table") };
+    ADDED[FOLLOWING][usize::from(byte)]
+}
+
 /// `ADDED[n][byte]`: what `byte` adds to the state when `n` more bytes follow it.
-static ADDED: [[u32; 256]; COVERED] = added();
+static ADDED: [[u32; 256]; COVERED] = tables();
 
 #[expect(clippy::indexing_slicing, reason = "in range by its loops, and run by the compiler")]
-const fn added() -> [[u32; 256]; COVERED] {
+const fn tables() -> [[u32; 256]; COVERED] {
     let mut tables = [[0; 256]; COVERED];
     let (mut byte, mut value) = (0, 0_u32);
     while byte < 256 {
@@ -147,6 +211,29 @@ mod tests {
                 seed.mark_check(lsn, durable),
                 of(&[&log, &salt, b"mark", &at, &marked])
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn near_checks_are_the_checks_of_each_header_alone(
+            (log, salt, start, last) in any::<([u8; 16], u64, u64, u32)>(),
+            headers in prop::collection::vec(
+                (0..200_000_u64, prop_oneof![0..70_000_u32, any::<u32>()], any::<(u32, u32)>()),
+                1..20,
+            ),
+        ) {
+            let seed = FrameSeed::new(LogId::new(log), Salt::new(salt));
+            let mut near = NearChecks::new(seed, last);
+            for (on, len, (body, prev)) in headers {
+                let lsn = Lsn::new(start.wrapping_add(on));
+                let mut rest = [0; 16];
+                for (into, field) in rest.chunks_exact_mut(4).zip([len, body, prev, last]) {
+                    into.copy_from_slice(&field.to_le_bytes());
+                }
+                let expected = seed.header_check(lsn, &rest);
+                prop_assert_eq!(near.header_check(lsn, len, body, prev), expected);
+            }
         }
     }
 

@@ -36,7 +36,7 @@
 //! before its check is looked at.
 
 use super::batch::{BatchError, BatchRecords};
-use super::checksum::{FrameSeed, body_check};
+use super::checksum::{FrameSeed, NearChecks, body_check};
 use super::{control, layout};
 use crate::position::Lsn;
 
@@ -351,7 +351,7 @@ impl FrameHeader {
     }
 }
 
-/// A record that [`plain_record`] knew at once.
+/// A record that [`PlainRecords`] knew at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainRecord {
     /// The check, which the next frame carries as `prev`.
@@ -362,33 +362,60 @@ pub struct PlainRecord {
     pub unpadded_len: usize,
 }
 
-/// The frame at the start of `bytes`, if it is a record that lies wholly in them, is valid, laws
-/// (1) to (6), and follows the check `before`, law (7). `None` for every other frame, good or bad:
-/// [`FrameHeader::decode`] tells. This is the frame that logs consist of, and a scan spends its
-/// time here.
-#[must_use]
-#[inline]
-pub fn plain_record(bytes: &[u8], seed: FrameSeed, lsn: Lsn, before: u32) -> Option<PlainRecord> {
-    let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>()?;
-    let (check, covered) = header.split_first_chunk()?;
-    let covered: &[u8; 16] = covered.first_chunk()?;
-    let ([len, body_check_found, prev], kind) = fields(covered);
-    let check = u32::from_le_bytes(*check);
-    if prev != before || check != seed.header_check(lsn, covered) {
-        return None;
+/// Knows the frames that logs consist of: records, each whole, valid and in order. A scan spends
+/// its time here.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainRecords {
+    checks: NearChecks,
+}
+
+impl PlainRecords {
+    /// Those of the segment with this seed.
+    #[must_use]
+    pub fn new(seed: FrameSeed) -> Self {
+        Self { checks: NearChecks::new(seed, PLAIN) }
     }
-    let header_len = match kind {
-        PLAIN => HEADER_LEN,
-        PLAIN_MARKED => {
-            decode_mark(rest.first_chunk()?, seed, lsn).ok()?;
-            MARKED_HEADER_LEN
+
+    /// The frame at the start of `bytes`, if it is a record without a mark that lies wholly in
+    /// them, is valid, laws (1) to (6), and follows the check `before`, law (7). `None` for every
+    /// other frame, good or bad: [`FrameHeader::decode`] tells.
+    #[must_use]
+    #[inline(always)]
+    pub fn at(&mut self, bytes: &[u8], lsn: Lsn, before: u32) -> Option<PlainRecord> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>()?;
+        let (check, covered) = header.split_first_chunk()?;
+        let ([len, body_check_found, prev], kind) = fields(covered.first_chunk()?);
+        let check = u32::from_le_bytes(*check);
+        if kind != PLAIN || prev != before {
+            return None;
         }
-        _ => return None,
-    };
-    let unpadded_len = header_len.checked_add(usize::try_from(len).ok()?)?;
-    let holds = u64::from(len) <= layout::BODY_LEN_MAX
-        && body_check(bytes.get(header_len..unpadded_len)?) == body_check_found;
-    holds.then_some(PlainRecord { check, header_len, unpadded_len })
+        let body = rest.get(..usize::try_from(len).ok()?)?;
+        let holds = check == self.checks.header_check(lsn, len, body_check_found, prev)
+            && u64::from(len) <= layout::BODY_LEN_MAX
+            && body_check(body) == body_check_found;
+        let (header_len, unpadded_len) = (HEADER_LEN, HEADER_LEN + body.len());
+        holds.then_some(PlainRecord { check, header_len, unpadded_len })
+    }
+
+    /// As [`at`](Self::at), if it is a record with a mark.
+    #[must_use]
+    pub fn marked_at(&self, bytes: &[u8], lsn: Lsn, before: u32) -> Option<PlainRecord> {
+        let seed = self.checks.seed();
+        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>()?;
+        let (check, covered) = header.split_first_chunk()?;
+        let covered = covered.first_chunk()?;
+        let ([len, body_check_found, prev], kind) = fields(covered);
+        let check = u32::from_le_bytes(*check);
+        if kind != PLAIN_MARKED || prev != before || check != seed.header_check(lsn, covered) {
+            return None;
+        }
+        let (mark, rest) = rest.split_first_chunk()?;
+        decode_mark(mark, seed, lsn).ok()?;
+        let body = rest.get(..usize::try_from(len).ok()?)?;
+        let holds = u64::from(len) <= layout::BODY_LEN_MAX && body_check(body) == body_check_found;
+        let (header_len, unpadded_len) = (MARKED_HEADER_LEN, MARKED_HEADER_LEN + body.len());
+        holds.then_some(PlainRecord { check, header_len, unpadded_len })
+    }
 }
 
 /// Kind, flags and zeros of a record without a mark, as one number.

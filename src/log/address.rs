@@ -6,6 +6,7 @@
 //! the file, do not. For everything else there is the thorough way, which holds on to the segment
 //! and tells what stands there: damage, a frame without records, nothing.
 
+use super::guess;
 use super::machine::Machine;
 use super::record::Record;
 use super::scan::{FrameScan, ScanError, Span};
@@ -25,9 +26,9 @@ use bytes::Bytes;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Bytes read at once for one address: a record of 4 KiB with its header. A longer one takes a
-/// second call.
-pub(super) const GUESS: usize = 4096 + MARKED_HEADER_LEN;
+/// With so many bytes before it in the block, the body of a frame without a mark begins at a
+/// multiple of 8, where its check costs less.
+const LEAD: usize = 4;
 
 /// The longest body that the quick way reads: it is allocated in one piece.
 const QUICK_MAX: usize = 1 << 20;
@@ -113,12 +114,14 @@ impl Place {
         let file = shared.files.get(self.number).ok()?;
         // Taken out and put back, not borrowed: a disk may do anything within a read, even read.
         let mut block = BLOCK.take();
-        block.resize(GUESS, 0);
-        let into = block.get_mut(..self.room(GUESS))?;
+        block.resize(LEAD + guess::LONGEST, 0);
+        let len = self.room(shared.files.guess.len());
+        let into = block.get_mut(LEAD..LEAD + len)?;
         let span = self.span();
         let count = read_full(&*file, span.offset(self.lsn), into).ok();
         let frame = count.and_then(|count| self.frame(&span, &*file, into.get(..count)?));
         BLOCK.set(block);
+        shared.files.guess.learn(frame.as_ref()?.needed());
         frame
     }
 }
@@ -138,6 +141,11 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// How many bytes had to be read for it, at most.
+    pub(super) fn needed(&self) -> usize {
+        MARKED_HEADER_LEN + self.body.len()
+    }
+
     pub(super) fn first(self) -> Option<Record> {
         if !self.batch {
             return Some(Record { lsn: self.lsn, index: 0, bytes: self.body });
@@ -235,7 +243,7 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
     }
     let offset = extent.span.offset(lsn);
     let number = extent.number;
-    let mut scan = FrameScan::new(extent.file, extent.span, lsn, None).reading(GUESS);
+    let mut scan = FrameScan::new(extent.file, extent.span, lsn, None).reading(guess::LONGEST);
     let mut records = Vec::new();
     loop {
         let from = scan.position();

@@ -1,5 +1,6 @@
 //! A bounded set of files held open for reading.
 
+use super::guess::Guess;
 use crate::error::{Error, Result};
 use crate::format::name::FileName;
 use crate::position::SegmentId;
@@ -13,6 +14,8 @@ pub(crate) struct Files {
     storage: Arc<dyn Storage>,
     max: usize,
     open: Mutex<Open>,
+    /// How much of a frame in them to read at once.
+    pub(super) guess: Guess,
 }
 
 #[derive(Debug)]
@@ -31,7 +34,12 @@ struct OpenFile {
 
 impl Files {
     pub(crate) fn new(storage: Arc<dyn Storage>, max: usize) -> Self {
-        Self { storage, max, open: Mutex::new(Open { files: Vec::new(), asked: 0 }) }
+        Self {
+            storage,
+            max,
+            open: Mutex::new(Open { files: Vec::new(), asked: 0 }),
+            guess: Guess::new(),
+        }
     }
 
     /// The file of this segment.

@@ -3,7 +3,8 @@
 //! What does not verify here is read once more, alone, by [`read_first`]: errors are told in one
 //! place.
 
-use super::address::{Frame, GUESS, Place, read_first};
+use super::address::{Frame, Place, read_first};
+use super::guess;
 use super::record::Record;
 use super::shared::Shared;
 use crate::error::Result;
@@ -56,7 +57,7 @@ fn split_run(places: &[Asked]) -> Option<(&[Asked], &[Asked])> {
     let mut before = first.lsn;
     let is_neighbour = |(place, _): &&Asked| {
         let near = place.lsn.since(before).is_some_and(|apart| apart <= NEAR);
-        let len = place.lsn.since(first.lsn).map(|from_first| from_first + GUESS as u64);
+        let len = place.lsn.since(first.lsn).map(|from_first| from_first + guess::LONGEST as u64);
         before = place.lsn;
         place.number == first.number && near && len.is_some_and(|len| len <= RUN_MAX)
     };
@@ -74,7 +75,7 @@ fn read_run(
     let from_first =
         |place: &Place| place.lsn.since(first.lsn).and_then(|bytes| usize::try_from(bytes).ok());
     let file = shared.files.get(first.number).ok()?;
-    let len = from_first(last)? + last.room(GUESS);
+    let len = from_first(last)? + last.room(shared.files.guess.len());
     if block.len() < len {
         block.resize(len, 0);
     }
@@ -83,7 +84,11 @@ fn read_run(
     let mut before = None;
     for (place, nth) in run {
         let bytes = block.get(from_first(place)?..count).unwrap_or_default();
-        let mut record = place.frame(&span, &*file, bytes).and_then(Frame::first);
+        let frame = place.frame(&span, &*file, bytes);
+        if let Some(frame) = &frame {
+            shared.files.guess.learn(frame.needed());
+        }
+        let mut record = frame.and_then(Frame::first);
         if record.is_none() && planted!("neighbour-read-instead") {
             record = before.clone();
         }

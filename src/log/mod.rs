@@ -12,6 +12,7 @@ mod doors;
 mod files;
 mod fill;
 mod follow;
+mod guess;
 mod handle;
 mod header_blocks;
 mod machine;

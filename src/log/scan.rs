@@ -4,7 +4,7 @@
 
 use super::window::{READ_AHEAD, Window};
 use crate::format::checksum::FrameSeed;
-use crate::format::frame::{FrameError, FrameHeader, MARKED_HEADER_LEN, plain_record};
+use crate::format::frame::{FrameError, FrameHeader, MARKED_HEADER_LEN, PlainRecord, PlainRecords};
 use crate::format::layout;
 use crate::position::Lsn;
 use crate::storage::StorageFile;
@@ -53,15 +53,21 @@ impl From<FrameError> for ScanError {
 pub(crate) struct FrameScan {
     file: Arc<dyn StorageFile>,
     span: Span,
+    plain: PlainRecords,
     at: Lsn,
     /// Check of the frame before, or `None` right after a seek.
     before: Option<u32>,
     window: Window,
+    /// Where in the window the next frame stands, if that is known.
+    here: usize,
     /// Where in the window the body of the last frame stands.
     body: Range<usize>,
 }
 
 impl FrameScan {
+    /// No place in any window.
+    const NOWHERE: usize = usize::MAX;
+
     /// Starts at `at`, behind a frame with check `before`, or alone if that is not known.
     pub(crate) fn new(
         file: Arc<dyn StorageFile>,
@@ -72,7 +78,8 @@ impl FrameScan {
         // Nothing behind the limit is looked at: no block needs to be longer than what is left.
         let left = usize::try_from(span.limit.since(at).unwrap_or(0)).unwrap_or(usize::MAX);
         let window = Window::new(left.min(READ_AHEAD));
-        Self { file, span, at, before, window, body: 0..0 }
+        let (plain, here) = (PlainRecords::new(span.seed), Self::NOWHERE);
+        Self { file, span, plain, at, before, window, here, body: 0..0 }
     }
 
     /// The same with another block size.
@@ -82,6 +89,7 @@ impl FrameScan {
     }
 
     /// Where the next frame stands.
+    #[inline]
     pub(crate) fn position(&self) -> Lsn {
         self.at
     }
@@ -94,6 +102,7 @@ impl FrameScan {
     /// Goes on at `at`, where the check of the frame before is not known. Keeps what was read.
     pub(crate) fn seek(&mut self, at: Lsn) {
         self.at = at;
+        self.here = Self::NOWHERE;
         self.before = None;
     }
 
@@ -103,6 +112,7 @@ impl FrameScan {
     /// [`ScanError`]; the scan does not move.
     pub(crate) fn next(&mut self) -> Result<Option<(Lsn, FrameHeader)>, ScanError> {
         self.body = 0..0;
+        self.here = Self::NOWHERE;
         let left = self.span.limit.since(self.at).unwrap_or(0);
         if left == 0 {
             return Ok(None);
@@ -134,33 +144,44 @@ impl FrameScan {
         }
         self.before = Some(header.check);
         self.at = lsn.checked_add(frame_len).ok_or(FrameError::Content)?;
+        self.here = self.window.index(self.span.offset(self.at));
         Ok(Some((lsn, header)))
     }
 
-    /// The next frame, if it is a record in order that was read ahead already; otherwise, whatever
-    /// the reason, `None`, and [`next`](Self::next) tells.
-    #[inline]
+    /// The next frame, if it is a record in order, without a mark, that was read ahead already;
+    /// otherwise, whatever the reason, `None`, and [`next`](Self::next) tells.
+    #[inline(always)]
     pub(crate) fn next_plain(&mut self) -> Option<Lsn> {
-        let (lsn, before) = (self.at, self.before?);
-        let left = self.span.limit.since(lsn)?;
-        let start = self.window.index(self.span.offset(lsn));
-        let record = plain_record(self.window.from(start), self.span.seed, lsn, before)?;
-        let frame_len = layout::frame_aligned(record.unpadded_len as u64);
-        if frame_len > left {
-            return None;
-        }
-        self.at = lsn.checked_add(frame_len)?;
-        self.before = Some(record.check);
-        self.body = start + record.header_len..start + record.unpadded_len;
+        let record = self.plain.at(self.window.from(self.here)?, self.at, self.before?)?;
+        self.step_over(record)
+    }
+
+    /// The same for one with a mark.
+    pub(crate) fn next_marked(&mut self) -> Option<Lsn> {
+        let record = self.plain.marked_at(self.window.from(self.here)?, self.at, self.before?)?;
+        self.step_over(record)
+    }
+
+    #[inline(always)]
+    fn step_over(&mut self, record: PlainRecord) -> Option<Lsn> {
+        let PlainRecord { check, header_len, unpadded_len } = record;
+        let (lsn, here) = (self.at, self.here);
+        let frame_len = layout::frame_aligned(unpadded_len as u64);
+        self.at = lsn.checked_add(frame_len).filter(|end| *end <= self.span.limit)?;
+        self.before = Some(check);
+        self.body = here + header_len..here + unpadded_len;
+        self.here = here + usize::try_from(frame_len).ok()?;
         Some(lsn)
     }
 
     /// The body of the frame that was read last; empty for a hollow one.
+    #[inline]
     pub(crate) fn body(&self) -> &[u8] {
         self.window.bytes(self.body.clone())
     }
 
     /// A part of it, to be kept: shares the whole block it was read in.
+    #[inline]
     pub(crate) fn body_bytes(&self, part: Range<usize>) -> Bytes {
         let start = self.body.start;
         self.window.slice(start + part.start..start + part.end)

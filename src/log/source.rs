@@ -127,7 +127,7 @@ fn span_of(segment: &Segment) -> Span {
 /// Reads the records of an open log in order, up to where it stood when the scan began.
 ///
 /// As an iterator it yields records to keep; [`next_ref`](Self::next_ref) borrows them from the
-/// block they were read in, which costs nothing per record. Memory: one block of 256 KiB, or one
+/// block they were read in, which costs nothing per record. Memory: one block of 260 KiB, or one
 /// frame where that is larger (a record, or about 1 MiB of a batch).
 ///
 /// After [`Error::Damaged`] the scan goes on behind the damaged range; each is told once. Records
@@ -173,6 +173,7 @@ impl LogScan {
     /// [`Error::Damaged`] once for each damaged range, after which the scan goes on;
     /// [`Error::Trimmed`] if a trim overtook it; [`Error::Io`]. Where the disk did not take what
     /// was buffered, what it said comes once, at the end.
+    #[inline]
     pub fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
         match self.walk.next_ref()? {
             Some(record) => Ok(Some(record)),
@@ -190,6 +191,7 @@ impl LogScan {
 impl Iterator for LogScan {
     type Item = Result<Record>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.done {
             return None;

@@ -376,6 +376,7 @@ impl ViewScan {
     /// # Errors
     /// [`Error::Damaged`] once for each damaged range, after which the scan goes on;
     /// [`Error::Trimmed`], [`Error::Diverged`] if the writer overtook it; [`Error::Io`].
+    #[inline]
     pub fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
         self.walk.next_ref()
     }
@@ -396,6 +397,7 @@ impl ViewScan {
 impl Iterator for ViewScan {
     type Item = Result<Record>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.done {
             return None;

@@ -12,6 +12,7 @@ use crate::format::frame::{FrameError, FrameHeader, FrameKind, MARKED_HEADER_LEN
 use crate::format::name::FileName;
 use crate::position::{Lsn, SegmentId};
 use crate::storage::{StorageFile, read_full};
+use bytes::Bytes;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -112,44 +113,91 @@ impl<E: Extents> Walk<E> {
     ///
     /// # Errors
     /// [`Error::Damaged`] once for each damaged range; the walk goes on behind it.
+    #[inline]
     pub(crate) fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
-        let Some(Found { lsn, index, part }) = self.advance()? else {
-            return Ok(None);
-        };
-        let body = self.current.as_ref().map(|current| current.scan.body());
-        let bytes = body.and_then(|body| body.get(part)).unwrap_or_default();
-        Ok(Some(RecordRef { lsn, index, bytes }))
+        match self.next_plain() {
+            Some(lsn) => Ok(Some(RecordRef { lsn, index: 0, bytes: self.body() })),
+            None => self.next_ref_of_any(),
+        }
     }
 
     /// The next record, to be kept.
     ///
     /// # Errors
     /// As [`next_ref`](Self::next_ref).
+    #[inline]
     pub(crate) fn next_record(&mut self) -> Result<Option<Record>> {
+        match self.next_plain() {
+            Some(lsn) => {
+                let part = 0..self.body().len();
+                Ok(Some(Record { lsn, index: 0, bytes: self.kept(part) }))
+            }
+            None => self.next_record_of_any(),
+        }
+    }
+
+    /// Where the next frame stands, if it is a record in order, without a mark, that was read
+    /// ahead already, and nothing else is to be handed out before.
+    #[inline(always)]
+    fn next_plain(&mut self) -> Option<Lsn> {
+        if self.batch.is_some() {
+            return None;
+        }
+        let lsn = self.current.as_mut()?.scan.next_plain()?;
+        self.passed_record();
+        Some(lsn)
+    }
+
+    /// The same for one with a mark.
+    fn next_marked(&mut self) -> Option<Found> {
+        if self.batch.is_some() {
+            return None;
+        }
+        let lsn = self.current.as_mut()?.scan.next_marked()?;
+        self.passed_record();
+        Some(Found { lsn, index: 0, part: 0..self.body().len() })
+    }
+
+    #[inline(always)]
+    fn passed_record(&mut self) {
+        self.at = self.current.as_ref().map_or(self.at, |current| current.scan.position());
+        self.frames += 1;
+        self.skip_batch = false;
+    }
+
+    #[inline(never)]
+    fn next_ref_of_any(&mut self) -> Result<Option<RecordRef<'_>>> {
         let Some(Found { lsn, index, part }) = self.advance()? else {
             return Ok(None);
         };
-        let bytes = self.current.as_ref().map(|current| current.scan.body_bytes(part));
-        Ok(Some(Record { lsn, index, bytes: bytes.unwrap_or_default() }))
+        Ok(Some(RecordRef { lsn, index, bytes: self.body().get(part).unwrap_or_default() }))
     }
 
-    #[inline]
-    fn advance(&mut self) -> Result<Option<Found>> {
-        if self.batch.is_none()
-            && let Some(current) = &mut self.current
-            && let Some(lsn) = current.scan.next_plain()
-        {
-            self.at = current.scan.position();
-            self.frames += 1;
-            self.skip_batch = false;
-            return Ok(Some(Found { lsn, index: 0, part: 0..current.scan.body().len() }));
-        }
-        self.advance_by_any()
-    }
-
-    /// As [`advance`](Self::advance), over frames of every kind, good and bad.
     #[inline(never)]
-    fn advance_by_any(&mut self) -> Result<Option<Found>> {
+    fn next_record_of_any(&mut self) -> Result<Option<Record>> {
+        let Some(Found { lsn, index, part }) = self.advance()? else {
+            return Ok(None);
+        };
+        Ok(Some(Record { lsn, index, bytes: self.kept(part) }))
+    }
+
+    /// The body of the current frame.
+    #[inline]
+    fn body(&self) -> &[u8] {
+        self.current.as_ref().map_or(&[], |current| current.scan.body())
+    }
+
+    /// A part of it, to be kept.
+    #[inline]
+    fn kept(&self, part: Range<usize>) -> Bytes {
+        self.current.as_ref().map_or_else(Bytes::new, |current| current.scan.body_bytes(part))
+    }
+
+    /// Goes on to the next record, over frames of every kind, good and bad.
+    fn advance(&mut self) -> Result<Option<Found>> {
+        if let Some(found) = self.next_marked() {
+            return Ok(Some(found));
+        }
         loop {
             if self.batch.is_some()
                 && let Some(found) = self.next_of_batch()

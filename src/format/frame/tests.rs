@@ -463,7 +463,11 @@ proptest! {
         let valid = decode(&bytes).ok().map(|(header, _)| header).filter(|header| {
             header.kind == FrameKind::Record && header.verify_chain(before).is_ok()
         });
-        let plain = plain_record(&bytes, seed(), MARKED_AT, before);
+        let mut records = PlainRecords::new(seed());
+        let (plain, marked) =
+            (records.at(&bytes, MARKED_AT, before), records.marked_at(&bytes, MARKED_AT, before));
+        prop_assert!(plain.is_none() || marked.is_none());
+        let plain = plain.or(marked);
         let same = valid.map(|header| PlainRecord {
             check: header.check,
             header_len: header.header_len(),
