@@ -21,7 +21,7 @@ use std::sync::Arc;
 const CLOSE_MARK_BYTES: usize = 40;
 const _: () = assert!(CLOSE_MARK_BYTES as u64 == CLOSE_MARK_LEN);
 
-/// Words looked at for zeros together: 512 bytes.
+/// Words that a search looks at together: 512 bytes.
 const STRIDE: usize = 64;
 
 /// What was found at the end of the last segment.
@@ -255,18 +255,17 @@ impl Tail<'_> {
             // A header may straddle two blocks: the next look starts at the last whole one.
             let whole = bytes.len() == block && left > block as u64;
             let usable = if whole { bytes.len() - MARKED_HEADER_LEN } else { bytes.len() };
-            for place in dirty_words(bytes, usable) {
-                self.facts.dirty_bytes += 8;
+            let dirty_words = likely_places(bytes, usable, |place| {
                 let lsn = after(at, place as u64);
                 let head = bytes.get(place..).unwrap_or_default();
-                if FrameHeader::may_be_marked(head)
-                    && let Ok(FrameHeader { mark: Some(mark), .. }) =
-                        FrameHeader::decode(head, self.span.seed, lsn)
+                if let Ok(FrameHeader { mark: Some(mark), .. }) =
+                    FrameHeader::decode(head, self.span.seed, lsn)
                 {
                     self.facts.proven_beyond = self.facts.proven_beyond.max(Some(mark));
                     last_marked = Some(lsn);
                 }
-            }
+            });
+            self.facts.dirty_bytes += dirty_words * 8;
             self.facts.scanned += usable as u64;
             at = after(at, usable.next_multiple_of(8) as u64);
         }
@@ -279,21 +278,38 @@ impl Tail<'_> {
     }
 }
 
-/// Where in `bytes` words of 8 begin that are not zero, before `usable`. Most of a tail is zeros,
-/// so they are passed by in strides.
-fn dirty_words(bytes: &[u8], usable: usize) -> impl Iterator<Item = usize> {
+/// Tells each place before `usable` where the header of a marked frame may begin, and returns how
+/// many words of 8 bytes there are not zero.
+///
+/// A tail is zeros, or the leftovers of the file's earlier use: most strides hold no such place,
+/// and are passed by without a look at each word.
+fn likely_places(bytes: &[u8], usable: usize, mut likely: impl FnMut(usize)) -> u64 {
     let (words, _) = bytes.as_chunks::<8>();
+    // Kind and flags stand two words behind the begin of a header.
+    let kinds = words.get(2..).unwrap_or_default();
     let words = words.get(..usable.div_ceil(8)).unwrap_or(words);
-    let strides = words.chunks(STRIDE).enumerate();
-    strides.filter(|(_, stride)| !are_zeros(stride)).flat_map(|(nth, stride)| {
-        let dirty = stride.iter().enumerate().filter(|(_, word)| **word != [0; 8]);
-        dirty.map(move |(index, _)| (nth * STRIDE + index) * 8)
-    })
+    let mut dirty = 0;
+    for (nth, stride) in words.chunks(STRIDE).enumerate() {
+        let in_stride: u64 = stride.iter().map(|&word| u64::from(word != [0; 8])).sum();
+        let begin = nth * STRIDE;
+        // A header that is not all there is none.
+        let kinds = kinds.get(begin..kinds.len().min(begin + stride.len())).unwrap_or_default();
+        dirty += in_stride;
+        if in_stride == 0 || !kinds.iter().fold(false, |any, kind| any | may_be_marked(kind)) {
+            continue;
+        }
+        for (index, (word, kind)) in stride.iter().zip(kinds).enumerate() {
+            if *word != [0; 8] && may_be_marked(kind) {
+                likely((begin + index) * 8);
+            }
+        }
+    }
+    dirty
 }
 
-/// Without a way out in the middle, so that the compiler can look at many words at once.
-fn are_zeros(words: &[[u8; 8]]) -> bool {
-    words.iter().fold(0, |seen, &word| seen | u64::from_le_bytes(word)) == 0
+fn may_be_marked(word: &[u8; 8]) -> bool {
+    let [b0, b1, b2, b3, ..] = *word;
+    FrameHeader::may_be_marked(u32::from_le_bytes([b0, b1, b2, b3]))
 }
 
 fn after(lsn: Lsn, bytes: u64) -> Lsn {
@@ -319,27 +335,36 @@ impl TailFacts {
 
 #[cfg(test)]
 mod tests {
-    use super::dirty_words;
+    use super::{likely_places, may_be_marked};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn strides_of_zeros_hide_no_word(
+        fn strides_hide_no_place_and_no_dirt(
             len in 0..3000_usize,
-            dirt in prop::collection::vec((0..3000_usize, 1..=u8::MAX), 0..20),
+            dirt in prop::collection::vec((0..375_usize, any::<[u8; 8]>()), 0..20),
+            headers in prop::collection::vec((0..375_usize, 0..10_u8, 0..5_u8), 0..20),
             usable in 0..3000_usize,
         ) {
             let mut bytes = vec![0; len];
-            for (at, byte) in dirt {
-                if let Some(place) = bytes.get_mut(at) {
-                    *place = byte;
+            let headers = headers.into_iter();
+            let kinds = headers.map(|(at, kind, flags)| (at, [kind, flags, 0, 0, 1, 2, 3, 4]));
+            for (at, word) in dirt.into_iter().chain(kinds) {
+                if let Some(place) = bytes.get_mut(at * 8..at * 8 + 8) {
+                    place.copy_from_slice(&word);
                 }
             }
             let usable = usable.min(len);
-            let whole = (0..usable).step_by(8).filter(|at| at + 8 <= len);
-            let expected: Vec<_> =
-                whole.filter(|&at| bytes[at..at + 8].iter().any(|&byte| byte != 0)).collect();
-            prop_assert_eq!(dirty_words(&bytes, usable).collect::<Vec<_>>(), expected);
+            let word = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
+            let dirty: Vec<_> = (0..usable)
+                .step_by(8)
+                .filter(|&at| word(at).is_some_and(|&word| word != [0; 8]))
+                .collect();
+            let likely = |at: &usize| word(at + 16).is_some_and(may_be_marked);
+            let expected: Vec<_> = dirty.iter().copied().filter(likely).collect();
+            let mut told = Vec::new();
+            prop_assert_eq!(likely_places(&bytes, usable, |at| told.push(at)), dirty.len() as u64);
+            prop_assert_eq!(told, expected);
         }
     }
 }

@@ -88,6 +88,11 @@ fn resealed(mut frame: Vec<u8>, at: usize, with: &[u8]) -> Vec<u8> {
     frame
 }
 
+fn may_be_marked(frame: &[u8]) -> bool {
+    let last = frame[16..].first_chunk().expect("a header");
+    FrameHeader::may_be_marked(u32::from_le_bytes(*last))
+}
+
 fn decode(bytes: &[u8]) -> Result<(FrameHeader, &[u8]), FrameError> {
     decode_frame(bytes, seed(), MARKED_AT)
 }
@@ -425,7 +430,7 @@ proptest! {
         prop_assert_eq!(header.frame_len(), run.len() as u64);
         prop_assert_eq!(frame_len(body.len() as u64, spec.mark.is_some()), run.len() as u64);
         prop_assert_eq!(run.len() % 8, 0);
-        prop_assert_eq!(FrameHeader::may_be_marked(&run), spec.mark.is_some());
+        prop_assert_eq!(may_be_marked(&run), spec.mark.is_some());
     }
 
     #[test]
@@ -555,7 +560,7 @@ proptest! {
             let frame = resealed(frame, 0, &[]);
             let header = FrameHeader::decode(&frame, seed(), MARKED_AT);
             let marked = matches!(header, Ok(FrameHeader { mark: Some(_), .. }));
-            prop_assert_eq!(FrameHeader::may_be_marked(&frame) && header.is_ok(), marked);
+            prop_assert!(may_be_marked(&frame) || !marked, "{:?}", header);
         }
     }
 

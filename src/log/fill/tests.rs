@@ -3,7 +3,7 @@ use crate::storage::latch::{AtomicU64, Mutex, Ordering};
 use crate::storage::{Eviction, StorageFile};
 use std::io::{self, IoSlice, IoSliceMut};
 
-const LEN: u64 = 4 << 20;
+const LEN: u64 = 32 * PIECE_MIN;
 
 /// A file of which only the length is kept, and the length at each sync.
 #[derive(Debug, Default)]
