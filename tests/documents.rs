@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
     "docs/ASSUMPTIONS.md",
     "docs/FORMAT.md",
     "docs/HACKING.md",
+    "docs/PERFORMANCE.md",
     "docs/TESTING.md",
 ];
 
