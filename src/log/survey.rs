@@ -224,7 +224,8 @@ impl Survey {
                 self.trimmed.push(id);
                 continue;
             }
-            let successor = known.iter().find(|&&(other, _)| other > id).map(|&(_, header)| header);
+            let behind = known.partition_point(|&(other, _)| other <= id);
+            let successor = known.get(behind).map(|&(_, header)| header);
             self.judge_file(id, &surveyed.headers, successor, &mut before, last.map(|l| l.0));
         }
         if let Some(id) = last.map(|(id, _)| id) {
