@@ -2,9 +2,10 @@
 
 use super::{Bursts, Group, Line, Row, Setting, Sides, framed, ready, threads};
 use crate::ground::Held;
+use crate::records::Records;
 use crate::reference::{Coalesced, PREPARED, PerRecord, Sustained, WriteThrough};
 use crate::slice::Gang;
-use seawall::{Durability, Options};
+use seawall::{Durability, Log, Options};
 use std::sync::Arc;
 
 const BUFFERED: Group = Group {
@@ -93,6 +94,13 @@ pub(super) fn handed_over() -> Vec<Row> {
     [(256, "256 B", 0.90), (10 << 10, "10 KiB", 0.85)].map(row).into()
 }
 
+/// One call of ours: a batch, or one record.
+fn append(log: &Log, records: &mut Records, batches: bool) -> crate::Result<()> {
+    let receipt =
+        if batches { log.append_batch(records.batch()) } else { log.append(records.record()) };
+    Ok(receipt.map(drop)?)
+}
+
 fn at_once(setting: &Setting, gang: Gang) -> Sides {
     let len = setting.scale.burst_len;
     let calls = len / 4 * 3 / framed(gang.len) / gang.batch as u64;
@@ -103,14 +111,7 @@ fn at_once(setting: &Setting, gang: Gang) -> Sides {
     Sides {
         ours: bursts.side(
             move || ready(&ground, &options),
-            move |log, records| {
-                let receipt = if batches {
-                    log.append_batch(records.batch())
-                } else {
-                    log.append(records.record())
-                };
-                Ok(receipt.map(drop)?)
-            },
+            move |log, records| append(log, records, batches),
             |_| Ok(()),
         ),
         reference: bursts.side(
@@ -158,14 +159,7 @@ pub(super) fn through(setting: &Setting, gang: Gang) -> crate::Result<Sides> {
     Ok(Sides {
         ours: ours.side(
             move || ready(&ground, &options),
-            move |log, records| {
-                let receipt = if batches {
-                    log.append_batch(records.batch())
-                } else {
-                    log.append(records.record())
-                };
-                Ok(receipt.map(drop)?)
-            },
+            move |log, records| append(log, records, batches),
             |_| Ok(()),
         ),
         reference: reference.side(
