@@ -328,6 +328,12 @@ impl Model {
         }
     }
 
+    /// Whether one of all records that were ever appended is as said. Makes all of them.
+    pub(crate) fn any_record(&self, is: impl Fn(&[u8]) -> bool) -> bool {
+        let ids = (0..).take(self.entries.len());
+        ids.flat_map(|id| self.records(id)).any(|bytes| is(&bytes))
+    }
+
     /// Whether somebody appended a record of these bytes, in any place of a batch.
     pub(crate) fn wrote(&self, bytes: &[u8]) -> bool {
         let Some(tag) = bytes.first_chunk::<4>().map(|tag| u32::from_le_bytes(*tag)) else {

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!   shown, in the truth        the same bytes at the same address, in the same order
-//!   shown, not in the truth    never
+//!   shown, not in the truth    never; but for what an earlier recovery cut off, where one harm took
+//!                              the header that knew of the cut and another lies before it
 //!   not shown                  inside a range that an error named; or behind an I/O error;
 //!                              or the newest of all, where nothing that is left vouches for it
 //!   an error names a range     only of a segment that is hurt
@@ -16,7 +17,9 @@
 //! Pure: it judges what others read.
 
 use crate::damage::Hurt;
+use crate::hash::Fingerprint;
 use crate::medium::HurtKind;
+use crate::model::Model;
 use crate::oracle::Violation;
 use crate::scenario::Harmed;
 use seawall::{Lsn, Segment};
@@ -58,6 +61,8 @@ impl Shown {
 pub(super) struct Case<'a> {
     pub(super) harmed: &'a Harmed,
     pub(super) truth: Shown,
+    /// What was ever appended, whatever became of it.
+    pub(super) model: &'a Model,
     /// Addresses of appends, and which was acknowledged as durable when each began.
     pub(super) appends: Vec<(Lsn, Option<Lsn>)>,
     pub(super) segments: Vec<Segment>,
@@ -89,6 +94,23 @@ impl Case<'_> {
             same.into_iter().any(|other| (other.offset < BLOCK) != (hurt.offset < BLOCK))
         };
         self.hurt().iter().all(|hurt| is_harmless(hurt, &self.segments) && !both(hurt))
+    }
+
+    /// Whether a record may be one that an earlier recovery cut off. Its bytes are still there, behind
+    /// what was broken then; the header of the next segment says where the cut is. If one harm takes
+    /// that header, and another makes a reader search in the segment before it, nothing is left that
+    /// tells the record from one behind the new damage.
+    fn may_be_back(&self, &((lsn, _), print): &(Place, u64)) -> bool {
+        let cut_is_forgotten = self.segments.windows(2).any(|pair| {
+            let [segment, next] = pair else { return false };
+            let name = file_of(next);
+            let header = |hurt: &Hurt| hurt.name == name && hurt.offset < FRAMES_START;
+            let is_cut = segment.closed.is_some_and(|end| end.lsn <= lsn) && lsn < next.base();
+            is_cut && self.hurt().iter().any(header)
+        });
+        self.harmed.count > 1
+            && cut_is_forgotten
+            && self.model.any_record(|bytes| Fingerprint::of(bytes) == print)
     }
 
     /// Records are missing from `end` on, without an error.
@@ -192,7 +214,7 @@ impl Case<'_> {
             let untrimmed = begin.is_none_or(|begin| record.0.0 < begin);
             // A long batch is shown frame by frame: of one that was torn at the end its first records.
             let torn = record.0.0 >= truth.end();
-            if !known.contains(record) && !untrimmed && !torn {
+            if !known.contains(record) && !untrimmed && !torn && !self.may_be_back(record) {
                 let what = format!("LSN {} shows what was never there", record.0.0);
                 return Err(Violation { promise: "G2", what });
             }

@@ -61,7 +61,7 @@ impl SeawallLog {
     }
 
     /// What the log shows on the sound disk: the truth.
-    fn case<'a>(&self, world: &World, harmed: &'a Harmed) -> Result<Case<'a>, Stop> {
+    fn case<'a>(&'a self, world: &World, harmed: &'a Harmed) -> Result<Case<'a>, Stop> {
         let sound = World::new(harmed.sound.clone(), Class::Media, world.before, world.entropy);
         let mut twin = self.fork();
         twin.open_log(&sound)?;
@@ -71,6 +71,7 @@ impl SeawallLog {
         Ok(Case {
             harmed,
             truth: read(log.log())?,
+            model: &self.model,
             appends: (twin.model.addresses().into_iter())
                 .map(|(lsn, id)| (lsn, twin.model.behind(id)))
                 .collect(),
@@ -111,9 +112,8 @@ impl Shown {
     fn meet(&mut self, next: seawall::Result<Option<RecordRef<'_>>>) -> Result<bool, Stop> {
         match next {
             Ok(Some(record)) => {
-                let mut print = Fingerprint::new();
-                print.bytes(record.bytes);
-                self.records.push(((record.lsn, record.index), print.value()));
+                let print = Fingerprint::of(record.bytes);
+                self.records.push(((record.lsn, record.index), print));
                 Ok(true)
             }
             Ok(None) => Ok(false),
