@@ -62,6 +62,7 @@ mod table {
         "mark-lost-with-voided-frame",
         "close-mark-not-covered",
         "scan-hides-what-was-withheld",
+        "through-told-unlooked",
         "trim-waits-for-next-segment",
         // Bytes.
         "length-trusted-before-check",
@@ -113,6 +114,7 @@ mod table {
         "wants-lost-while-gathering",
         "told-by-watermark-alone",
         "count-looked-at-too-late",
+        "through-beside-a-write",
     ];
 
     /// None.

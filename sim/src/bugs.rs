@@ -143,6 +143,7 @@ pub const BUGS: &[PlantedBug] = &[
     error("close-mark-not-covered", "G5", "After a close that failed the log goes on behind the close mark, which hides what follows.")
         .judged(Judge::Scene),
     error("scan-hides-what-was-withheld", "G1", "A scan that could not hand buffered records over ends early and in silence."),
+    error("through-told-unlooked", "G1", "An append that is written in one turn is told that all is well, whatever became of its write."),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     // Bytes.
     media("length-trusted-before-check", "G5", "The fields of a frame header are used whatever its check."),
@@ -211,6 +212,7 @@ pub const BUGS: &[PlantedBug] = &[
     threads("wants-lost-while-gathering", "progress", "A leader lets others arrive, and does not ask again for what a failure dropped meanwhile."),
     threads("told-by-watermark-alone", "G7", "A woken appender looks at the watermark alone, and not whether its frame became void below it."),
     threads("count-looked-at-too-late", "progress", "An appender looks at the count of its door once the lock is free: the event has just been counted."),
+    threads("through-beside-a-write", "order", "An append that is written in one turn does not look whether a write is under way."),
 ];
 
 #[cfg(test)]

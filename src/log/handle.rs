@@ -172,6 +172,11 @@ impl Log {
             return Ok(receipt);
         }
         let level = self.level(durability);
+        if level == Durability::Os
+            && let Some(outcome) = self.shared().write_through(&mut state, record)
+        {
+            return outcome;
+        }
         let accepted = match state.machine.append(record, level) {
             Ok(accepted) => accepted,
             Err(Refusal::Never(error)) => return Err(error),

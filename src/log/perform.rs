@@ -30,11 +30,37 @@ pub(crate) struct Performer {
 }
 
 /// A file that is kept open, and whose it is.
-type Kept = Mutex<Option<(SegmentId, Arc<dyn StorageFile>)>>;
+#[derive(Debug)]
+struct Kept(Mutex<Option<(SegmentId, Arc<dyn StorageFile>)>>);
+
+impl Kept {
+    fn none() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// What `body` makes of the segment's file, which is opened if another is kept. Nobody waits for
+    /// the lock while the disk works: one lane asks, and has one action at a time.
+    fn with<R>(
+        &self,
+        storage: &dyn Storage,
+        segment: SegmentId,
+        body: impl FnOnce(&Arc<dyn StorageFile>) -> R,
+    ) -> io::Result<R> {
+        let mut kept = self.0.lock();
+        match &*kept {
+            Some((number, file)) if *number == segment => Ok(body(file)),
+            _ => {
+                let file = storage.open(&FileName::Segment(segment).text(), OpenMode::Write)?;
+                let (_, file) = kept.insert((segment, file));
+                Ok(body(file))
+            }
+        }
+    }
+}
 
 impl Performer {
     pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>) -> Self {
-        let (active, back) = (Mutex::new(None), Mutex::new(None));
+        let (active, back) = (Kept::none(), Kept::none());
         Self { storage, entropy, active, back, appended: AtomicU64::new(0) }
     }
 
@@ -49,22 +75,23 @@ impl Performer {
             }
             Action::Write { segment, offset, mut run, sync } => {
                 let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
-                let written = self
-                    .active(segment)
-                    .map_err(|error| WriteFailure { written: 0, error })
-                    .and_then(|file| write_full(&*file, offset, &[&run.bytes]).map(|()| file));
-                self.appended.fetch_add(run.bytes.len() as u64, Ordering::Relaxed);
+                let written = self.active.with(&*self.storage, segment, |file| {
+                    write_full(&**file, offset, &[&run.bytes])?;
+                    Ok(sync.then(|| file.sync_data()))
+                });
+                // Nobody else adds to it.
+                let appended = self.appended.load(Ordering::Relaxed) + run.bytes.len() as u64;
+                self.appended.store(appended, Ordering::Relaxed);
                 let (outcome, synced) = match written {
-                    Ok(file) => {
-                        (Ok(Finished { last_check, frames }), sync.then(|| file.sync_data()))
-                    }
-                    Err(failure) => (Err(failure), None),
+                    Ok(Ok(synced)) => (Ok(Finished { last_check, frames }), synced),
+                    Ok(Err(failure)) => (Err(failure), None),
+                    Err(error) => (Err(WriteFailure { written: 0, error }), None),
                 };
                 Event::Wrote { run, outcome, synced }
             }
             Action::Sync { segment, upto } => {
-                let outcome = self.active(segment).and_then(|file| file.sync_data());
-                Event::Synced { upto, outcome }
+                let synced = self.active.with(&*self.storage, segment, |file| file.sync_data());
+                Event::Synced { upto, outcome: synced.flatten() }
             }
             Action::Prepare(preparation) => Event::Prepared(self.prepare(preparation)),
             Action::Begin { header } => {
@@ -88,7 +115,7 @@ impl Performer {
             Action::WriteBack { segment } => {
                 let shared = planted!("write-back-shares-the-descriptor");
                 let of = if shared { &self.active } else { &self.back };
-                let file = self.kept(of, segment).map_err(Trouble::Failed);
+                let file = of.with(&*self.storage, segment, Arc::clone).map_err(Trouble::Failed);
                 Event::WroteBack(
                     file.and_then(|file| file.sync_data().map_err(Trouble::SyncFailed)),
                 )
@@ -97,30 +124,17 @@ impl Performer {
         }
     }
 
-    fn active(&self, segment: SegmentId) -> io::Result<Arc<dyn StorageFile>> {
-        self.kept(&self.active, segment)
-    }
-
-    fn kept(&self, kept: &Kept, segment: SegmentId) -> io::Result<Arc<dyn StorageFile>> {
-        let mut kept = kept.lock();
-        if let Some((number, file)) = &*kept
-            && *number == segment
-        {
-            return Ok(Arc::clone(file));
-        }
-        let file = self.storage.open(&FileName::Segment(segment).text(), OpenMode::Write)?;
-        *kept = Some((segment, Arc::clone(&file)));
-        Ok(file)
-    }
-
     fn open(&self, name: FileName) -> Outcome<Arc<dyn StorageFile>> {
         self.storage.open(&name.text(), OpenMode::Write).map_err(Trouble::Failed)
     }
 
     fn write_and_sync(&self, segment: SegmentId, offset: u64, bytes: &[u8]) -> Outcome {
-        let file = self.active(segment).map_err(Trouble::Failed)?;
-        write_full(&*file, offset, &[bytes]).map_err(|failure| Trouble::Failed(failure.error))?;
-        file.sync_data().map_err(Trouble::SyncFailed)
+        let outcome = self.active.with(&*self.storage, segment, |file| {
+            write_full(&**file, offset, &[bytes])
+                .map_err(|failure| Trouble::Failed(failure.error))?;
+            file.sync_data().map_err(Trouble::SyncFailed)
+        });
+        outcome.map_err(Trouble::Failed).flatten()
     }
 
     /// Rule F1: a file gets a segment's name only when its length is synced, and its header

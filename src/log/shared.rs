@@ -18,6 +18,7 @@ use super::files::Files;
 use super::machine::{Goal, Machine, Refusal};
 use super::options::{Durability, Options};
 use super::perform::Performer;
+use super::record::Receipt;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
 use crate::storage::latch::{self, Condvar, Mutex, MutexGuard};
@@ -219,6 +220,24 @@ impl Shared {
         true
     }
 
+    /// Appends a record and writes it in one turn; `None` where more is to be done, or somebody
+    /// else is at it: nothing was appended then.
+    pub(crate) fn write_through(
+        &self,
+        state: &mut Guard<'_>,
+        record: &[u8],
+    ) -> Option<Result<Receipt>> {
+        let (receipt, action) = state.machine.append_through(record)?;
+        state.orphaned = false;
+        let event = state.unlocked(|| self.performer.perform(action));
+        self.take_back(state, event, false);
+        let Receipt { lsn, end } = receipt;
+        if state.machine.watermarks().written >= end || planted!("through-told-unlooked") {
+            return Some(Ok(receipt));
+        }
+        Some(self.reach(state, Goal::Written { lsn, end }).map(|()| receipt))
+    }
+
     /// Lets those of the last group arrive, who were woken just now: otherwise groups split in
     /// two, and half of the callers wait while the other half is on its way.
     fn gather(&self, state: &mut Guard<'_>) {
@@ -296,7 +315,8 @@ impl Shared {
 
     /// Tells the log's own threads that there is something to do, or to watch for.
     pub(crate) fn wake_threads(&self, state: &mut Guard<'_>) {
-        if state.machine.upkeep_due() && std::mem::take(&mut state.upkeep_rests) {
+        if state.upkeep_rests && state.machine.upkeep_due() {
+            state.upkeep_rests = false;
             self.upkeep.notify_one();
         }
         let due = match state.tender {

@@ -42,9 +42,11 @@ pub(super) fn buffered() -> Vec<Row> {
     rows
 }
 
-/// Options of a log that one segment is enough for.
+/// Options of a log that one segment is enough for, and that nobody syncs: neither is the reference,
+/// and what is written early is measured where both sides are synced in the end.
 fn in_one_segment(durability: Durability, len: u64) -> Options {
-    Options::new().durability(durability).segment_len(len).prepare_ahead(false)
+    let options = Options::new().durability(durability).segment_len(len);
+    options.prepare_ahead(false).write_back(None)
 }
 
 fn burst(setting: &Setting, gang: Gang) -> Sides {

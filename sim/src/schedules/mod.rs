@@ -57,7 +57,7 @@ pub fn named(name: &str) -> Option<Harness> {
 
 /// Mistakes that a build with `--cfg seawall_planted` can make, and the harness that must find
 /// each.
-pub const PLANTED: [(&str, &str); 14] = [
+pub const PLANTED: [(&str, &str); 15] = [
     ("lost-wakeup", "rotation"),
     ("two-leaders", "two_threads"),
     ("follower-told-ok", "poison"),
@@ -72,4 +72,5 @@ pub const PLANTED: [(&str, &str); 14] = [
     ("wants-lost-while-gathering", "rotation"),
     ("told-by-watermark-alone", "failing_writes"),
     ("count-looked-at-too-late", "group_commit"),
+    ("through-beside-a-write", "levels"),
 ];

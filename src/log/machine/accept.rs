@@ -1,6 +1,7 @@
 //! What the machine takes in: records, trim frames, marks. One copy into the buffer, no checks
 //! yet, no I/O.
 
+use super::super::action::Action;
 use super::super::options::Durability;
 use super::super::record::Receipt;
 use super::{Active, Closing, Goal, Machine, after};
@@ -70,6 +71,26 @@ impl Machine {
         let end = after(lsn, len);
         self.marks.accepted = end;
         Some(Receipt { lsn, end })
+    }
+
+    /// Takes a record and at once the write that hands it to the kernel, if none is under way, no sync
+    /// is wanted and nothing has to be looked at: all that most appends of an
+    /// [`Os`](Durability::Os) log are.
+    pub(crate) fn append_through(&mut self, record: &[u8]) -> Option<(Receipt, Action)> {
+        let len = frame_len(record.len() as u64, false);
+        let busy = self.commit_busy && !planted!("through-beside-a-write");
+        if len > self.allowance || busy || self.sync_wanted > self.marks.durable {
+            return None;
+        }
+        self.allowance -= len;
+        place_record(&mut self.pending, record);
+        let lsn = self.marks.accepted;
+        let end = after(lsn, len);
+        self.marks.accepted = end;
+        self.awaited.push_back(lsn);
+        self.commit_busy = true;
+        let action = self.write().expect("invariant: who has an allowance has a segment");
+        Some((Receipt { lsn, end }, action))
     }
 
     fn append_looking(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
@@ -145,15 +166,30 @@ impl Machine {
                 let in_segment = active.record_limit().get().saturating_sub(accepted);
                 let in_buffer = self.buffer_max.saturating_sub(self.buffered());
                 let in_lsns = LSN_END.get().saturating_sub(accepted);
-                // While a write is under way no other becomes due.
-                let until_write = match self.commit_busy {
-                    true => u64::MAX,
-                    false => self.write_at.saturating_sub(self.pending.len() as u64 + 1),
-                };
-                in_segment.min(in_buffer).min(in_lsns).min(until_write)
+                in_segment.min(in_buffer).min(in_lsns).min(self.until_write())
             }
             _ => 0,
         };
+    }
+
+    /// As [`look_ahead`](Self::look_ahead) where nothing changed but that a write succeeded: what
+    /// was allowed still is, but for the next write that may become due.
+    pub(super) fn look_ahead_of_write(&mut self) {
+        match self.allowance {
+            0 => self.look_ahead(),
+            allowance => {
+                self.check_invariants();
+                self.allowance = allowance.min(self.until_write());
+            }
+        }
+    }
+
+    /// What may be taken until a write is due. While one is under way no other becomes so.
+    fn until_write(&self) -> u64 {
+        match self.commit_busy {
+            true => u64::MAX,
+            false => self.write_at.saturating_sub(self.pending.len() as u64 + 1),
+        }
     }
 
     /// Takes records that live or die together; at least one.

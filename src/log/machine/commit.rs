@@ -14,7 +14,9 @@
 //! meanwhile the next group fills. A sync covers what was written when it was issued, nothing
 //! later.
 
-use super::super::action::{Action, Event, Outcome, Preparation, Prepared, Run, Source, Trouble};
+use super::super::action::{
+    Action, Event, Finished, Outcome, Preparation, Prepared, Run, Source, Trouble,
+};
 use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
 use super::{Active, Closing, Live, Machine, Next, Origin, Preparing, after, segment_name};
@@ -100,7 +102,7 @@ impl Machine {
         self.close_step()
     }
 
-    fn write(&mut self) -> Option<Action> {
+    pub(super) fn write(&mut self) -> Option<Action> {
         let active = self.active?;
         if planted!("appends-behind-half-written")
             && let Some(run) = self.retry.take()
@@ -240,6 +242,10 @@ impl Machine {
 
     /// Takes back what an action of either lane became.
     pub(crate) fn on_event(&mut self, event: Event) {
+        if let Event::Wrote { run, outcome: Ok(finished), synced: None } = event {
+            self.on_written(run, finished);
+            return self.look_ahead_of_write();
+        }
         self.look_again();
         match event {
             Event::Erased(outcome) => self.on_erased(outcome),
@@ -294,32 +300,31 @@ impl Machine {
         }
     }
 
-    fn on_wrote(
-        &mut self,
-        mut run: Run,
-        outcome: Result<super::super::action::Finished, WriteFailure>,
-    ) {
+    fn on_written(&mut self, mut run: Run, finished: Finished) {
         self.commit_busy = false;
         self.in_flight = 0;
+        self.marks.written = after(run.lsn, run.bytes.len() as u64);
+        self.chain = finished.last_check;
+        if let Some(frames) = self.active.as_mut().and_then(|active| active.frames.as_mut()) {
+            *frames += finished.frames;
+        }
+        while self.awaited.front().is_some_and(|&lsn| lsn < self.marks.written) {
+            self.awaited.pop_front();
+        }
+        run.bytes.clear();
+        let kept = usize::try_from(self.buffer_max).unwrap_or(usize::MAX);
+        if run.bytes.capacity() <= kept && self.empty.capacity() < run.bytes.capacity() {
+            self.empty = run.bytes;
+        }
+        self.wrote_last = true;
+    }
+
+    fn on_wrote(&mut self, run: Run, outcome: Result<Finished, WriteFailure>) {
         match outcome {
-            Ok(finished) => {
-                self.marks.written = after(run.lsn, run.bytes.len() as u64);
-                self.chain = finished.last_check;
-                if let Some(frames) = self.active.as_mut().and_then(|active| active.frames.as_mut())
-                {
-                    *frames += finished.frames;
-                }
-                while self.awaited.front().is_some_and(|&lsn| lsn < self.marks.written) {
-                    self.awaited.pop_front();
-                }
-                run.bytes.clear();
-                let kept = usize::try_from(self.buffer_max).unwrap_or(usize::MAX);
-                if run.bytes.capacity() <= kept && self.empty.capacity() < run.bytes.capacity() {
-                    self.empty = run.bytes;
-                }
-                self.wrote_last = true;
-            }
+            Ok(finished) => self.on_written(run, finished),
             Err(failure) => {
+                self.commit_busy = false;
+                self.in_flight = 0;
                 self.retry = Some(run);
                 let error = Arc::new(failure.error);
                 self.void_awaited(&error);
