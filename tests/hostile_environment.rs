@@ -353,9 +353,10 @@ fn a_hundred_thousand_files_named_like_segments_are_damage_and_the_log_before_th
         let error = Log::open(dir, small()).unwrap_err();
         let told = SegmentId::new(first);
         assert!(matches!(error, Error::Damaged { segment, .. } if segment == told), "{error:?}");
-        assert_eq!(records(dir), expected);
-        let mut view = LogView::open(dir).unwrap();
-        assert_eq!(view.verify(|_| {}).unwrap().verdict, Verdict::Damaged);
+        let view = LogView::open(dir).unwrap();
+        assert!(view.damage().is_some());
+        let scan = view.scan(Lsn::FIRST).unwrap();
+        assert!(scan.map(|record| record.unwrap().bytes).eq(expected));
         assert!(fs::read_dir(dir).unwrap().count() > 100_000, "nothing was removed");
     });
 }

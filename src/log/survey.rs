@@ -98,6 +98,8 @@ pub(crate) struct Survey {
     pub(crate) fatal: Option<Error>,
     /// Whether all that was judged came from the device.
     pub(crate) verified: bool,
+    /// Segments were listed, and all of them were gone when they were to be read.
+    pub(crate) overtaken: bool,
 }
 
 struct Surveyed {
@@ -116,7 +118,9 @@ pub(crate) fn survey(storage: &dyn Storage, access: Access) -> Result<Survey> {
     }
     let mut survey = Survey { verified: true, ..Survey::default() };
     let mut files = survey.list(storage, access)?;
+    let listed = !files.is_empty();
     survey.read_headers(storage, access, &mut files)?;
+    survey.overtaken = listed && files.is_empty();
     survey.judge(&files);
     Ok(survey)
 }
