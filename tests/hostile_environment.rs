@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use seawall::format::header::SegmentHeader;
 use seawall::format::layout;
 use seawall::format::name::FileName;
-use seawall::{Durability, Error, LogId, Log, LogView, Lsn, Options, Salt, SegmentId, Verdict};
+use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -282,9 +282,8 @@ fn foreign_files_are_left_alone_through_the_whole_life_of_a_log() {
         for name in foreign_names() {
             fs::write(dir.join(&name), name.as_bytes()).unwrap();
         }
-        for (index, make) in [make_fifo, |path: &Path| symlink("/dev/zero", path).unwrap()]
-            .into_iter()
-            .enumerate()
+        for (index, make) in
+            [make_fifo, |path: &Path| symlink("/dev/zero", path).unwrap()].into_iter().enumerate()
         {
             make(&dir.join(format!("irregular {index}")));
         }
@@ -472,10 +471,8 @@ fn paths_that_are_no_directory_are_told_with_the_path_and_nothing_is_made() {
             (PathBuf::new(), Some(Errno::NOENT)),
             (at("nul\0byte"), None),
         ] {
-            for error in [
-                Log::open(&path, small()).unwrap_err(),
-                LogView::open(&path).unwrap_err(),
-            ] {
+            for error in [Log::open(&path, small()).unwrap_err(), LogView::open(&path).unwrap_err()]
+            {
                 let Error::Io { action: "open the directory", name, source } = &error else {
                     panic!("{}: {error:?}", path.display());
                 };
@@ -607,8 +604,37 @@ fn what_takes_the_name_of_the_next_segment_stops_appends_until_it_is_gone() {
         assert!(matches!(&error, Error::Io { name, .. } if *name == segment(2)), "{error:?}");
         assert_eq!(log.scan(Lsn::FIRST).unwrap().count(), acknowledged);
         fs::remove_dir(&path).unwrap();
-        log.append(b"behind").unwrap();
+        log.append(&[7; 1000]).unwrap();
         log.close().unwrap();
         assert_eq!(records(dir).len(), acknowledged + 1);
+    });
+}
+
+#[test]
+fn a_link_where_the_next_file_is_to_be_made_is_never_written_through() {
+    ends(|| {
+        let scratch = tempfile::tempdir().unwrap();
+        let (dir, outside) = (scratch.path().join("log"), scratch.path().join("outside"));
+        fs::write(&outside, "nobody's business").unwrap();
+        let log = Log::open(&dir, small().prepare_ahead(false)).unwrap();
+        log.append(b"before").unwrap();
+        // The file is made under the one name, and gets the other when it is whole.
+        let (made, named) = (dir.join(spare(2)), dir.join(segment(2)));
+        symlink(&outside, &made).unwrap();
+        symlink(&outside, &named).unwrap();
+        let mut acknowledged = 1;
+        let error = loop {
+            match log.append(&[7; 1000]) {
+                Ok(_) => acknowledged += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(&error, Error::Io { name, .. } if *name == segment(2)), "{error:?}");
+        fs::remove_file(&made).unwrap();
+        log.append(&[7; 1000]).unwrap();
+        log.close().unwrap();
+        assert!(fs::symlink_metadata(&named).unwrap().is_file(), "the link is gone");
+        assert_eq!(records(&dir).len(), acknowledged + 1);
+        assert_eq!(fs::read(&outside).unwrap(), b"nobody's business");
     });
 }
