@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "the directory is looked at behind the log")]
 
-use seawall::{Durability, Log, LogView, Lsn, Options, Verdict};
+use parking_lot::Mutex;
+use seawall::storage::{DirLock, Entry, OpenMode, Posix, Storage, StorageFile};
+use seawall::{Durability, Environment, Log, LogView, Lsn, Options, Verdict};
+use std::io;
+use std::sync::Arc;
 
 fn small() -> Options {
     Options::new().segment_len(32 << 10).buffer_max(64 << 10)
@@ -208,4 +212,66 @@ fn addresses_that_are_none_are_told_from_damage() {
     let records: Vec<_> = log.scan(from).unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].lsn, second.lsn);
+}
+
+/// A directory that is listed late: the first answer is older than what is opened then.
+#[derive(Debug)]
+struct Late {
+    disk: Posix,
+    first: Mutex<Option<Vec<Entry>>>,
+}
+
+impl Storage for Late {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        self.disk.open(name, mode)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        match self.first.lock().take() {
+            Some(entries) => Ok(entries),
+            None => self.disk.list(),
+        }
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirLock>> {
+        self.disk.lock()
+    }
+
+    fn place(&self) -> String {
+        self.disk.place()
+    }
+}
+
+/// A reader listed the one segment there was. Before it opened it, a writer had gone on, trimmed it
+/// and removed it. The reader found nothing of its list, and called the log empty and clean.
+#[test]
+fn a_reader_that_a_trim_overtook_looks_again_and_shows_no_empty_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small().spares_max(0).prepare_ahead(false)).unwrap();
+    log.append(b"first").unwrap();
+    let disk = Posix::open(dir.path()).unwrap();
+    let first = Mutex::new(Some(disk.list().unwrap()));
+    while log.segments().len() < 3 {
+        log.append(&[7; 3000]).unwrap();
+    }
+    log.trim(log.segments()[1].base()).unwrap();
+    let environment = Environment {
+        storage: Arc::new(Late { disk, first }),
+        ..Environment::existing(dir.path()).unwrap()
+    };
+    let view = LogView::open_in(&environment).unwrap();
+    assert_eq!(view.segments().len(), 2);
+    assert_eq!(view.trim_point(), log.segments()[0].base());
 }

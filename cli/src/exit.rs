@@ -178,6 +178,10 @@ fn print_causes(error: &dyn std::error::Error) {
     }
 }
 
+const READ_ONLY: &str = "the file system is mounted read-only, which may be the kernel's answer to \
+    a failing disk: look at its log, then mount it for writing; `cat`, `inspect` and `verify` work \
+    as it is";
+
 fn hint_for(error: &Error) -> Option<String> {
     let hint = match error {
         Error::Io { action: "open the directory", source, .. } => match source.kind() {
@@ -186,8 +190,18 @@ fn hint_for(error: &Error) -> Option<String> {
             }
             io::ErrorKind::NotADirectory => "a log is a directory, not a file",
             io::ErrorKind::PermissionDenied => "run this as a user who may open the directory",
-            _ => return None,
+            io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
+            _ => "check the path: the names in it, their lengths, and links that lead nowhere",
         },
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+            "this name is the log's own, and a directory, a link or something else that is no \
+             file of a log has it: move that away, and put back the file if it was one"
+        }
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "somebody removed the file, or the directory, while it was in use: put it back, or \
+             restore the directory from a copy"
+        }
         Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             "run this as the owner of the log"
         }

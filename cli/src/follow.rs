@@ -99,7 +99,8 @@ impl Follow {
 /// Where to go on, after a fresh look, when everything before `at` was printed.
 fn resume(view: &LogView, at: Lsn) -> Result<Lsn, Failure> {
     let Some(first) = view.segments().first() else {
-        return Ok(at);
+        // The log may not have begun. If it had, its files were taken away.
+        return if at == Lsn::FIRST { Ok(at) } else { Err(Failure::Lost { from: Lsn::FIRST }) };
     };
     if at != Lsn::FIRST && at < view.first() {
         // Behind an unclean end the log jumps: nothing stood between.

@@ -98,6 +98,8 @@ pub(crate) struct Survey {
     pub(crate) fatal: Option<Error>,
     /// Whether all that was judged came from the device.
     pub(crate) verified: bool,
+    /// Segments were listed, and all of them were gone when they were to be read.
+    pub(crate) overtaken: bool,
 }
 
 struct Surveyed {
@@ -115,14 +117,25 @@ pub(crate) fn survey(storage: &dyn Storage, access: Access) -> Result<Survey> {
         storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))?;
     }
     let mut survey = Survey { verified: true, ..Survey::default() };
-    let mut files = survey.list(storage)?;
+    let mut files = survey.list(storage, access)?;
+    let listed = !files.is_empty();
     survey.read_headers(storage, access, &mut files)?;
+    survey.overtaken = listed && files.is_empty();
     survey.judge(&files);
     Ok(survey)
 }
 
+/// What the disk itself says of such a file when it is opened.
+fn no_regular_file() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")
+}
+
 impl Survey {
-    fn list(&mut self, storage: &dyn Storage) -> Result<BTreeMap<SegmentId, Surveyed>> {
+    fn list(
+        &mut self,
+        storage: &dyn Storage,
+        access: Access,
+    ) -> Result<BTreeMap<SegmentId, Surveyed>> {
         let mut files = BTreeMap::new();
         let entries = storage.list().map_err(|e| Error::io("list", storage.place(), e))?;
         for entry in entries {
@@ -132,11 +145,15 @@ impl Survey {
                     files.insert(id, Surveyed { file: None, headers });
                 }
                 (Some(FileName::Segment(id)), EntryKind::Other) => {
-                    let error = std::io::Error::other("it is no regular file");
-                    let headers = Headers { state: HeaderState::Unreadable(error), file_len: 0 };
+                    let state = HeaderState::Unreadable(no_regular_file());
+                    let headers = Headers { state, file_len: 0 };
                     files.insert(id, Surveyed { file: None, headers });
                 }
                 (Some(FileName::Spare(number)), EntryKind::File) => self.spares.push(number),
+                // A writer would come upon it when it needs the name, in the middle of its work.
+                (Some(FileName::Spare(_)), EntryKind::Other) if access == Access::Writer => {
+                    self.fail(Error::io("use", entry.name, no_regular_file()));
+                }
                 (Some(FileName::Spare(_)), EntryKind::Other) | (None, _) => {}
             }
         }

@@ -202,6 +202,10 @@ fn look(storage: &dyn Storage) -> Result<Seen> {
     let mut before = None;
     for _ in 0..LOOKS_MAX {
         let mut survey = survey(storage, Access::Reader)?;
+        // A trim went by between the list and the files: what it left is listed now.
+        if survey.overtaken {
+            continue;
+        }
         let Some(error) = survey.fatal.take() else { return Ok(see(survey, None)) };
         let place = place_of(&error);
         if before.as_ref() == Some(&place) {
