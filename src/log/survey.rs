@@ -96,6 +96,9 @@ pub(crate) struct Survey {
     pub(crate) findings: Vec<Finding>,
     /// The first finding that forbids to go on.
     pub(crate) fatal: Option<Error>,
+    /// Every damage. A file that is bad and followed by a good one counts once, as a segment that
+    /// is missing.
+    pub(crate) damage: Vec<Error>,
     /// Whether all that was judged came from the device.
     pub(crate) verified: bool,
 }
@@ -201,6 +204,7 @@ impl Survey {
             self.tail = Some(tail::examine(file, &header));
         }
         self.judge_unread(files, last.map(|(id, _)| id));
+        self.judge_owner(&known);
         if self.fatal.is_some() {
             return;
         }
@@ -260,6 +264,18 @@ impl Survey {
         }
     }
 
+    /// Whether all headers are of one log. Comes before the trim point: what another log says of
+    /// its own would take this one's files for trimmed.
+    fn judge_owner(&mut self, known: &[(SegmentId, SegmentHeader)]) {
+        let Some(expected) = self.log else { return };
+        for &(id, header) in known.iter().filter(|(_, header)| header.log != expected) {
+            let proven = known.last().is_some_and(|&(last, _)| last > id);
+            self.find(id, 0, Row::Unknown, proven);
+            let name = FileName::Segment(id).text();
+            self.fail(Error::Foreign { name, expected, found: header.log });
+        }
+    }
+
     fn judge_file(
         &mut self,
         id: SegmentId,
@@ -269,10 +285,9 @@ impl Survey {
         last: Option<SegmentId>,
     ) {
         let proven = successor.is_some();
-        let from = before.and_then(|segment| segment.closed).map_or(self.trim, |end| end.lsn);
+        let from = self.lost_from(before.as_ref(), last);
         let to = successor.map_or(from, |header| header.prev_end);
-        let damaged = |offset, cause| Error::Damaged { segment: id, offset, from, to, cause };
-        let name = || FileName::Segment(id).text();
+        let damaged = |cause: Damage| Error::Damaged { segment: id, offset: 0, from, to, cause };
         let header = match &headers.state {
             HeaderState::Good(header) => *header,
             HeaderState::OneCopy(header) => {
@@ -283,7 +298,7 @@ impl Survey {
             HeaderState::Unread | HeaderState::Unreadable(_) | HeaderState::Unknown(_) => return,
             HeaderState::OtherNumber(_) => {
                 if self.find(id, 0, Row::NotLog, proven) == Decision::Damage {
-                    self.fail(damaged(0, Damage::Discontinuous));
+                    self.forbid(damaged(Damage::Discontinuous));
                 } else {
                     self.strays.push(id);
                 }
@@ -291,7 +306,7 @@ impl Survey {
             }
             HeaderState::Unborn => {
                 if self.find(id, 0, Row::Unborn, proven) == Decision::Damage {
-                    self.fail(damaged(0, Damage::Missing));
+                    self.forbid(damaged(Damage::Missing));
                 } else if last.map_or(SegmentId::FIRST, SegmentId::next) == id {
                     self.unborn = Some((id, headers.file_len));
                 } else if last.is_none_or(|last| id > last) {
@@ -314,13 +329,10 @@ impl Survey {
             }
             HeaderState::Lost(cause) => {
                 self.find(id, 0, Row::HeaderLost, proven);
-                return self.fail(damaged(0, (*cause).into()));
+                let error = damaged((*cause).into());
+                return if proven { self.forbid(error) } else { self.fail(error) };
             }
         };
-        if let Some(expected) = self.log.filter(|&log| log != header.log) {
-            self.find(id, 0, Row::Unknown, proven);
-            return self.fail(Error::Foreign { name: name(), expected, found: header.log });
-        }
         self.judge_order(id, &header, before.as_ref());
         let closed = successor
             .filter(|next| next.number == id.next())
@@ -331,6 +343,17 @@ impl Survey {
         }
         *before = Some(segment);
         self.segments.push(segment);
+    }
+
+    /// From where on records are lost with a file that should have gone on behind this segment.
+    fn lost_from(&self, before: Option<&Segment>, last: Option<SegmentId>) -> Lsn {
+        match (before, &self.tail) {
+            (None, _) => self.trim,
+            (Some(Segment { closed: Some(end), .. }), _) => end.lsn,
+            (Some(segment), Some(tail)) if Some(segment.number()) == last => tail.end,
+            // Its own frames tell how far it goes: its readers find out.
+            (Some(segment), _) => segment.base(),
+        }
     }
 
     /// Whether the segment follows the one before it, or rightly begins the log.
@@ -418,6 +441,14 @@ impl Survey {
     }
 
     fn fail(&mut self, error: Error) {
+        if error.is_damage() {
+            self.damage.push(error.clone());
+        }
+        self.forbid(error);
+    }
+
+    /// As [`fail`](Self::fail), where what is damaged is told of a neighbour as well.
+    fn forbid(&mut self, error: Error) {
         self.fatal.get_or_insert(error);
     }
 
@@ -430,6 +461,6 @@ impl Survey {
 
     /// How far the log is proven durable.
     pub(crate) fn proven(&self) -> Lsn {
-        self.tail.as_ref().map_or(Lsn::FIRST, |tail| tail.proven.min(tail.end))
+        self.tail.as_ref().map_or(Lsn::FIRST, TailFacts::proven)
     }
 }

@@ -107,8 +107,10 @@ impl Tail<'_> {
         if found < header.file_len {
             // The run is walked all the same, so that the report says what is left.
             self.run()?;
-            self.facts.row = Row::Shortened;
-            self.facts.damage = Damage::Short { expected: header.file_len, found };
+            if self.facts.row != Row::Unknown {
+                self.facts.row = Row::Shortened;
+                self.facts.damage = Damage::Short { expected: header.file_len, found };
+            }
             return Ok(());
         }
         if self.closed_cleanly(header)? {
@@ -317,6 +319,11 @@ fn after(lsn: Lsn, bytes: u64) -> Lsn {
 }
 
 impl TailFacts {
+    /// How much of what is before E is proven durable, by whatever stands before or behind it.
+    pub(crate) fn proven(&self) -> Lsn {
+        self.proven.max(self.proven_beyond.unwrap_or(self.proven)).min(self.end)
+    }
+
     /// Whether something beyond E proves that it was acknowledged.
     pub(crate) fn is_proven_beyond(&self) -> bool {
         self.proven_beyond.is_some_and(|mark| mark > self.end)
