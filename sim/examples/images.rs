@@ -44,7 +44,9 @@ fn main() -> ExitCode {
 
 fn write_all(dir: &Path, seeds: &str) -> Result<(), Box<dyn Error>> {
     for seed in parse_seeds(seeds)? {
-        let (disk, mut story) = crashed(seed).map_err(|broken| format!("seed {seed}: {broken}"))?;
+        let mut story = Vec::new();
+        let disk = crashed(seed, &mut story)
+            .map_err(|broken| format!("seed {seed}: {}; then {broken}", story.join("; ")))?;
         let mut rng = Seed::new(seed).rng(Concern::Rot);
         if seed % 2 == 1 {
             for _ in 0..1 + rng.below(2) {
@@ -62,10 +64,9 @@ fn write_all(dir: &Path, seeds: &str) -> Result<(), Box<dyn Error>> {
 }
 
 /// The disk behind the last of some crashes, all of it on the device.
-fn crashed(seed: u64) -> Result<(SimDisk, Vec<String>), Violation> {
+fn crashed(seed: u64, story: &mut Vec<String>) -> Result<SimDisk, Violation> {
     let mut rng = Seed::new(seed).rng(Concern::CrashPolicy);
     let mut draws = Seed::new(seed).rng(Concern::CrashResolution);
-    let mut story = Vec::new();
     let options = Workload::drawn(Seed::new(seed), 1).options;
     let mut run = Run::new(SimDisk::new(Seed::new(seed)), options, 1);
     for life in 0..=rng.below(LIVES_MAX as u64) {
@@ -76,6 +77,7 @@ fn crashed(seed: u64) -> Result<(SimDisk, Vec<String>), Violation> {
         let in_flight = *rng
             .pick(&[InFlight::NotBegun, InFlight::Whole, InFlight::Prefix])
             .unwrap_or(&InFlight::Whole);
+        story.push(format!("{kind} at step {step} of {steps}, the call {in_flight}"));
         run.disk().crash_inside(step, kind, in_flight);
         run.through(&workload)?;
         // Where the life was over before its end came, the last operation may be a close.
@@ -85,13 +87,13 @@ fn crashed(seed: u64) -> Result<(SimDisk, Vec<String>), Violation> {
             CrashKind::Power => CrashPolicy::drawn(run.disk().pending_units(), &mut rng),
         };
         let after = run.disk().after_kill().after_power_cut(&policy, &mut draws);
-        story.push(format!("{kind} at step {step} of {steps}, {policy}"));
+        story.push(policy.to_string());
         let storage: Arc<dyn Storage> = Arc::new(after.clone());
         run = run.continued(after, storage, kind, 100 * (life + 1));
     }
     let disk = run.disk().after_kill();
     run.abandon();
-    Ok((disk, story))
+    Ok(disk)
 }
 
 /// How many calls this life makes if nothing ends it.
@@ -111,6 +113,9 @@ fn harm(disk: &SimDisk, rng: &mut Rng) -> std::io::Result<String> {
     let Some(name) = rng.pick(&names) else { return Ok("nothing to damage".to_owned()) };
     let bytes = disk.read_durable(name).unwrap_or_default();
     let len = bytes.len() as u64;
+    if len == 0 {
+        return Ok("nothing left to damage".to_owned());
+    }
     let offset = place(len, rng);
     let sector = offset / SECTOR * SECTOR;
     let other = rng.pick(&names).unwrap_or(name);
@@ -120,20 +125,20 @@ fn harm(disk: &SimDisk, rng: &mut Rng) -> std::io::Result<String> {
             format!("a bit of byte {offset}")
         }
         4 => {
-            disk.overwrite_durably(name, sector, &[0; 512])?;
+            put(disk, name, sector, &[0; 512])?;
             format!("zeros at {sector}")
         }
         5 => {
             let mut junk = [0; 512];
             rng.fill(&mut junk);
-            disk.overwrite_durably(name, sector, &junk)?;
+            put(disk, name, sector, &junk)?;
             format!("junk at {sector}")
         }
         6 => {
             let from = place(len, rng) / SECTOR * SECTOR;
             let start = usize::try_from(from).unwrap_or(0);
             let piece = bytes.get(start..bytes.len().min(start + 512)).unwrap_or_default();
-            disk.overwrite_durably(name, sector, piece)?;
+            put(disk, name, sector, piece)?;
             format!("the sector of {from} at {sector}")
         }
         7 => {
@@ -147,16 +152,23 @@ fn harm(disk: &SimDisk, rng: &mut Rng) -> std::io::Result<String> {
         }
         9 => {
             let theirs = disk.read_durable(other).unwrap_or_default();
-            disk.overwrite_durably(name, 0, theirs.get(..8192).unwrap_or_default())?;
+            put(disk, name, 0, theirs.get(..8192).unwrap_or_default())?;
             format!("the header of {other}")
         }
         10 => {
-            disk.overwrite_durably(name, 0, &[0; 12288])?;
+            put(disk, name, 0, &[0; 12288])?;
             "no header and no first frame".to_owned()
         }
         _ => stray(disk, &bytes, names.len() as u64, rng)?,
     };
     Ok(format!("{name}: {what}"))
+}
+
+/// Writes over what is there; the length stays.
+fn put(disk: &SimDisk, name: &str, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+    let len = disk.read_durable(name).map_or(0, |bytes| bytes.len() as u64);
+    let room = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX);
+    disk.overwrite_durably(name, offset, bytes.get(..bytes.len().min(room)).unwrap_or_default())
 }
 
 /// A place in a file; headers and trailers are small, and looked at more often than their size
