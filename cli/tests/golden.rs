@@ -172,3 +172,33 @@ fn the_second_reader_says_the_same_of_every_golden_directory() {
         }
     }
 }
+
+/// The example in the document: offset in the file, bytes, what they mean.
+#[test]
+fn the_whole_log_of_the_worked_example_is_the_golden_directory() {
+    let document = include_str!("../../docs/FORMAT.md");
+    let (_, section) = document.split_once("\n### A whole log\n").unwrap();
+    let (_, block) = section.split_once("```text\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let files = harness::files(&golden(1).join("worked-example"));
+    let (bytes, _) = &files["00000000000000000001.seg"];
+    let mut told = vec![0; bytes.len()];
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        let mut columns = line.split(" | ");
+        let mut column = || columns.next().unwrap_or_else(|| panic!("three columns: {line}"));
+        let (offset, digits, meaning) = (column(), column(), column());
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        let digits: Vec<u8> =
+            digits.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        told[offset..offset + digits.len()].copy_from_slice(&digits);
+        let Some((_, value)) = meaning.split_once(" = ") else { continue };
+        let number = digits.iter().rev().take(8).fold(0, |all, &byte| all << 8 | u64::from(byte));
+        let hex: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let says = [number.to_string(), format!("{number:#x}"), hex];
+        let text = String::from_utf8_lossy(&digits);
+        let right = says.iter().any(|say| say == value) || text.trim_end_matches('\0') == value;
+        assert!(right, "{line}: that is {says:?}");
+    }
+    let differs = bytes.iter().zip(&told).position(|(kept, told)| kept != told);
+    assert!(differs.is_none(), "the document is silent or wrong about byte {differs:x?}");
+}

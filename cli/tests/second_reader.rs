@@ -24,7 +24,11 @@ const LEVELS: [Durability; 4] = [
 ];
 
 fn options(level: Durability) -> Options {
-    Options::new().durability(level).segment_len(16 << 10).batch_frame_max(2 << 10)
+    Options::new()
+        .durability(level)
+        .segment_len(16 << 10)
+        .batch_frame_max(2 << 10)
+        .prepare_ahead(false)
 }
 
 /// Appends records and batches, and trims now and then, so that files are used again.
