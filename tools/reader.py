@@ -480,7 +480,7 @@ class Log:
 
     def read(self, start=0):
         """Every frame from `start` on with its records, and every damage that reading meets."""
-        at, before = max(start, self.first()), None
+        at, before, self.skip_batch = max(start, self.first()), None, False
         for segment in self.segments:
             limit, check = self.limit(segment)
             if limit > at:
@@ -502,7 +502,9 @@ class Log:
         def lost(start, end, why):
             return None, self.range(segment.number, segment.offset(start), start, end, why)
 
-        prev, skip_batch = segment.header.prev_check if lsn == segment.header.base else None, False
+        prev, skip_batch = None, self.skip_batch
+        if lsn == segment.header.base:
+            prev, skip_batch = segment.header.prev_check, False
         while lsn < limit:
             try:
                 frame, records = segment.frame(lsn, prev, limit)
@@ -516,6 +518,7 @@ class Log:
                 found = self.resumed(segment, lsn, limit)
                 skip_batch = found is None or found != self.batch_end(segment, lsn)
                 yield lost(lsn, found or limit, str(why))
+                self.skip_batch = skip_batch
                 if found is None:
                     return
                 lsn, prev = found, None
@@ -528,6 +531,7 @@ class Log:
                 yield lost(lsn, frame.end, "a gap" if frame.kind == GAP else "a batch lacks its beginning")
             else:
                 yield frame, records
+            self.skip_batch = skip_batch
             lsn, prev = frame.end, frame.check
         if end_check is not None and prev is not None and prev != end_check:
             yield lost(limit, limit, "the frames end otherwise than the next segment says")

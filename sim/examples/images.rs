@@ -121,7 +121,7 @@ fn harm(disk: &SimDisk, rng: &mut Rng) -> std::io::Result<String> {
     let offset = place(len, rng);
     let sector = offset / SECTOR * SECTOR;
     let other = rng.pick(&names).unwrap_or(name);
-    let what = match rng.below(12) {
+    let what = match rng.below(14) {
         0..=3 => {
             disk.flip_bit(name, offset, u8::try_from(rng.below(8)).unwrap_or(0))?;
             format!("a bit of byte {offset}")
@@ -161,6 +161,7 @@ fn harm(disk: &SimDisk, rng: &mut Rng) -> std::io::Result<String> {
             put(disk, name, 0, &[0; 12288])?;
             "no header and no first frame".to_owned()
         }
+        11 | 12 => forged(disk, name, &bytes, rng)?,
         _ => stray(disk, &bytes, names.len() as u64, rng)?,
     };
     Ok(format!("{name}: {what}"))
@@ -183,6 +184,43 @@ fn place(len: u64, rng: &mut Rng) -> u64 {
         _ => 8192 + rng.below(len.saturating_sub(8192).max(1)),
     };
     offset.min(len.saturating_sub(1))
+}
+
+/// Where the numbers of a header stand: number, base, salt, `file_len`, `prev_end`, trim.
+const FIELDS: [usize; 6] = [32, 40, 48, 56, 64, 80];
+
+/// A header that lies, with a check that holds.
+fn forged(disk: &SimDisk, name: &str, bytes: &[u8], rng: &mut Rng) -> std::io::Result<String> {
+    let Some(header) = bytes.first_chunk::<128>() else {
+        return Ok("too short to be forged".to_owned());
+    };
+    let mut header = *header;
+    let mut changed = vec![*rng.pick(&FIELDS).unwrap_or(&40)];
+    if matches!(changed[0], 40 | 64) && rng.chance(2, 3) {
+        changed = vec![40, 64];
+    }
+    let (how, by, random) = (rng.below(5), 8 << rng.below(12), rng.next_u64());
+    for &at in &changed {
+        let Some(place) = header.get_mut(at..at + 8) else { continue };
+        let old = place.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte));
+        let new = match how {
+            0 => 0,
+            1 => old.wrapping_add(by),
+            2 => old.wrapping_sub(by),
+            3 => old ^ (1 << (random % 64)),
+            _ => random & !7,
+        };
+        place.copy_from_slice(&new.to_le_bytes());
+    }
+    let check = crc64(header.get(..120).unwrap_or_default());
+    if let Some(place) = header.last_chunk_mut() {
+        *place = check.to_le_bytes();
+    }
+    let copies: &[u64] = if rng.chance(3, 4) { &[0, 4096] } else { &[0] };
+    for &at in copies {
+        put(disk, name, at, &header)?;
+    }
+    Ok(format!("forged header fields at {changed:?}, copies at {copies:?}"))
 }
 
 /// A file that nobody made; or a header of a later version.

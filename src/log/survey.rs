@@ -258,8 +258,8 @@ impl Survey {
                 _ => {}
             }
         }
-        let unread = self.tail.as_ref().is_some_and(|tail| tail.row == Row::Unreadable);
-        if let Some(last) = last.filter(|_| unread) {
+        let refused = |tail: &TailFacts| matches!(tail.row, Row::Unreadable | Row::Unknown);
+        if let Some(last) = last.filter(|_| self.tail.as_ref().is_some_and(refused)) {
             self.judge_tail(last);
         }
     }
@@ -404,8 +404,7 @@ impl Survey {
     fn judge_tail(&mut self, id: SegmentId) {
         let Some(tail) = &mut self.tail else { return };
         let (row, proven) = (tail.row, tail.is_proven_beyond());
-        let base = self.segments.last().map_or(tail.end, Segment::base);
-        let offset = layout::FRAMES_START + tail.end.since(base).unwrap_or(0);
+        let offset = layout::FRAMES_START + tail.end.since(tail.base).unwrap_or(0);
         let name = FileName::Segment(id).text();
         let to = match row {
             // Nothing says how far the frames went.
