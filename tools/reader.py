@@ -56,6 +56,12 @@ class Unknown(Invalid):
     """An intact frame of a kind, or with flags, that this version does not have."""
 
 
+def damaged(number, offset, start, end, cause):
+    """A range that cannot be read back."""
+    return {"segment": number, "file": f"{number:020}.seg", "offset": offset, "from": start, "to": end,
+            "cause": cause}
+
+
 def table_of(polynomial):
     entries = []
     for entry in range(256):
@@ -402,8 +408,7 @@ class Log:
 
     def lost(self, number, offset, start, end, cause, told=True):
         """A damaged range; with `told` unset a neighbour tells of it as well."""
-        damage = {"segment": number, "file": f"{number:020}.seg", "offset": offset, "from": start, "to": end,
-                  "cause": cause}
+        damage = damaged(number, offset, start, end, cause)
         self.first_damage = self.first_damage or damage
         if told:
             self.damage.append(damage)
@@ -462,6 +467,11 @@ class Log:
     def torn(self):
         return bool(self.tail) and self.tail.row in ("Undecodable", "HalfBatch") and self.tail.beyond <= self.end
 
+    def code(self, damage):
+        """How to end, if this damage was met."""
+        hurt = damage or any(found["decision"] == "Damage" for found in self.findings)
+        return DAMAGED if hurt else TORN if self.torn() else CLEAN
+
     def first(self):
         if self.segments and self.segments[0].header.prev_end <= self.trim:
             return max(self.segments[0].header.base, self.trim)
@@ -487,20 +497,15 @@ class Log:
                 hole = segment.header.prev_end
                 if self.trim <= at < hole:
                     number = before.number + 1 if before else segment.number - 1
-                    yield None, self.range(number, 0, at, hole, "the segment is missing")
+                    yield None, damaged(number, 0, at, hole, "the segment is missing")
                 at = max(at, segment.header.base)
                 yield from self.read_segment(segment, at, limit, check)
                 at = limit
             before = segment
 
-    @staticmethod
-    def range(number, offset, start, end, cause):
-        return {"segment": number, "file": f"{number:020}.seg", "offset": offset, "from": start, "to": end,
-                "cause": cause}
-
     def read_segment(self, segment, lsn, limit, end_check):
         def lost(start, end, why):
-            return None, self.range(segment.number, segment.offset(start), start, end, why)
+            return None, damaged(segment.number, segment.offset(start), start, end, why)
 
         prev, skip_batch = None, self.skip_batch
         if lsn == segment.header.base:
@@ -572,8 +577,13 @@ class Log:
         return None
 
 
-def show(report):
-    print(json.dumps(report, indent=2))
+def show(report, arguments):
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+        return
+    for name, value in report.items():
+        for item in value if isinstance(value, list) else [value]:
+            print(f"{name:13}{item}")
 
 
 def verify(log, arguments):
@@ -589,20 +599,14 @@ def verify(log, arguments):
     crossed = {damage["segment"] for damage in report["damage"]}
     report["damage"] += [damage for damage in log.damage if damage["segment"] not in crossed]
     report["damage"].sort(key=lambda damage: (damage["from"], damage["segment"]))
-    hurt = report["damage"] or any(found["decision"] == "Damage" for found in log.findings)
-    code = DAMAGED if hurt else TORN if log.torn() else CLEAN
+    code = log.code(report["damage"])
     report["verdict"] = {DAMAGED: "damaged", TORN: "torn-tail", CLEAN: "clean"}[code]
-    if arguments.json:
-        show(report)
-    else:
-        for name, value in report.items():
-            print(f"{name:13}{value}")
+    show(report, arguments)
     return code
 
 
 def inspect(log, arguments):
-    hurt = log.first_damage or any(found["decision"] == "Damage" for found in log.findings)
-    code = DAMAGED if hurt else TORN if log.torn() else CLEAN
+    code = log.code(log.first_damage)
     clean = log.tail is None or log.tail.clean
     state = {DAMAGED: "damaged", TORN: "torn"}.get(code) or (
         "empty" if not log.segments else "clean" if clean else "open")
@@ -614,12 +618,7 @@ def inspect(log, arguments):
               "torn": log.torn(), "first": log.first(), "trim": log.trim, "end": log.end,
               "proven": log.proven(), "segments": segments, "spares": log.spares,
               "findings": log.findings, "damage": log.first_damage}
-    if arguments.json:
-        show(report)
-    else:
-        for name, value in report.items():
-            for item in value if isinstance(value, list) else [value]:
-                print(f"{name:10}{item}")
+    show(report, arguments)
     return code
 
 
