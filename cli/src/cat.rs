@@ -71,7 +71,9 @@ impl Cat {
             return unread(failure, status);
         }
         // A scan does not cross every damage: behind a lost last header there is nothing to read.
-        let untold = view.damage().and_then(DamagedRange::of).filter(|range| range.to > self.from);
+        // Of a range without a known end everything behind it is lost.
+        let untold = view.damage().and_then(DamagedRange::of);
+        let untold = untold.filter(|range| range.to > self.from || range.to == range.from);
         if let Some(range) = untold.filter(|_| status == Status::Clean && left > 0) {
             eprintln!("damage: {range}");
             status = Status::Damaged;

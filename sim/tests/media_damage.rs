@@ -224,3 +224,58 @@ fn a_frame_that_was_written_over_and_came_back_breaks_the_chain() {
     assert_ne!(view.verify(|_| {}).unwrap().verdict, Verdict::Clean);
     assert_eq!(view.end(), receipts[2].lsn, "what follows another frame is not followed");
 }
+
+/// It was: a reader without the lock looks twice before it calls anything damage, and the second
+/// time it had forgotten which check the frame must follow. So in a closed segment a frame that
+/// came back was shown and nobody told of the broken chain behind it. Found by the second reader.
+#[test]
+fn a_frame_that_came_back_in_a_closed_segment_is_told_as_damage() {
+    let history = |second: u8| {
+        let disk = SimDisk::new(Seed::new(1));
+        let level = seawall::Durability::Os;
+        let log = Log::open_in(environment(&disk, 1), options().durability(level)).unwrap();
+        let bytes = [1, second, 3, 4, 5, 6, 7, 8, 9];
+        let receipts: Vec<_> =
+            bytes.into_iter().map(|byte| log.append(&[byte; 1500]).unwrap()).collect();
+        assert!(log.segments().len() > 1);
+        disk.crash_now(CrashKind::Kill);
+        drop(log);
+        (settled(&disk), receipts)
+    };
+    let ((disk, receipts), (other, _)) = (history(2), history(9));
+    let name = disk.names().remove(0);
+    let [from, to] = [receipts[1].lsn, receipts[1].end].map(|lsn| 8192 + lsn.get());
+    let frame = other.read_durable(&name).unwrap()
+        [usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
+        .to_vec();
+    disk.overwrite_durably(&name, from, &frame).unwrap();
+    let mut view = LogView::open_in(&environment(&disk, 2)).unwrap();
+    let found = view.verify(|_| {}).unwrap();
+    assert_eq!(found.verdict, Verdict::Damaged);
+    let [Error::Damaged { from, to, .. }] = found.damage[..] else {
+        panic!("{:?}", found.damage);
+    };
+    assert_eq!((from, to), (receipts[2].lsn, receipts[2].end), "{:?}", found.damage);
+}
+
+/// It was: one good header copy was enough, and the open that followed wrote it over the other,
+/// which a later version had written. Found by the second reader, which reads the document.
+#[test]
+fn a_header_copy_of_a_later_version_beside_a_good_one_is_refused_and_kept() {
+    let written = written(true, 1);
+    for copy in [0, 4096] {
+        let disk = settled(&written.disk);
+        let name = disk.names().remove(0);
+        let mut bytes = disk.read_durable(&name).unwrap()[copy..copy + 128].to_vec();
+        bytes[8] = 2;
+        let check = seawall::format::checksum::crc64(&bytes[..120]).to_le_bytes();
+        bytes[120..].copy_from_slice(&check);
+        disk.overwrite_durably(&name, copy as u64, &bytes).unwrap();
+        let before = disk.image_hash();
+        let seen = LogView::open_in(&environment(&disk, 2)).err();
+        assert!(matches!(seen, Some(Error::Unknown { .. })), "{seen:?}");
+        let opened = Log::open_in(environment(&disk, 2), options()).err();
+        assert!(matches!(opened, Some(Error::Unknown { .. })), "{opened:?}");
+        assert_eq!(disk.image_hash(), before);
+    }
+}

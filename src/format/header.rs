@@ -38,8 +38,10 @@ use crate::position::{LogId, Lsn, Salt, SegmentId};
 
 /// The bytes of one copy that are not plain zeros.
 pub const HEADER_LEN: usize = 128;
-/// The format that this crate writes and reads.
+/// The format that this crate writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
+/// The oldest that it reads: what any release wrote.
+pub const VERSION_OLDEST: u32 = 1;
 /// The first bytes of every segment.
 pub const MAGIC: [u8; 8] = *b"SEAWALL\0";
 
@@ -88,10 +90,12 @@ pub enum HeaderError {
         found: u64,
     },
     /// An intact header of another version.
-    #[error("the header is of format version {found}, this program reads version {VERSION}")]
+    #[error("the header is of format version {found}, this program reads up to version {newest}")]
     Version {
         /// The version.
         found: u32,
+        /// The newest that is read.
+        newest: u32,
     },
     /// An intact header with flags this version does not define.
     #[error("the header has unknown flags {found:#x}")]
@@ -150,6 +154,11 @@ impl SegmentHeader {
     /// # Errors
     /// [`HeaderError`], for any bytes that are no valid header of this version.
     pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
+        Self::decode_up_to(bytes, VERSION)
+    }
+
+    /// The same by a program that knows the versions up to this one.
+    fn decode_up_to(bytes: &[u8], newest: u32) -> Result<Self, HeaderError> {
         let header: &[u8; HEADER_LEN] =
             bytes.first_chunk().ok_or(HeaderError::Short { have: bytes.len() })?;
         if *header == [0; HEADER_LEN] {
@@ -165,8 +174,8 @@ impl SegmentHeader {
             return Err(HeaderError::Check { expected, found });
         }
         let version = fields.u32();
-        if version != VERSION {
-            return Err(HeaderError::Version { found: version });
+        if !(VERSION_OLDEST..=newest).contains(&version) {
+            return Err(HeaderError::Version { found: version, newest });
         }
         let flags = fields.u32();
         if flags != 0 {

@@ -77,10 +77,11 @@ fn judge(bytes: &[u8], file_len: u64, id: SegmentId) -> HeaderState {
     };
     let ours = |header: &SegmentHeader| header.number == id;
     match (copy(0), copy(1)) {
+        // Also beside a good copy: what does not know this one must not write over it.
+        (Err(error), _) | (_, Err(error)) if is_unknown(error) => HeaderState::Unknown(error),
         (Ok(first), Ok(second)) if ours(&first) && first == second => HeaderState::Good(first),
         (Ok(good), _) | (_, Ok(good)) if ours(&good) => HeaderState::OneCopy(good),
         (Ok(other), _) | (_, Ok(other)) => HeaderState::OtherNumber(other),
-        (Err(error), _) | (_, Err(error)) if is_unknown(error) => HeaderState::Unknown(error),
         (Err(error), Err(_)) => {
             let frames = bytes.get(READ_LEN - 4096..).unwrap_or_default();
             let whole = (layout::SEGMENT_LEN_MIN..=layout::FILE_LEN_MAX).contains(&file_len)

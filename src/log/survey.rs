@@ -96,6 +96,9 @@ pub(crate) struct Survey {
     pub(crate) findings: Vec<Finding>,
     /// The first finding that forbids to go on.
     pub(crate) fatal: Option<Error>,
+    /// Every damage. A file that is bad and followed by a good one counts once, as a segment that
+    /// is missing.
+    pub(crate) damage: Vec<Error>,
     /// Whether all that was judged came from the device.
     pub(crate) verified: bool,
     /// Segments were listed, and all of them were gone when they were to be read.
@@ -218,6 +221,7 @@ impl Survey {
             self.tail = Some(tail::examine(file, &header));
         }
         self.judge_unread(files, last.map(|(id, _)| id));
+        self.judge_owner(&known);
         if self.fatal.is_some() {
             return;
         }
@@ -271,9 +275,21 @@ impl Survey {
                 _ => {}
             }
         }
-        let unread = self.tail.as_ref().is_some_and(|tail| tail.row == Row::Unreadable);
-        if let Some(last) = last.filter(|_| unread) {
+        let refused = |tail: &TailFacts| matches!(tail.row, Row::Unreadable | Row::Unknown);
+        if let Some(last) = last.filter(|_| self.tail.as_ref().is_some_and(refused)) {
             self.judge_tail(last);
+        }
+    }
+
+    /// Whether all headers are of one log. Comes before the trim point: what another log says of
+    /// its own would take this one's files for trimmed.
+    fn judge_owner(&mut self, known: &[(SegmentId, SegmentHeader)]) {
+        let Some(expected) = self.log else { return };
+        for &(id, header) in known.iter().filter(|(_, header)| header.log != expected) {
+            let proven = known.last().is_some_and(|&(last, _)| last > id);
+            self.find(id, 0, Row::Unknown, proven);
+            let name = FileName::Segment(id).text();
+            self.fail(Error::Foreign { name, expected, found: header.log });
         }
     }
 
@@ -286,10 +302,9 @@ impl Survey {
         last: Option<SegmentId>,
     ) {
         let proven = successor.is_some();
-        let from = before.and_then(|segment| segment.closed).map_or(self.trim, |end| end.lsn);
+        let from = self.lost_from(before.as_ref(), last);
         let to = successor.map_or(from, |header| header.prev_end);
-        let damaged = |offset, cause| Error::Damaged { segment: id, offset, from, to, cause };
-        let name = || FileName::Segment(id).text();
+        let damaged = |cause: Damage| Error::Damaged { segment: id, offset: 0, from, to, cause };
         let header = match &headers.state {
             HeaderState::Good(header) => *header,
             HeaderState::OneCopy(header) => {
@@ -300,7 +315,7 @@ impl Survey {
             HeaderState::Unread | HeaderState::Unreadable(_) | HeaderState::Unknown(_) => return,
             HeaderState::OtherNumber(_) => {
                 if self.find(id, 0, Row::NotLog, proven) == Decision::Damage {
-                    self.fail(damaged(0, Damage::Discontinuous));
+                    self.forbid(damaged(Damage::Discontinuous));
                 } else {
                     self.strays.push(id);
                 }
@@ -308,7 +323,7 @@ impl Survey {
             }
             HeaderState::Unborn => {
                 if self.find(id, 0, Row::Unborn, proven) == Decision::Damage {
-                    self.fail(damaged(0, Damage::Missing));
+                    self.forbid(damaged(Damage::Missing));
                 } else if last.map_or(SegmentId::FIRST, SegmentId::next) == id {
                     self.unborn = Some((id, headers.file_len));
                 } else if last.is_none_or(|last| id > last) {
@@ -331,13 +346,10 @@ impl Survey {
             }
             HeaderState::Lost(cause) => {
                 self.find(id, 0, Row::HeaderLost, proven);
-                return self.fail(damaged(0, (*cause).into()));
+                let error = damaged((*cause).into());
+                return if proven { self.forbid(error) } else { self.fail(error) };
             }
         };
-        if let Some(expected) = self.log.filter(|&log| log != header.log) {
-            self.find(id, 0, Row::Unknown, proven);
-            return self.fail(Error::Foreign { name: name(), expected, found: header.log });
-        }
         self.judge_order(id, &header, before.as_ref());
         let closed = successor
             .filter(|next| next.number == id.next())
@@ -348,6 +360,17 @@ impl Survey {
         }
         *before = Some(segment);
         self.segments.push(segment);
+    }
+
+    /// From where on records are lost with a file that should have gone on behind this segment.
+    fn lost_from(&self, before: Option<&Segment>, last: Option<SegmentId>) -> Lsn {
+        match (before, &self.tail) {
+            (None, _) => self.trim,
+            (Some(Segment { closed: Some(end), .. }), _) => end.lsn,
+            (Some(segment), Some(tail)) if Some(segment.number()) == last => tail.end,
+            // Its own frames tell how far it goes: its readers find out.
+            (Some(segment), _) => segment.base(),
+        }
     }
 
     /// Whether the segment follows the one before it, or rightly begins the log.
@@ -398,8 +421,7 @@ impl Survey {
     fn judge_tail(&mut self, id: SegmentId) {
         let Some(tail) = &mut self.tail else { return };
         let (row, proven) = (tail.row, tail.is_proven_beyond());
-        let base = self.segments.last().map_or(tail.end, Segment::base);
-        let offset = layout::FRAMES_START + tail.end.since(base).unwrap_or(0);
+        let offset = layout::FRAMES_START + tail.end.since(tail.base).unwrap_or(0);
         let name = FileName::Segment(id).text();
         let to = match row {
             // Nothing says how far the frames went.
@@ -435,6 +457,14 @@ impl Survey {
     }
 
     fn fail(&mut self, error: Error) {
+        if error.is_damage() {
+            self.damage.push(error.clone());
+        }
+        self.forbid(error);
+    }
+
+    /// As [`fail`](Self::fail), where what is damaged is told of a neighbour as well.
+    fn forbid(&mut self, error: Error) {
         self.fatal.get_or_insert(error);
     }
 
@@ -447,6 +477,6 @@ impl Survey {
 
     /// How far the log is proven durable.
     pub(crate) fn proven(&self) -> Lsn {
-        self.tail.as_ref().map_or(Lsn::FIRST, |tail| tail.proven.min(tail.end))
+        self.tail.as_ref().map_or(Lsn::FIRST, TailFacts::proven)
     }
 }

@@ -27,6 +27,8 @@ const STRIDE: usize = 64;
 /// What was found at the end of the last segment.
 #[derive(Debug)]
 pub(crate) struct TailFacts {
+    /// LSN of the first frame.
+    pub(crate) base: Lsn,
     /// E: where the last whole batch ends.
     pub(crate) end: Lsn,
     /// Check of the last frame before E.
@@ -72,6 +74,7 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
         file,
         span: open_span(header),
         facts: TailFacts {
+            base: header.base,
             end: header.base,
             end_check: header.prev_check,
             row: Row::Zeros,
@@ -107,8 +110,10 @@ impl Tail<'_> {
         if found < header.file_len {
             // The run is walked all the same, so that the report says what is left.
             self.run()?;
-            self.facts.row = Row::Shortened;
-            self.facts.damage = Damage::Short { expected: header.file_len, found };
+            if self.facts.row != Row::Unknown {
+                self.facts.row = Row::Shortened;
+                self.facts.damage = Damage::Short { expected: header.file_len, found };
+            }
             return Ok(());
         }
         if self.closed_cleanly(header)? {
@@ -317,6 +322,11 @@ fn after(lsn: Lsn, bytes: u64) -> Lsn {
 }
 
 impl TailFacts {
+    /// How much of what is before E is proven durable, by whatever stands before or behind it.
+    pub(crate) fn proven(&self) -> Lsn {
+        self.proven.max(self.proven_beyond.unwrap_or(self.proven)).min(self.end)
+    }
+
     /// Whether something beyond E proves that it was acknowledged.
     pub(crate) fn is_proven_beyond(&self) -> bool {
         self.proven_beyond.is_some_and(|mark| mark > self.end)

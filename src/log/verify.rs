@@ -4,7 +4,7 @@
 use super::decide::Decision;
 use super::view::LogView;
 use crate::error::{Error, Result};
-use crate::position::Lsn;
+use crate::position::{Lsn, SegmentId};
 
 /// Looks at a whole log this often before it gives up on a writer that trims faster.
 const PASSES_MAX: usize = 64;
@@ -49,6 +49,14 @@ pub struct Progress {
     pub done: u64,
     /// Bytes to read in all.
     pub total: u64,
+}
+
+/// Where the damage begins that an error tells of.
+fn place_of(error: &Error) -> Option<(Lsn, SegmentId)> {
+    match error {
+        Error::Damaged { from, segment, .. } => Some((*from, *segment)),
+        _ => None,
+    }
 }
 
 impl LogView {
@@ -102,11 +110,13 @@ impl LogView {
         found.frames = scan.frames();
         // What the survey alone can see (a header that is gone, a file cut short at its end) is
         // not always crossed by the scan.
-        if found.damage.is_empty()
-            && let Some(error) = self.damage()
-        {
-            found.damage.push(error.clone());
-        }
+        let crossed: Vec<_> = found.damage.iter().filter_map(place_of).collect();
+        let untold = |error: &&Error| {
+            let segment = place_of(error).map(|(_, segment)| segment);
+            crossed.iter().all(|(_, told)| Some(*told) != segment)
+        };
+        found.damage.extend(self.all_damage().iter().filter(untold).cloned());
+        found.damage.sort_by_key(place_of);
         let damaged = !found.damage.is_empty()
             || self.findings().iter().any(|finding| finding.decision == Decision::Damage);
         found.verdict = if damaged {

@@ -5,6 +5,7 @@
 //! confirms it; what changed meanwhile is read again, or reported as what it became: trimmed,
 //! or ended elsewhere.
 
+use super::decide::Row;
 use super::record::{Record, RecordRef};
 use super::survey::{Access, Finding, Segment, SegmentEnd, Survey, survey};
 use super::tail::{self, open_span};
@@ -45,6 +46,7 @@ struct Seen {
     torn: bool,
     findings: Vec<Finding>,
     damage: Option<Error>,
+    all_damage: Vec<Error>,
 }
 
 impl LogView {
@@ -189,6 +191,11 @@ impl LogView {
         self.seen.damage.as_ref()
     }
 
+    /// Every damage that was met so far.
+    pub(super) fn all_damage(&self) -> &[Error] {
+        &self.seen.all_damage
+    }
+
     /// Bytes of frames: what a scan from the beginning reads.
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
@@ -234,6 +241,9 @@ fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
         if let Some(error) = found.error {
             return Err(Error::io("read", name, error));
         }
+        if found.row == Row::Unknown {
+            return Err(Error::Unknown { name, what: found.damage.to_string() });
+        }
         segment.closed = Some(SegmentEnd { lsn: found.end, check: found.end_check });
     }
     Ok(())
@@ -263,6 +273,7 @@ fn see(survey: Survey, damage: Option<Error>) -> Seen {
         segments: survey.segments,
         findings: survey.findings,
         damage,
+        all_damage: survey.damage,
     }
 }
 
@@ -287,8 +298,11 @@ impl Extents for ViewSource {
             if end <= room { (end, check) } else { (room, None) }
         };
         let seen = Arc::clone(&self.seen);
-        let mut segments = seen.segments.iter();
-        let Some(segment) = segments.find(|segment| limit_of(segment).0 > at) else {
+        let Some(nth) = seen.segments.iter().position(|segment| limit_of(segment).0 > at) else {
+            return Ok(None);
+        };
+        let (before, rest) = seen.segments.split_at(nth);
+        let Some(segment) = rest.first() else {
             return Ok(None);
         };
         if segment.base().max(at) >= self.end {
@@ -299,7 +313,10 @@ impl Extents for ViewSource {
         let hole = segment.header.prev_end;
         if at < hole && at >= seen.trim && self.told_missing != Some(at) {
             self.told_missing = Some(at);
-            let number = SegmentId::new(segment.number().get().saturating_sub(1));
+            let number = before.last().map_or_else(
+                || SegmentId::new(segment.number().get().saturating_sub(1)),
+                |before| before.number().next(),
+            );
             let cause = Damage::Missing;
             return Err(Error::Damaged { segment: number, offset: 0, from: at, to: hole, cause });
         }

@@ -34,6 +34,26 @@ pub(crate) struct Extent {
     pub(crate) fluid: bool,
 }
 
+impl Current {
+    /// Whether the frame at `at` follows what is *now* before it: a frame that was read and failed
+    /// may have been written over since. Goes on there if it does.
+    fn follows_anew(&mut self, at: Lsn) -> bool {
+        let file = Arc::clone(&self.file);
+        let mut scan = FrameScan::new(file, self.span, self.base, Some(self.prev_check));
+        while scan.position() < at {
+            if !matches!(scan.next(), Ok(Some(_))) {
+                return false;
+            }
+        }
+        let last = scan.last_check();
+        let follows = scan.position() == at && matches!(scan.next(), Ok(Some(_)));
+        if follows {
+            self.scan = FrameScan::new(Arc::clone(&self.file), self.span, at, last);
+        }
+        follows
+    }
+}
+
 /// Who keeps the segments.
 pub(crate) trait Extents: fmt::Debug + Send {
     /// The extent that holds `at`, or else the first behind it; `None` at the end. What the
@@ -60,6 +80,9 @@ pub(crate) struct Walk<E> {
     /// Behind damage: records of batch frames are skipped up to the next batch end, since
     /// they may be the rest of a batch whose beginning is gone.
     skip_batch: bool,
+    /// Where the walk enters a segment anew that it had left in the middle, and the check that
+    /// the frame there must follow.
+    resumed: Option<(Lsn, u32)>,
     frames: u64,
 }
 
@@ -93,7 +116,8 @@ struct Found {
 
 impl<E: Extents> Walk<E> {
     pub(crate) fn new(extents: E, from: Lsn) -> Self {
-        Self { extents, at: from, current: None, batch: None, skip_batch: false, frames: 0 }
+        let (current, batch, resumed) = (None, None, None);
+        Self { extents, at: from, current, batch, skip_batch: false, resumed, frames: 0 }
     }
 
     /// Everything before is read.
@@ -265,7 +289,8 @@ impl<E: Extents> Walk<E> {
         self.at = self.at.max(base);
         // No batch spans two segments: what a segment begins with is whole.
         self.skip_batch &= self.at != base;
-        let before = (self.at == base).then_some(prev_check);
+        let resumed = self.resumed.take().filter(|&(at, _)| at == self.at);
+        let before = if self.at == base { Some(prev_check) } else { resumed.map(|(_, check)| check) };
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
         self.current =
             Some(Current { number, base, span, prev_check, end_check, fluid, file, scan });
@@ -308,7 +333,11 @@ impl<E: Extents> Walk<E> {
             ScanError::Frame(cause) => cause,
         };
         if self.extents.changed(self.at)? {
+            self.resumed = current.scan.last_check().map(|check| (self.at, check));
             self.current = None;
+            return Ok(());
+        }
+        if matches!(cause, FrameError::Chain { .. }) && current.follows_anew(self.at) {
             return Ok(());
         }
         // The walk may have been started between two frames: find the first one behind.

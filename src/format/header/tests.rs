@@ -118,7 +118,8 @@ fn law_1_magic_and_check_match() {
 fn law_2_an_intact_header_of_another_version_is_refused_by_name() {
     for found in [0, 2, u32::MAX] {
         let bytes = altered(8, &found.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Version { found }));
+        let refused = HeaderError::Version { found, newest: VERSION };
+        assert_eq!(SegmentHeader::decode(&bytes), Err(refused));
     }
 }
 
@@ -127,7 +128,25 @@ fn law_2_a_later_version_is_refused_by_name_whatever_the_rest_means() {
     let mut unknown = [0xa5; 112];
     unknown[..4].copy_from_slice(&2_u32.to_le_bytes());
     let bytes = altered(8, &unknown);
-    assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Version { found: 2 }));
+    let refused = HeaderError::Version { found: 2, newest: VERSION };
+    assert_eq!(SegmentHeader::decode(&bytes), Err(refused));
+}
+
+/// The upgrade rule, with a next version that is made up: it changes nothing but its number.
+#[test]
+fn a_program_of_the_next_version_reads_this_one_and_refuses_the_one_after() {
+    let next = VERSION + 1;
+    let read = |version: u32| {
+        SegmentHeader::decode_up_to(&altered(8, &version.to_le_bytes()), next)
+    };
+    assert_eq!(read(VERSION), Ok(golden()), "what is older is read");
+    assert_eq!(read(next), Ok(golden()));
+    for found in [0, next + 1, u32::MAX] {
+        let refused = HeaderError::Version { found, newest: next };
+        assert_eq!(read(found), Err(refused));
+        assert!(refused.to_string().contains(&format!("version {found}, ")));
+        assert!(refused.to_string().ends_with(&format!("version {next}")));
+    }
 }
 
 #[test]

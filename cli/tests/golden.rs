@@ -1,0 +1,204 @@
+//! The golden directories: `tests/golden/vN/` holds logs as format version N has them, each with
+//! what the commands say of it beside it. Never changed once N is released.
+//!
+//! `SEAWALL_BLESS=1 cargo test -p seawall-cli --test golden written_today` writes those of the version
+//! that this code writes, and their reports.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod golden_logs;
+mod harness;
+
+use harness::run;
+use seawall::format::header::{VERSION, VERSION_OLDEST};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const QUESTIONS: [&str; 3] = ["verify", "inspect", "cat"];
+
+/// What is said in words, which each reader has of its own.
+const WORDS: [&str; 2] = ["cause", "advice"];
+
+fn golden(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/golden/v{version}"))
+}
+
+/// The directories of every version that is read.
+fn directories() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for version in VERSION_OLDEST..=VERSION {
+        let entries = fs::read_dir(golden(version)).unwrap().map(|entry| entry.unwrap().path());
+        found.extend(entries.filter(|path| path.is_dir()));
+    }
+    found.sort();
+    found
+}
+
+fn report_of(dir: &Path) -> PathBuf {
+    dir.with_extension("txt")
+}
+
+/// Questions and answers as on a terminal.
+fn report(story: &str, dir: &Path) -> String {
+    let mut text = format!("# {story}\n");
+    for question in QUESTIONS {
+        let answer = run(question, dir, &["--json"]);
+        let (said, code) = (answer.text(), answer.code.unwrap());
+        writeln!(text, "$ seawall {question} --json\n{said}exit code {code}").unwrap();
+    }
+    text
+}
+
+/// Each question of a report, what was said, and the exit code.
+fn answers(report: &str) -> Vec<(&str, &str, i32)> {
+    let sections = report.split("$ seawall ").skip(1);
+    sections
+        .map(|section| {
+            let (question, rest) = section.split_once(" --json\n").unwrap();
+            let (said, code) = rest.rsplit_once("exit code ").unwrap();
+            (question, said, code.trim().parse().unwrap())
+        })
+        .collect()
+}
+
+/// What was said, without its words and in an order that does not matter.
+fn meaning(question: &str, said: &str) -> Vec<Value> {
+    let mut values: Vec<Value> = if question == "cat" {
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    } else {
+        serde_json::Deserializer::from_str(said).into_iter().map(Result::unwrap).collect()
+    };
+    values.iter_mut().for_each(without_words);
+    values
+}
+
+fn without_words(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !WORDS.contains(&name.as_str()));
+            for (name, field) in fields {
+                without_words(field);
+                if let (true, Value::Array(findings)) = (name == "findings", field) {
+                    findings.sort_by_key(ToString::to_string);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_words),
+        _ => {}
+    }
+}
+
+#[test]
+fn logs_that_are_written_today_have_the_bytes_of_the_golden_directories() {
+    let bless = std::env::var_os("SEAWALL_BLESS").is_some_and(|value| value == "1");
+    let dir = golden(VERSION);
+    if bless {
+        let _there_were_none = fs::remove_dir_all(&dir);
+    }
+    let mut names = BTreeSet::new();
+    for log in golden_logs::all() {
+        let place = dir.join(log.name);
+        let made = log.files();
+        if bless {
+            fs::create_dir_all(&place).unwrap();
+            for (name, bytes) in &made {
+                fs::write(place.join(name), bytes).unwrap();
+            }
+            fs::write(report_of(&place), report(log.story, &place)).unwrap();
+        }
+        let kept: BTreeMap<_, _> =
+            harness::files(&place).into_iter().map(|(name, (bytes, _))| (name, bytes)).collect();
+        assert_eq!(kept.keys().collect::<Vec<_>>(), made.keys().collect::<Vec<_>>());
+        for (name, bytes) in &made {
+            let differs = bytes.iter().zip(&kept[name]).position(|(made, kept)| made != kept);
+            let same = bytes.len() == kept[name].len() && differs.is_none();
+            assert!(
+                same,
+                "{}/{name} is written otherwise than format version {VERSION} has it, from byte \
+                 {differs:?} on. If the bytes mean something else now, that is a new version: \
+                 raise VERSION in src/format/header.rs, leave the directories of version \
+                 {VERSION} as they are, and bless those of the next. If they are another log of \
+                 the same format (the writer marks or rotates elsewhere), bless these: \
+                 SEAWALL_BLESS=1 cargo test -p seawall-cli --test golden written_today",
+                log.name
+            );
+        }
+        names.insert(log.name.to_owned());
+    }
+    let kept: BTreeSet<_> = directories()
+        .iter()
+        .filter(|path| path.parent() == Some(&*dir))
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kept, names, "every directory has a log that makes it");
+}
+
+#[test]
+fn the_library_says_of_every_golden_directory_what_is_written_beside_it() {
+    let directories = directories();
+    assert!(directories.len() > 30, "only {}", directories.len());
+    let mut codes = BTreeSet::new();
+    for dir in directories {
+        let expected = fs::read_to_string(report_of(&dir)).unwrap();
+        let story = expected.lines().next().unwrap().trim_start_matches("# ");
+        assert_eq!(report(story, &dir), expected, "{}", dir.display());
+        codes.extend(answers(&expected).into_iter().map(|(_, _, code)| code));
+    }
+    assert_eq!(codes, BTreeSet::from([0, 2, 3, 5]), "sound, torn, damaged and refused ones");
+}
+
+#[test]
+fn the_second_reader_says_the_same_of_every_golden_directory() {
+    let python = |arguments: &[&str]| Command::new("python3").args(arguments).output();
+    if python(&["--version"]).is_err() {
+        eprintln!("SKIPPED: there is no python3");
+        return;
+    }
+    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/reader.py");
+    for dir in directories() {
+        let expected = fs::read_to_string(report_of(&dir)).unwrap();
+        for (question, said, code) in answers(&expected) {
+            let place = format!("{question} {}", dir.display());
+            let arguments = [reader.to_str().unwrap(), question, dir.to_str().unwrap(), "--json"];
+            let answer = python(&arguments).unwrap();
+            let told = String::from_utf8_lossy(&answer.stderr);
+            assert_eq!(answer.status.code(), Some(code), "{place}: {told}");
+            let theirs = String::from_utf8(answer.stdout).unwrap();
+            assert_eq!(meaning(question, &theirs), meaning(question, said), "{place}");
+        }
+    }
+}
+
+/// The example in the document: offset in the file, bytes, what they mean.
+#[test]
+fn the_whole_log_of_the_worked_example_is_the_golden_directory() {
+    let document = include_str!("../../docs/FORMAT.md");
+    let (_, section) = document.split_once("\n### A whole log\n").unwrap();
+    let (_, block) = section.split_once("```text\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let files = harness::files(&golden(1).join("worked-example"));
+    let (bytes, _) = &files["00000000000000000001.seg"];
+    let mut told = vec![0; bytes.len()];
+    for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let mut columns = line.split(" | ");
+        let mut column = || columns.next().unwrap_or_else(|| panic!("three columns: {line}"));
+        let (offset, digits, meaning) = (column(), column(), column());
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        let digits: Vec<u8> =
+            digits.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        told[offset..offset + digits.len()].copy_from_slice(&digits);
+        let Some((_, value)) = meaning.split_once(" = ") else { continue };
+        let number = digits.iter().rev().take(8).fold(0, |all, &byte| all << 8 | u64::from(byte));
+        let hex: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let says = [number.to_string(), format!("{number:#x}"), hex];
+        let text = String::from_utf8_lossy(&digits);
+        let right = says.iter().any(|say| say == value) || text.trim_end_matches('\0') == value;
+        assert!(right, "{line}: that is {says:?}");
+    }
+    let differs = bytes.iter().zip(&told).position(|(kept, told)| kept != told);
+    assert!(differs.is_none(), "the document is silent or wrong about byte {differs:x?}");
+}

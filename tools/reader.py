@@ -1,0 +1,693 @@
+#!/usr/bin/env python3
+"""A second reader of Seawall logs, written from docs/FORMAT.md.
+
+It shares no line with the library: where the two agree, the document is enough to read a log. It
+never writes. Nobody may write to the log meanwhile: beside a writer use `seawall`.
+
+What it prints with --json is what `seawall` prints with the same words; `frames` is its own.
+"""
+
+import argparse
+import json
+import os
+import re
+import stat
+import struct
+import sys
+
+VERSION = 1
+BLOCK = 4096
+FRAMES_AT = 2 * BLOCK
+TRAILER_LEN = 64
+JUMP = 1 << 33
+FILE_LEN_MAX = 2 << 30
+BODY_LEN_MAX = (256 << 20) + 4
+CLOSE_MARK_LEN = 40
+RECORD, BATCH, VOID, IDLE_MARK, TRIM, CLOSE_MARK, GAP = range(1, 8)
+KINDS = [None, "record", "batch", "void", "idle mark", "trim", "close mark", "gap"]
+CONTINUES, MARKED = 1, 2
+NAME = re.compile(r"([0-9]{20})\.(seg|spare)", re.ASCII)
+# Bytes 16 to 19 of a frame: cheaper to look for than a check.
+ANY_FRAME = re.compile(rb"(?=[\x01-\x07][\x00-\x03]\x00\x00)", re.DOTALL)
+WINDOW = 1 << 20
+CLEAN, FAILED, TORN, DAMAGED, UNKNOWN = 0, 1, 2, 3, 5
+# The recovery table: what follows if W <= E, and if W > E.
+TABLE = {
+    "Trimmed": ("Remove", "Remove"), "Zeros": ("End", "Damage"), "Closed": ("End", "Damage"),
+    "Undecodable": ("Cut", "Damage"), "HalfBatch": ("Cut", "Damage"), "Shortened": ("Damage", "Damage"),
+    "NotLog": ("Spare", "Damage"), "Unborn": ("Reuse", "Damage"), "HeaderLost": ("Damage", "Damage"),
+    "OneCopy": ("Rebuild", "Rebuild"), "Missing": ("Damage", "Damage"), "Contradiction": ("Damage", "Damage"),
+}
+
+
+class Refused(Exception):
+    """The log cannot be judged: the exit code says which way."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+class Invalid(Exception):
+    """These bytes are not what was looked for."""
+
+
+class Unknown(Invalid):
+    """An intact frame of a kind, or with flags, that this version does not have."""
+
+
+def damaged(number, offset, start, end, cause):
+    """A range that cannot be read back."""
+    return {"segment": number, "file": f"{number:020}.seg", "offset": offset, "from": start, "to": end,
+            "cause": cause}
+
+
+def table_of(polynomial):
+    entries = []
+    for entry in range(256):
+        for _ in range(8):
+            entry = entry >> 1 ^ (polynomial if entry & 1 else 0)
+        entries.append(entry)
+    return entries
+
+
+def crc(table, ones, pieces):
+    value = ones
+    for piece in pieces:
+        for byte in piece:
+            value = table[(value ^ byte) & 0xFF] ^ value >> 8
+    return value ^ ones
+
+
+CRC32C, CRC64 = table_of(0x82F63B78), table_of(0xC96C5795D7870F42)
+
+
+def crc32c(*pieces):
+    return crc(CRC32C, 0xFFFFFFFF, pieces)
+
+
+def crc64(data):
+    return crc(CRC64, 0xFFFFFFFFFFFFFFFF, [data])
+
+
+class File:
+    """A file, read in windows of bounded size, whatever lengths its bytes claim."""
+
+    window = (None, 0, b"")
+
+    def __init__(self, path):
+        self.path = path
+        with self.opened() as file:
+            status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(FAILED, f"{path} is no regular file")
+        self.size = status.st_size
+
+    def opened(self):
+        # A link is no file of ours, and a pipe must not keep us waiting.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        return open(self.path, "rb", buffering=0, opener=lambda path, _: os.open(path, flags))
+
+    def at(self, offset, length):
+        """`length` bytes, or fewer where the file ends."""
+        length = max(0, min(length, self.size - offset))
+        owner, start, window = File.window
+        if owner is not self or offset < start or offset + length > start + len(window):
+            pieces, wanted = [], min(max(length, WINDOW), self.size - offset)
+            with self.opened() as file:
+                file.seek(offset)
+                while wanted > 0 and (piece := file.read(min(wanted, WINDOW))):
+                    pieces.append(piece)
+                    wanted -= len(piece)
+            if wanted > 0:
+                raise Refused(FAILED, f"{self.path}: the device gives fewer bytes than the file has")
+            start, window = offset, b"".join(pieces)
+            File.window = self, start, window
+        return window[offset - start:offset - start + length]
+
+    def pieces(self, start, end, more=0):
+        """The bytes from `start` to `end`, window by window, each with `more` of the next."""
+        for at in range(start, min(end, self.size), WINDOW):
+            yield at, self.at(at, min(WINDOW + more, end - at))
+
+    def is_zero(self, start, end):
+        return all(piece.count(0) == len(piece) for _, piece in self.pieces(start, end))
+
+
+class Header:
+    """One copy of a segment header."""
+
+    LAYOUT = struct.Struct("<8sII16sQQQQQIIQ32sQ")
+
+    def __init__(self, data, name):
+        if len(data) < 128:
+            raise Invalid("the file ends")
+        (magic, version, flags, self.log, self.number, self.base, self.salt, self.file_len, self.prev_end,
+         self.prev_check, zeros, self.trim, more_zeros, check) = self.LAYOUT.unpack(data)
+        if magic != b"SEAWALL\0" or check != crc64(data[:120]):
+            raise Invalid("magic or check")
+        if version != VERSION or flags:
+            what = f"flags {flags:#x}" if version == VERSION else f"version {version}"
+            raise Refused(UNKNOWN, f"{name} is of format {what}, this program reads version {VERSION}")
+        sound = (self.number >= 1 and not zeros and not any(more_zeros)
+                 and not (self.prev_end | self.trim) % 8 and self.trim <= self.prev_end
+                 and self.base in (self.prev_end, self.prev_end + JUMP)
+                 and self.file_len % BLOCK == 0 and 4 * BLOCK <= self.file_len <= FILE_LEN_MAX
+                 and self.base + self.file_len < 1 << 64)
+        if not sound:
+            raise Invalid("fields")
+        self.use = self.log + self.salt.to_bytes(8, "little")
+        self.frames_end = self.base + self.file_len - TRAILER_LEN - FRAMES_AT
+
+
+class Frame:
+    """A frame whose header holds, with its mark if it has one: laws 1 to 4 but for its end."""
+
+    LAYOUT = struct.Struct("<IIIIBBH")
+
+    def __init__(self, segment, lsn):
+        self.segment, self.lsn = segment, lsn
+        self.offset = segment.offset(lsn)
+        head = segment.file.at(self.offset, min(32, segment.header.frames_end - lsn))
+        if len(head) < 20:
+            raise Invalid("no room for a frame")
+        if not any(head[:20]):
+            raise Invalid("zeros")
+        (self.check, self.body_len, self.body_check, self.prev, self.kind, self.flags,
+         zeros) = self.LAYOUT.unpack(head[:20])
+        use, at = segment.header.use, lsn.to_bytes(8, "little")
+        if self.check != crc32c(use, at, head[4:20]):
+            raise Invalid("the check does not match")
+        kind, marked = self.kind, bool(self.flags & MARKED)
+        self.continues = bool(self.flags & CONTINUES)
+        if (not RECORD <= kind <= GAP or self.flags & ~(CONTINUES | MARKED) or zeros
+                or self.continues and kind != BATCH or kind in (IDLE_MARK, CLOSE_MARK) and not marked
+                or kind in (VOID, GAP) and marked):
+            raise Unknown(f"kind {kind} with flags {self.flags:#x}")
+        if self.body_len > (FILE_LEN_MAX if kind in (VOID, GAP) else BODY_LEN_MAX):
+            raise Invalid("the body is too long")
+        self.durable = None
+        if marked:
+            if len(head) < 32:
+                raise Invalid("no room for a mark")
+            self.durable, mark_check = struct.unpack("<QI", head[20:32])
+            if mark_check != crc32c(use, b"mark", at, head[20:28]) or self.durable % 8 or self.durable > lsn:
+                raise Invalid("the mark does not verify")
+        self.len = 20 + 12 * marked + self.body_len
+        self.end = lsn + (self.len + 7 & ~7)
+
+    def records(self, limit):
+        """The records; laws 3 to 6, for a frame that must end at `limit` at the latest."""
+        if self.end > limit:
+            raise Invalid("the frame ends too late")
+        if self.kind in (VOID, GAP):
+            return []
+        self.body = self.segment.file.at(self.offset + self.len - self.body_len, self.body_len)
+        if len(self.body) < self.body_len or crc32c(self.body) != self.body_check:
+            raise Invalid("the body does not verify")
+        if self.kind == RECORD:
+            return [self.body]
+        if self.kind == BATCH:
+            return self.tiles()
+        if self.kind == IDLE_MARK and self.body or self.kind != IDLE_MARK and (
+                len(self.body) != 8 or self.body[0] % 8):
+            raise Invalid("the body is none of its kind")
+        return []
+
+    def tiles(self):
+        records, at = [], 0
+        while at < len(self.body):
+            start = at + 4
+            at = start + int.from_bytes(self.body[at:start], "little")
+            records.append(self.body[start:at])
+        if at != len(self.body) or not records:
+            raise Invalid("the records do not tile the batch")
+        return records
+
+    def trim(self):
+        """The trim point that a control frame states; one behind itself it cannot know."""
+        return min(int.from_bytes(self.body, "little"), self.lsn) if self.kind in (TRIM, CLOSE_MARK) else 0
+
+
+class Segment:
+    """A file with a good header."""
+
+    def __init__(self, name, file, header):
+        self.name, self.file, self.header, self.number = name, file, header, header.number
+        self.closed = None
+
+    def offset(self, lsn):
+        return FRAMES_AT + lsn - self.header.base
+
+    def frame(self, lsn, prev, limit):
+        """The frame at this place with its records, all laws kept; law 7 unless `prev` is None."""
+        frame = Frame(self, lsn)
+        if prev is not None and frame.prev != prev:
+            raise Invalid("the chain is broken")
+        return frame, frame.records(limit)
+
+    def candidates(self, start, end):
+        """Places where a frame may begin, by its kind and flags alone."""
+        for at, piece in self.file.pieces(self.offset(start), self.offset(end), 32):
+            for found in ANY_FRAME.finditer(piece, 16):
+                place = found.start() - 16
+                if place % 8 == 0 and place < WINDOW:
+                    yield at + place - FRAMES_AT + self.header.base
+
+
+class Tail:
+    """What the frames of a segment end in, if no successor says it: E, W and the row."""
+
+    def __init__(self, segment):
+        self.segment, header = segment, segment.header
+        self.end, self.check, self.proven, self.trim = header.base, header.prev_check, header.prev_end, 0
+        self.beyond, self.readable, self.clean, self.row = 0, 0, False, "Undecodable"
+        short = segment.file.size < header.file_len
+        if not short and self.closed_cleanly():
+            return
+        self.run()
+        if short:
+            self.row = "Shortened"
+        else:
+            self.search()
+
+    def closed_cleanly(self):
+        segment, header = self.segment, self.segment.header
+        data = segment.file.at(header.file_len - TRAILER_LEN, TRAILER_LEN)
+        magic, kind, zeros, end, salt, last, more, frames, most, check = struct.unpack("<8sIIQQIIQQQ", data)
+        mark_at = end - CLOSE_MARK_LEN
+        if (magic != b"SWTRAIL\0" or check != crc64(data[:56]) or kind != 2 or zeros or more or most or frames
+                or end % 8 or salt != header.salt or mark_at < header.base or end > header.frames_end):
+            return False
+        self.beyond = mark_at
+        try:
+            mark, _ = segment.frame(mark_at, None, end)
+        except Invalid:
+            return False
+        if mark.kind != CLOSE_MARK or mark.check != last:
+            return False
+        self.end = self.proven = end
+        self.check, self.trim, self.clean, self.row, self.beyond = last, mark.trim(), True, "Closed", 0
+        return True
+
+    def run(self):
+        segment, in_batch = self.segment, False
+        lsn, prev = self.end, self.check
+        self.row, self.why = "Zeros", None
+        while lsn < segment.header.frames_end:
+            try:
+                frame, _ = segment.frame(lsn, prev, segment.header.frames_end)
+            except Unknown as unknown:
+                raise Refused(UNKNOWN, f"{segment.name} at LSN {lsn}: {unknown}") from None
+            except Invalid as why:
+                self.row, self.why = "Undecodable", str(why)
+                break
+            if in_batch and frame.kind != BATCH:
+                break
+            self.proven = max(self.proven, frame.durable or 0)
+            lsn, prev, in_batch = frame.end, frame.check, frame.continues
+            if not in_batch:
+                self.end, self.check, last_kind = lsn, prev, frame.kind
+                self.trim = max(self.trim, frame.trim())
+        if self.end > segment.header.base and last_kind == CLOSE_MARK:
+            self.row = "Closed"
+        elif in_batch:
+            self.row, self.why = "HalfBatch", "a batch lacks its end"
+
+    def search(self):
+        segment, room_end, last_marked = self.segment, self.segment.header.frames_end, None
+        for lsn in segment.candidates(self.end, room_end):
+            try:
+                frame = Frame(segment, lsn)
+            except Invalid:
+                continue
+            if frame.durable is not None:
+                self.beyond, last_marked = max(self.beyond, frame.durable), lsn
+        if self.row == "Undecodable" and segment.file.is_zero(segment.offset(self.end), segment.offset(room_end)):
+            self.row = "Zeros"
+        self.proven = max(self.proven, self.beyond)
+        if self.beyond <= self.end:
+            return
+        # What stands behind the damage in one row with the last mark is read, too.
+        self.readable, prev = max(self.beyond, last_marked or 0), None
+        while last_marked is not None and last_marked < room_end:
+            try:
+                frame, _ = segment.frame(last_marked, prev, room_end)
+            except Invalid:
+                break
+            last_marked, prev = frame.end, frame.check
+            self.readable = max(self.readable, last_marked)
+
+
+class Log:
+    """What a directory holds, judged by the recovery table."""
+
+    def __init__(self, directory):
+        self.findings, self.damage, self.first_damage, self.spares = [], [], None, []
+        files = {number: self.look_at(number, name, os.path.join(directory, name))
+                 for number, name in self.listed(directory)}
+        good = [segment for segment, _ in files.values() if segment]
+        owners = sorted({segment.header.log.hex() for segment in good})
+        if len(owners) > 1:
+            raise Refused(UNKNOWN, "segments of several logs: " + ", ".join(owners))
+        self.id = owners[0] if owners else None
+        self.last = good[-1] if good else None
+        self.tail = Tail(self.last) if good else None
+        self.end = self.tail.end if good else 0
+        self.trim = max([segment.header.trim for segment in good] + [self.tail.trim]) if good else 0
+        begin = max([s.number for s in good if s.header.prev_end <= self.trim], default=1)
+        self.segments = []
+        for number, (segment, row) in files.items():
+            if number < begin:
+                self.find(number, 0, "Trimmed")
+            else:
+                after = next((s for s in good if s.number > number), None)
+                self.judge(number, segment, row, after)
+        if good:
+            self.judge_tail()
+        for segment in self.segments[:-1]:
+            if not segment.closed:
+                found = Tail(segment)
+                segment.closed = found.end, found.check
+
+    def listed(self, directory):
+        names = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                match = NAME.fullmatch(entry.name)
+                if match and 1 <= int(match[1]) < 1 << 64:
+                    if match[2] == "seg":
+                        names.append((int(match[1]), entry.name))
+                    elif entry.is_file(follow_symlinks=False):
+                        self.spares.append(entry.name)
+        self.spares.sort()
+        return sorted(names)
+
+    @staticmethod
+    def look_at(number, name, path):
+        """The segment, if a header is good, and the row of a bad one."""
+        file, copies = File(path), []
+        for at in (0, BLOCK):
+            try:
+                copies.append((Header(file.at(at, 128), name), file.at(at, 128)))
+            except Invalid:
+                pass
+        ours = [copy for copy in copies if copy[0].number == number]
+        if ours:
+            both = len(ours) == 2 and ours[0][1] == ours[1][1]
+            return Segment(name, file, ours[0][0]), None if both else "OneCopy"
+        if copies:
+            return None, "NotLog"
+        whole = file.size % BLOCK == 0 and 4 * BLOCK <= file.size <= FILE_LEN_MAX
+        return None, "Unborn" if whole and file.is_zero(FRAMES_AT, FRAMES_AT + BLOCK) else "HeaderLost"
+
+    def find(self, number, offset, row, beyond=False):
+        self.findings.append({"file": f"{number:020}.seg", "offset": offset, "row": row, "proven_beyond": beyond,
+                              "decision": TABLE[row][beyond]})
+        return TABLE[row][beyond]
+
+    def lost(self, number, offset, start, end, cause, told=True):
+        """A damaged range; with `told` unset a neighbour tells of it as well."""
+        damage = damaged(number, offset, start, end, cause)
+        self.first_damage = self.first_damage or damage
+        if told:
+            self.damage.append(damage)
+
+    def judge(self, number, segment, row, after):
+        before, beyond = self.segments[-1] if self.segments else None, after is not None
+        if not before:
+            lost_from = self.trim
+        elif before.closed:
+            lost_from = before.closed[0]
+        else:
+            lost_from = self.end if before is self.last else before.header.base
+        lost_to = after.header.prev_end if after else lost_from
+        if row and self.find(number, 0, row, beyond) == "Damage":
+            self.lost(number, 0, lost_from, lost_to, row, told=not beyond)
+        next_number = self.last.number + 1 if self.last else 1
+        if row == "Unborn" and not beyond and number != next_number:
+            self.find(next_number, 0, "Missing", True)
+            self.lost(next_number, 0, lost_from, lost_from, "the segment is missing")
+        if not segment:
+            return
+        header = segment.header
+        missing = None
+        if before and before.number + 1 != number:
+            missing = before.number + 1, before.header.base
+        elif not before and number != 1 and header.prev_end > self.trim:
+            missing = number - 1, self.trim
+        if missing:
+            self.find(missing[0], 0, "Missing", True)
+            self.lost(missing[0], 0, missing[1], header.prev_end, "the segment is missing")
+        if number == 1 and header.prev_end != 0:
+            self.find(1, 0, "Contradiction")
+            self.lost(1, 0, 0, header.prev_end, "the first segment follows something")
+        if after and after.number == number + 1:
+            segment.closed = after.header.prev_end, after.header.prev_check
+            self.judge_closed(segment, after.header.prev_end)
+        self.segments.append(segment)
+
+    def judge_closed(self, segment, end):
+        header, size = segment.header, segment.file.size
+        if not header.base <= end <= header.frames_end:
+            self.find(segment.number, 0, "Contradiction", True)
+            self.lost(segment.number, 0, header.base, max(end, header.base), "its end cannot be")
+        elif size < segment.offset(end):
+            self.find(segment.number, size, "Shortened", True)
+            kept = header.base + max(0, size - FRAMES_AT) // 8 * 8
+            self.lost(segment.number, size, kept, end, "the file is too short")
+
+    def judge_tail(self):
+        tail, number, offset = self.tail, self.last.number, self.last.offset(self.tail.end)
+        decision = self.find(number, offset, tail.row, tail.beyond > tail.end)
+        if decision == "Damage":
+            end = self.last.header.frames_end if tail.row == "Shortened" else max(tail.beyond, tail.end)
+            self.lost(number, offset, tail.end, end, tail.why or "frames are missing")
+
+    def torn(self):
+        return bool(self.tail) and self.tail.row in ("Undecodable", "HalfBatch") and self.tail.beyond <= self.end
+
+    def code(self, damage):
+        """How to end, if this damage was met."""
+        hurt = damage or any(found["decision"] == "Damage" for found in self.findings)
+        return DAMAGED if hurt else TORN if self.torn() else CLEAN
+
+    def first(self):
+        if self.segments and self.segments[0].header.prev_end <= self.trim:
+            return max(self.segments[0].header.base, self.trim)
+        return self.trim
+
+    def proven(self):
+        return min(self.tail.proven, self.end) if self.tail else 0
+
+    def limit(self, segment):
+        """How far a segment is read, and the check of the last frame there if it is known."""
+        if segment.closed:
+            end, check = segment.closed
+        else:
+            end, check = max(self.end, self.tail.readable), None
+        return (end, check) if end <= segment.header.frames_end else (segment.header.frames_end, None)
+
+    def read(self, start=0):
+        """Every frame from `start` on with its records, and every damage that reading meets."""
+        at, before, self.skip_batch = max(start, self.first()), None, False
+        for segment in self.segments:
+            limit, check = self.limit(segment)
+            if limit > at:
+                hole = segment.header.prev_end
+                if self.trim <= at < hole:
+                    number = before.number + 1 if before else segment.number - 1
+                    yield None, damaged(number, 0, at, hole, "the segment is missing")
+                at = max(at, segment.header.base)
+                yield from self.read_segment(segment, at, limit, check)
+                at = limit
+            before = segment
+
+    def read_segment(self, segment, lsn, limit, end_check):
+        def lost(start, end, why):
+            return None, damaged(segment.number, segment.offset(start), start, end, why)
+
+        prev, skip_batch = None, self.skip_batch
+        if lsn == segment.header.base:
+            prev, skip_batch = segment.header.prev_check, False
+        while lsn < limit:
+            try:
+                frame, records = segment.frame(lsn, prev, limit)
+            except Unknown as unknown:
+                raise Refused(UNKNOWN, f"{segment.name} at LSN {lsn}: {unknown}") from None
+            except Invalid as why:
+                boundary = self.aligned(segment, lsn, limit) if prev is None else None
+                if boundary:
+                    lsn, prev = boundary
+                    continue
+                found = self.resumed(segment, lsn, limit)
+                skip_batch = found is None or found != self.batch_end(segment, lsn)
+                yield lost(lsn, found or limit, str(why))
+                self.skip_batch = skip_batch
+                if found is None:
+                    return
+                lsn, prev = found, None
+                continue
+            skipped, skip_batch = skip_batch and frame.kind == BATCH, False
+            if skipped or frame.kind == GAP:
+                # Perhaps the rest of a batch whose beginning is gone: told, not shown.
+                skip_batch = frame.continues or frame.kind == GAP
+                yield frame, []
+                yield lost(lsn, frame.end, "a gap" if frame.kind == GAP else "a batch lacks its beginning")
+            else:
+                yield frame, records
+            self.skip_batch = skip_batch
+            lsn, prev = frame.end, frame.check
+        if end_check is not None and prev is not None and prev != end_check:
+            yield lost(limit, limit, "the frames end otherwise than the next segment says")
+
+    @staticmethod
+    def aligned(segment, start, limit):
+        """The first frame behind `start`, where reading begins between two frames."""
+        lsn, prev = segment.header.base, segment.header.prev_check
+        while lsn < start:
+            try:
+                frame, _ = segment.frame(lsn, prev, limit)
+            except Invalid:
+                return None
+            lsn, prev = frame.end, frame.check
+        return (lsn, prev) if lsn > start else None
+
+    @staticmethod
+    def batch_end(segment, lsn):
+        try:
+            frame = Frame(segment, lsn)
+        except Invalid:
+            return None
+        return None if frame.continues else frame.end
+
+    @staticmethod
+    def resumed(segment, start, limit):
+        """Where frames verify again behind damage: one, and the next that follows it."""
+        left = 2 * (limit - start)
+        for lsn in segment.candidates(start + 8, limit):
+            try:
+                frame, _ = segment.frame(lsn, None, limit)
+                left -= frame.end - lsn
+                if frame.end == limit or segment.frame(frame.end, frame.check, limit):
+                    return lsn
+            except Invalid:
+                if left <= 0:
+                    return None
+        return None
+
+
+def show(report, arguments):
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+        return
+    for name, value in report.items():
+        for item in value if isinstance(value, list) else [value]:
+            print(f"{name:13}{item}")
+
+
+def verify(log, arguments):
+    report = {"verdict": "", "records": 0, "record_bytes": 0, "frames": 0, "segments": len(log.segments),
+              "first": log.first(), "end": log.end, "proven": log.proven(), "damage": []}
+    for frame, found in log.read():
+        if frame:
+            report["frames"] += 1
+            report["records"] += len(found)
+            report["record_bytes"] += sum(map(len, found))
+        else:
+            report["damage"].append(found)
+    crossed = {damage["segment"] for damage in report["damage"]}
+    report["damage"] += [damage for damage in log.damage if damage["segment"] not in crossed]
+    report["damage"].sort(key=lambda damage: (damage["from"], damage["segment"]))
+    code = log.code(report["damage"])
+    report["verdict"] = {DAMAGED: "damaged", TORN: "torn-tail", CLEAN: "clean"}[code]
+    show(report, arguments)
+    return code
+
+
+def inspect(log, arguments):
+    code = log.code(log.first_damage)
+    clean = log.tail is None or log.tail.clean
+    state = {DAMAGED: "damaged", TORN: "torn"}.get(code) or (
+        "empty" if not log.segments else "clean" if clean else "open")
+    segments = [{"number": s.number, "file": s.name, "base": s.header.base,
+                 "end": s.closed[0] if s.closed else log.end, "closed": s.closed is not None,
+                 "length": s.file.size, "salt": f"{s.header.salt:016x}", "trim": s.header.trim}
+                for s in log.segments]
+    report = {"log": log.id, "version": log.id and VERSION, "state": state, "clean": clean,
+              "torn": log.torn(), "first": log.first(), "trim": log.trim, "end": log.end,
+              "proven": log.proven(), "segments": segments, "spares": log.spares,
+              "findings": log.findings, "damage": log.first_damage}
+    show(report, arguments)
+    return code
+
+
+def cat(log, arguments):
+    code = CLEAN
+    for frame, found in log.read(arguments.start):
+        if not frame:
+            code = DAMAGED
+            print(f"damage: {found}", file=sys.stderr)
+            continue
+        for index, record in enumerate(found):
+            if not arguments.json:
+                sys.stdout.buffer.write(record)
+                continue
+            line = {"lsn": frame.lsn, "index": index, "len": len(record)}
+            try:
+                line["text"] = record.decode()
+            except UnicodeDecodeError:
+                line["hex"] = record.hex()
+            print(json.dumps(line))
+    untold = log.first_damage
+    if untold and code == CLEAN and (untold["to"] > arguments.start or untold["to"] == untold["from"]):
+        code = DAMAGED
+        print(f"damage: {untold}", file=sys.stderr)
+    return code
+
+
+def frames(log, arguments):
+    code = CLEAN
+    for frame, found in log.read(arguments.start):
+        if not frame:
+            code, line = DAMAGED, {"damage": found}
+        else:
+            line = {"lsn": frame.lsn, "end": frame.end, "segment": frame.segment.number, "offset": frame.offset,
+                    "kind": KINDS[frame.kind], "continues": frame.continues, "durable": frame.durable,
+                    "body_len": frame.body_len, "records": len(found)}
+        print(json.dumps(line) if arguments.json else "  ".join(f"{n} {v}" for n, v in line.items()))
+    return code
+
+
+def main(words=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="exit codes:\n  0 nothing is wrong   1 usage, or the system refused   2 the tail is torn\n"
+               "  3 damage             5 files of a newer or unknown format, or of another log")
+    parser.add_argument("question", choices=["verify", "inspect", "cat", "frames"],
+                        help="what the log is worth; its segments and findings; its records; its frames")
+    parser.add_argument("directory", help="the directory of the log")
+    parser.add_argument("--json", action="store_true", help="print JSON; of records and frames one a line")
+    parser.add_argument("--from", dest="start", type=int, default=0, metavar="LSN",
+                        help="begin there, or at the first record behind it (cat, frames)")
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit as ended:
+        return FAILED if ended.code else CLEAN
+    try:
+        log = Log(arguments.directory)
+        answer = {"verify": verify, "inspect": inspect, "cat": cat, "frames": frames}[arguments.question]
+        return answer(log, arguments)
+    except Refused as refused:
+        print(f"error: {refused}", file=sys.stderr)
+        return refused.code
+    except BrokenPipeError:
+        sys.stdout = None
+        return CLEAN
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
