@@ -21,6 +21,15 @@ pub(crate) struct Run {
     pub(crate) prev: u32,
 }
 
+/// A run on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) segment: SegmentId,
+    pub(crate) offset: u64,
+    pub(crate) run: Run,
+    pub(crate) sync: bool,
+}
+
 /// Where the file of the next segment comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -57,7 +66,7 @@ pub(crate) enum Action {
     /// Overwrite the close record with zeros, sync.
     EraseCloseRecord { segment: SegmentId, offset: u64 },
     /// Finish the run's checks, write it; sync what is written then, if that is asked for.
-    Write { segment: SegmentId, offset: u64, run: Run, sync: bool },
+    Write(Write),
     /// Sync the segment's data, which is written up to here.
     Sync { segment: SegmentId, upto: Lsn },
     /// Length, zeroed header blocks and first frame block, sync, rename, sync the directory; draw

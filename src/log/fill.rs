@@ -15,8 +15,11 @@ use crate::format::layout;
 use crate::storage::latch::{AtomicU64, Ordering};
 use crate::storage::{StorageFile, write_full};
 
-/// Bytes of zeros written by one call, at most.
-const ZEROS: usize = 1 << 20;
+/// Bytes of zeros written by one call, at most. A page cache may keep a file in pages as large as the
+/// writes that made it, and looks at all blocks of a page for each small write into it: behind zeros of
+/// 1 MiB a write of 280 bytes took 1.9 us, behind these 0.9 (ext4, Linux 6.18); behind 64 KiB it is
+/// 0.8, but large batches get slower.
+const ZEROS: usize = 256 << 10;
 
 /// The smallest piece. Each sync of a file that grew commits the file system's journal, and appends
 /// that meet this wait as well: on a quiet disk pieces of 128 KiB were better still, on one that

@@ -4,7 +4,7 @@
 //! between any two of them is recovery's business.
 
 use super::action::{
-    Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Source, Trouble,
+    Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Source, Trouble, Write,
 };
 use super::fill::{Pace, fill};
 use crate::format::frame_writer::finish_run;
@@ -73,22 +73,7 @@ impl Performer {
             Action::EraseCloseRecord { segment, offset } => {
                 Event::Erased(self.write_and_sync(segment, offset, &[0; 64]))
             }
-            Action::Write { segment, offset, mut run, sync } => {
-                let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
-                let written = self.active.with(&*self.storage, segment, |file| {
-                    write_full(&**file, offset, &[&run.bytes])?;
-                    Ok(sync.then(|| file.sync_data()))
-                });
-                // Nobody else adds to it.
-                let appended = self.appended.load(Ordering::Relaxed) + run.bytes.len() as u64;
-                self.appended.store(appended, Ordering::Relaxed);
-                let (outcome, synced) = match written {
-                    Ok(Ok(synced)) => (Ok(Finished { last_check, frames }), synced),
-                    Ok(Err(failure)) => (Err(failure), None),
-                    Err(error) => (Err(WriteFailure { written: 0, error }), None),
-                };
-                Event::Wrote { run, outcome, synced }
-            }
+            Action::Write(write) => self.write(write),
             Action::Sync { segment, upto } => {
                 let synced = self.active.with(&*self.storage, segment, |file| file.sync_data());
                 Event::Synced { upto, outcome: synced.flatten() }
@@ -122,6 +107,25 @@ impl Performer {
             }
             Action::Remove { files } => self.remove(files),
         }
+    }
+
+    /// Performs a write; blocks as long as the disk does.
+    pub(crate) fn write(&self, write: Write) -> Event {
+        let Write { segment, offset, mut run, sync } = write;
+        let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
+        let written = self.active.with(&*self.storage, segment, |file| {
+            write_full(&**file, offset, &[&run.bytes])?;
+            Ok(sync.then(|| file.sync_data()))
+        });
+        // Nobody else adds to it.
+        let appended = self.appended.load(Ordering::Relaxed) + run.bytes.len() as u64;
+        self.appended.store(appended, Ordering::Relaxed);
+        let (outcome, synced) = match written {
+            Ok(Ok(synced)) => (Ok(Finished { last_check, frames }), synced),
+            Ok(Err(failure)) => (Err(failure), None),
+            Err(error) => (Err(WriteFailure { written: 0, error }), None),
+        };
+        Event::Wrote { run, outcome, synced }
     }
 
     fn open(&self, name: FileName) -> Outcome<Arc<dyn StorageFile>> {

@@ -227,9 +227,9 @@ impl Shared {
         state: &mut Guard<'_>,
         record: &[u8],
     ) -> Option<Result<Receipt>> {
-        let (receipt, action) = state.machine.append_through(record)?;
+        let (receipt, write) = state.machine.append_through(record)?;
         state.orphaned = false;
-        let event = state.unlocked(|| self.performer.perform(action));
+        let event = state.unlocked(|| self.performer.write(write));
         self.take_back(state, event, false);
         let Receipt { lsn, end } = receipt;
         if state.machine.watermarks().written >= end || planted!("through-told-unlooked") {

@@ -1,7 +1,7 @@
 //! What the machine takes in: records, trim frames, marks. One copy into the buffer, no checks
 //! yet, no I/O.
 
-use super::super::action::Action;
+use super::super::action::Write;
 use super::super::options::Durability;
 use super::super::record::Receipt;
 use super::{Active, Closing, Goal, Machine, after};
@@ -62,7 +62,7 @@ impl Machine {
     #[inline]
     pub(crate) fn append_quietly(&mut self, record: &[u8]) -> Option<Receipt> {
         let len = frame_len(record.len() as u64, false);
-        if len > self.allowance || self.level != Durability::Buffered {
+        if self.level != Durability::Buffered || len > self.allowance {
             return None;
         }
         self.allowance -= len;
@@ -76,7 +76,7 @@ impl Machine {
     /// Takes a record and at once the write that hands it to the kernel, if none is under way, no sync
     /// is wanted and nothing has to be looked at: all that most appends of an
     /// [`Os`](Durability::Os) log are.
-    pub(crate) fn append_through(&mut self, record: &[u8]) -> Option<(Receipt, Action)> {
+    pub(crate) fn append_through(&mut self, record: &[u8]) -> Option<(Receipt, Write)> {
         let len = frame_len(record.len() as u64, false);
         let busy = self.commit_busy && !planted!("through-beside-a-write");
         if len > self.allowance || busy || self.sync_wanted > self.marks.durable {
@@ -89,8 +89,8 @@ impl Machine {
         self.marks.accepted = end;
         self.awaited.push_back(lsn);
         self.commit_busy = true;
-        let action = self.write().expect("invariant: who has an allowance has a segment");
-        Some((Receipt { lsn, end }, action))
+        let write = self.write().expect("invariant: who has an allowance has a segment");
+        Some((Receipt { lsn, end }, write))
     }
 
     fn append_looking(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {

@@ -15,7 +15,7 @@
 //! later.
 
 use super::super::action::{
-    Action, Event, Finished, Outcome, Preparation, Prepared, Run, Source, Trouble,
+    Action, Event, Finished, Outcome, Preparation, Prepared, Run, Source, Trouble, Write,
 };
 use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
@@ -88,7 +88,7 @@ impl Machine {
                 || self.buffered() >= self.write_at);
         let sync = marks.written > marks.durable && (hurry || self.sync_wanted > marks.durable);
         if write && !(sync && self.wrote_last) {
-            return self.write();
+            return self.write().map(Action::Write);
         }
         if sync && self.roll_wanted.is_some() && planted!("header-before-predecessor-synced") {
             self.marks.durable = marks.written;
@@ -102,7 +102,7 @@ impl Machine {
         self.close_step()
     }
 
-    pub(super) fn write(&mut self) -> Option<Action> {
+    pub(super) fn write(&mut self) -> Option<Write> {
         let active = self.active?;
         if planted!("appends-behind-half-written")
             && let Some(run) = self.retry.take()
@@ -124,7 +124,7 @@ impl Machine {
         // Where every append waits for a sync nobody is kept waiting for the write alone; and the
         // device is not, while appends of the next group hold the lock.
         let sync = self.level == Durability::Sync;
-        Some(Action::Write { segment, offset, run, sync })
+        Some(Write { segment, offset, run, sync })
     }
 
     fn roll(&mut self, len: u64) -> Option<Action> {
@@ -210,7 +210,7 @@ impl Machine {
                     return None;
                 };
                 self.closing = Closing::Marked(end);
-                self.write()
+                self.write().map(Action::Write)
             }
             Closing::Marked(end) => {
                 assert!(self.marks.durable == end, "invariant: the close mark is the last frame");
