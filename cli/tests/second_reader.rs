@@ -57,8 +57,7 @@ fn work(log: &Log, draw: &mut Draw) {
 /// Logs of one level: closed; as they stand while they are open; opened again after either.
 fn of_level(level: Durability, scratch: &Path, draw: &mut Draw) -> Vec<PathBuf> {
     let place = |what: &str| scratch.join(format!("{level:?}-{what}").replace(['(', ')'], "-"));
-    let [dir, open, closed, gone_on, cut] =
-        ["log", "open", "closed", "gone-on", "cut"].map(place);
+    let [dir, open, closed, gone_on, cut] = ["log", "open", "closed", "gone-on", "cut"].map(place);
     let log = Log::open(&dir, options(level)).unwrap();
     work(&log, draw);
     // Nothing moves any more but a mark, and a copy of some of its bytes is a torn one.

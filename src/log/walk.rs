@@ -290,7 +290,8 @@ impl<E: Extents> Walk<E> {
         // No batch spans two segments: what a segment begins with is whole.
         self.skip_batch &= self.at != base;
         let resumed = self.resumed.take().filter(|&(at, _)| at == self.at);
-        let before = if self.at == base { Some(prev_check) } else { resumed.map(|(_, check)| check) };
+        let before =
+            if self.at == base { Some(prev_check) } else { resumed.map(|(_, check)| check) };
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
         self.current =
             Some(Current { number, base, span, prev_check, end_check, fluid, file, scan });

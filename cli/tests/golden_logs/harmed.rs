@@ -140,8 +140,8 @@ fn chain() -> SimDisk {
     let ((disk, receipt), (other, _)) = (history(b'1'), history(b'2'));
     let from = offset(&disk, 1, receipt.lsn);
     let bytes = other.read_durable(&file(1)).unwrap();
-    let frame = usize::try_from(from).unwrap()
-        ..usize::try_from(offset(&disk, 1, receipt.end)).unwrap();
+    let frame =
+        usize::try_from(from).unwrap()..usize::try_from(offset(&disk, 1, receipt.end)).unwrap();
     disk.overwrite_durably(&file(1), from, &bytes[frame]).unwrap();
     disk
 }

@@ -154,10 +154,8 @@ fn gone_on() -> SimDisk {
 fn idle_mark() -> SimDisk {
     let disk = SimDisk::new(Seed::new(1));
     let clock = SimClock::new();
-    let environment = seawall::Environment {
-        clock: Arc::new(clock.clone()),
-        ..environment(&disk, 1)
-    };
+    let environment =
+        seawall::Environment { clock: Arc::new(clock.clone()), ..environment(&disk, 1) };
     let after = Duration::from_millis(10);
     let log = Log::open_in(environment, options().idle_mark(Some(after))).unwrap();
     log.append(b"the newest commit").unwrap();

@@ -136,9 +136,8 @@ fn law_2_a_later_version_is_refused_by_name_whatever_the_rest_means() {
 #[test]
 fn a_program_of_the_next_version_reads_this_one_and_refuses_the_one_after() {
     let next = VERSION + 1;
-    let read = |version: u32| {
-        SegmentHeader::decode_up_to(&altered(8, &version.to_le_bytes()), next)
-    };
+    let read =
+        |version: u32| SegmentHeader::decode_up_to(&altered(8, &version.to_le_bytes()), next);
     assert_eq!(read(VERSION), Ok(golden()), "what is older is read");
     assert_eq!(read(next), Ok(golden()));
     for found in [0, next + 1, u32::MAX] {
