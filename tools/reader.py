@@ -34,9 +34,10 @@ CLEAN, FAILED, TORN, DAMAGED, UNKNOWN = 0, 1, 2, 3, 5
 # The recovery table: what follows if W <= E, and if W > E.
 TABLE = {
     "Trimmed": ("Remove", "Remove"), "Zeros": ("End", "Damage"), "Closed": ("End", "Damage"),
-    "Undecodable": ("Cut", "Damage"), "HalfBatch": ("Cut", "Damage"), "Shortened": ("Damage", "Damage"),
-    "NotLog": ("Spare", "Damage"), "Unborn": ("Reuse", "Damage"), "HeaderLost": ("Damage", "Damage"),
-    "OneCopy": ("Rebuild", "Rebuild"), "Missing": ("Damage", "Damage"), "Contradiction": ("Damage", "Damage"),
+    "Undecodable": ("Cut", "Damage"), "HalfBatch": ("Cut", "Damage"),
+    "Shortened": ("Damage", "Damage"), "OneCopy": ("Rebuild", "Rebuild"),
+    "Unborn": ("Reuse", "Damage"), "HeaderLost": ("Damage", "Damage"), "NotLog": ("Spare", "Damage"),
+    "Contradiction": ("Damage", "Damage"), "Missing": ("Damage", "Damage"),
 }
 
 
@@ -56,9 +57,13 @@ class Unknown(Invalid):
     """An intact frame of a kind, or with flags, that this version does not have."""
 
 
+def file_of(number):
+    return f"{number:020}.seg"
+
+
 def damaged(number, offset, start, end, cause):
     """A range that cannot be read back."""
-    return {"segment": number, "file": f"{number:020}.seg", "offset": offset, "from": start, "to": end,
+    return {"segment": number, "file": file_of(number), "offset": offset, "from": start, "to": end,
             "cause": cause}
 
 
@@ -120,7 +125,7 @@ class File:
                     pieces.append(piece)
                     wanted -= len(piece)
             if wanted > 0:
-                raise Refused(FAILED, f"{self.path}: the device gives fewer bytes than the file has")
+                raise Refused(FAILED, f"{self.path}: fewer bytes are read than the file has")
             start, window = offset, b"".join(pieces)
             File.window = self, start, window
         return window[offset - start:offset - start + length]
@@ -142,13 +147,13 @@ class Header:
     def __init__(self, data, name):
         if len(data) < 128:
             raise Invalid("the file ends")
-        (magic, version, flags, self.log, self.number, self.base, self.salt, self.file_len, self.prev_end,
-         self.prev_check, zeros, self.trim, more_zeros, check) = self.LAYOUT.unpack(data)
+        (magic, version, flags, self.log, self.number, self.base, self.salt, self.file_len,
+         self.prev_end, self.prev_check, zeros, self.trim, more_zeros, check) = self.LAYOUT.unpack(data)
         if magic != b"SEAWALL\0" or check != crc64(data[:120]):
             raise Invalid("magic or check")
         if version != VERSION or flags:
             what = f"flags {flags:#x}" if version == VERSION else f"version {version}"
-            raise Refused(UNKNOWN, f"{name} is of format {what}, this program reads version {VERSION}")
+            raise Refused(UNKNOWN, f"{name} is of format {what}, this reads up to version {VERSION}")
         sound = (self.number >= 1 and not zeros and not any(more_zeros)
                  and not (self.prev_end | self.trim) % 8 and self.trim <= self.prev_end
                  and self.base in (self.prev_end, self.prev_end + JUMP)
@@ -158,6 +163,28 @@ class Header:
             raise Invalid("fields")
         self.use = self.log + self.salt.to_bytes(8, "little")
         self.frames_end = self.base + self.file_len - TRAILER_LEN - FRAMES_AT
+
+
+class Tiles:
+    """The records of a batch, without a list of them: of four bytes each there may be many."""
+
+    def __init__(self, body):
+        self.body, self.count, at = body, 0, 0
+        while at < len(body):
+            at += 4 + int.from_bytes(body[at:at + 4], "little")
+            self.count += 1
+        if at != len(body) or not self.count:
+            raise Invalid("the records do not tile the batch")
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        at = 0
+        while at < len(self.body):
+            start = at + 4
+            at = start + int.from_bytes(self.body[at:start], "little")
+            yield self.body[start:at]
 
 
 class Frame:
@@ -181,8 +208,8 @@ class Frame:
         kind, marked = self.kind, bool(self.flags & MARKED)
         self.continues = bool(self.flags & CONTINUES)
         if (not RECORD <= kind <= GAP or self.flags & ~(CONTINUES | MARKED) or zeros
-                or self.continues and kind != BATCH or kind in (IDLE_MARK, CLOSE_MARK) and not marked
-                or kind in (VOID, GAP) and marked):
+                or self.continues and kind != BATCH
+                or kind in (IDLE_MARK, CLOSE_MARK) and not marked or kind in (VOID, GAP) and marked):
             raise Unknown(f"kind {kind} with flags {self.flags:#x}")
         if self.body_len > (FILE_LEN_MAX if kind in (VOID, GAP) else BODY_LEN_MAX):
             raise Invalid("the body is too long")
@@ -191,7 +218,8 @@ class Frame:
             if len(head) < 32:
                 raise Invalid("no room for a mark")
             self.durable, mark_check = struct.unpack("<QI", head[20:32])
-            if mark_check != crc32c(use, b"mark", at, head[20:28]) or self.durable % 8 or self.durable > lsn:
+            holds = mark_check == crc32c(use, b"mark", at, head[20:28])
+            if not holds or self.durable % 8 or self.durable > lsn:
                 raise Invalid("the mark does not verify")
         self.len = 20 + 12 * marked + self.body_len
         self.end = lsn + (self.len + 7 & ~7)
@@ -208,25 +236,17 @@ class Frame:
         if self.kind == RECORD:
             return [self.body]
         if self.kind == BATCH:
-            return self.tiles()
+            return Tiles(self.body)
         if self.kind == IDLE_MARK and self.body or self.kind != IDLE_MARK and (
                 len(self.body) != 8 or self.body[0] % 8):
             raise Invalid("the body is none of its kind")
         return []
 
-    def tiles(self):
-        records, at = [], 0
-        while at < len(self.body):
-            start = at + 4
-            at = start + int.from_bytes(self.body[at:start], "little")
-            records.append(self.body[start:at])
-        if at != len(self.body) or not records:
-            raise Invalid("the records do not tile the batch")
-        return records
-
     def trim(self):
         """The trim point that a control frame states; one behind itself it cannot know."""
-        return min(int.from_bytes(self.body, "little"), self.lsn) if self.kind in (TRIM, CLOSE_MARK) else 0
+        if self.kind not in (TRIM, CLOSE_MARK):
+            return 0
+        return min(int.from_bytes(self.body, "little"), self.lsn)
 
 
 class Segment:
@@ -260,7 +280,8 @@ class Tail:
 
     def __init__(self, segment):
         self.segment, header = segment, segment.header
-        self.end, self.check, self.proven, self.trim = header.base, header.prev_check, header.prev_end, 0
+        self.end, self.check = header.base, header.prev_check
+        self.proven, self.trim, self.why = header.prev_end, 0, None
         self.beyond, self.readable, self.clean, self.row = 0, 0, False, "Undecodable"
         short = segment.file.size < header.file_len
         if not short and self.closed_cleanly():
@@ -274,10 +295,12 @@ class Tail:
     def closed_cleanly(self):
         segment, header = self.segment, self.segment.header
         data = segment.file.at(header.file_len - TRAILER_LEN, TRAILER_LEN)
-        magic, kind, zeros, end, salt, last, more, frames, most, check = struct.unpack("<8sIIQQIIQQQ", data)
+        (magic, kind, zeros, end, salt, last, more, frames, most,
+         check) = struct.unpack("<8sIIQQIIQQQ", data)
         mark_at = end - CLOSE_MARK_LEN
-        if (magic != b"SWTRAIL\0" or check != crc64(data[:56]) or kind != 2 or zeros or more or most or frames
-                or end % 8 or salt != header.salt or mark_at < header.base or end > header.frames_end):
+        if (magic != b"SWTRAIL\0" or check != crc64(data[:56]) or kind != 2
+                or zeros or more or most or frames or end % 8
+                or salt != header.salt or mark_at < header.base or end > header.frames_end):
             return False
         self.beyond = mark_at
         try:
@@ -287,7 +310,8 @@ class Tail:
         if mark.kind != CLOSE_MARK or mark.check != last:
             return False
         self.end = self.proven = end
-        self.check, self.trim, self.clean, self.row, self.beyond = last, mark.trim(), True, "Closed", 0
+        self.check, self.trim, self.beyond = last, mark.trim(), 0
+        self.clean, self.row = True, "Closed"
         return True
 
     def run(self):
@@ -323,7 +347,8 @@ class Tail:
                 continue
             if frame.durable is not None:
                 self.beyond, last_marked = max(self.beyond, frame.durable), lsn
-        if self.row == "Undecodable" and segment.file.is_zero(segment.offset(self.end), segment.offset(room_end)):
+        start, end = segment.offset(self.end), segment.offset(room_end)
+        if self.row == "Undecodable" and segment.file.is_zero(start, end):
             self.row = "Zeros"
         self.proven = max(self.proven, self.beyond)
         if self.beyond <= self.end:
@@ -399,11 +424,12 @@ class Log:
         if copies:
             return None, "NotLog"
         whole = file.size % BLOCK == 0 and 4 * BLOCK <= file.size <= FILE_LEN_MAX
-        return None, "Unborn" if whole and file.is_zero(FRAMES_AT, FRAMES_AT + BLOCK) else "HeaderLost"
+        unborn = whole and file.is_zero(FRAMES_AT, FRAMES_AT + BLOCK)
+        return None, "Unborn" if unborn else "HeaderLost"
 
     def find(self, number, offset, row, beyond=False):
-        self.findings.append({"file": f"{number:020}.seg", "offset": offset, "row": row, "proven_beyond": beyond,
-                              "decision": TABLE[row][beyond]})
+        self.findings.append({"file": file_of(number), "offset": offset, "row": row,
+                              "proven_beyond": beyond, "decision": TABLE[row][beyond]})
         return TABLE[row][beyond]
 
     def lost(self, number, offset, start, end, cause, told=True):
@@ -461,11 +487,14 @@ class Log:
         tail, number, offset = self.tail, self.last.number, self.last.offset(self.tail.end)
         decision = self.find(number, offset, tail.row, tail.beyond > tail.end)
         if decision == "Damage":
-            end = self.last.header.frames_end if tail.row == "Shortened" else max(tail.beyond, tail.end)
+            end = max(tail.beyond, tail.end)
+            if tail.row == "Shortened":
+                end = self.last.header.frames_end
             self.lost(number, offset, tail.end, end, tail.why or "frames are missing")
 
     def torn(self):
-        return bool(self.tail) and self.tail.row in ("Undecodable", "HalfBatch") and self.tail.beyond <= self.end
+        tail = self.tail
+        return bool(tail) and TABLE[tail.row][tail.beyond > tail.end] == "Cut"
 
     def code(self, damage):
         """How to end, if this damage was met."""
@@ -486,7 +515,8 @@ class Log:
             end, check = segment.closed
         else:
             end, check = max(self.end, self.tail.readable), None
-        return (end, check) if end <= segment.header.frames_end else (segment.header.frames_end, None)
+        room_end = segment.header.frames_end
+        return (end, check) if end <= room_end else (room_end, None)
 
     def read(self, start=0):
         """Every frame from `start` on with its records, and every damage that reading meets."""
@@ -533,7 +563,8 @@ class Log:
                 # Perhaps the rest of a batch whose beginning is gone: told, not shown.
                 skip_batch = frame.continues or frame.kind == GAP
                 yield frame, []
-                yield lost(lsn, frame.end, "a gap" if frame.kind == GAP else "a batch lacks its beginning")
+                why = "a gap" if frame.kind == GAP else "a batch lacks its beginning"
+                yield lost(lsn, frame.end, why)
             else:
                 yield frame, records
             self.skip_batch = skip_batch
@@ -587,8 +618,9 @@ def show(report, arguments):
 
 
 def verify(log, arguments):
-    report = {"verdict": "", "records": 0, "record_bytes": 0, "frames": 0, "segments": len(log.segments),
-              "first": log.first(), "end": log.end, "proven": log.proven(), "damage": []}
+    report = {"verdict": "", "records": 0, "record_bytes": 0, "frames": 0,
+              "segments": len(log.segments), "first": log.first(), "end": log.end,
+              "proven": log.proven(), "damage": []}
     for frame, found in log.read():
         if frame:
             report["frames"] += 1
@@ -639,8 +671,9 @@ def cat(log, arguments):
             except UnicodeDecodeError:
                 line["hex"] = record.hex()
             print(json.dumps(line))
-    untold = log.first_damage
-    if untold and code == CLEAN and (untold["to"] > arguments.start or untold["to"] == untold["from"]):
+    told = code == DAMAGED
+    untold = log.first_damage if not told else None
+    if untold and (untold["to"] > arguments.start or untold["to"] == untold["from"]):
         code = DAMAGED
         print(f"damage: {untold}", file=sys.stderr)
     return code
@@ -652,22 +685,28 @@ def frames(log, arguments):
         if not frame:
             code, line = DAMAGED, {"damage": found}
         else:
-            line = {"lsn": frame.lsn, "end": frame.end, "segment": frame.segment.number, "offset": frame.offset,
-                    "kind": KINDS[frame.kind], "continues": frame.continues, "durable": frame.durable,
+            line = {"lsn": frame.lsn, "end": frame.end, "segment": frame.segment.number,
+                    "offset": frame.offset, "kind": KINDS[frame.kind],
+                    "continues": frame.continues, "durable": frame.durable,
                     "body_len": frame.body_len, "records": len(found)}
-        print(json.dumps(line) if arguments.json else "  ".join(f"{n} {v}" for n, v in line.items()))
+        plain = "  ".join(f"{name} {value}" for name, value in line.items())
+        print(json.dumps(line) if arguments.json else plain)
     return code
 
 
 def main(words=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes:\n  0 nothing is wrong   1 usage, or the system refused   2 the tail is torn\n"
-               "  3 damage             5 files of a newer or unknown format, or of another log")
+        epilog="exit codes:\n  0  nothing is wrong\n  1  usage, or what the system refused\n"
+               "  2  the tail is torn (verify, inspect)\n  3  damage\n"
+               "  5  files of a newer or unknown format, or of another log\n\n"
+               "example:\n  tools/reader.py frames --json data | head")
     parser.add_argument("question", choices=["verify", "inspect", "cat", "frames"],
-                        help="what the log is worth; its segments and findings; its records; its frames")
+                        help="what the log is worth; its segments and findings; its records; "
+                             "its frames")
     parser.add_argument("directory", help="the directory of the log")
-    parser.add_argument("--json", action="store_true", help="print JSON; of records and frames one a line")
+    parser.add_argument("--json", action="store_true",
+                        help="print JSON; of records and frames one a line")
     parser.add_argument("--from", dest="start", type=int, default=0, metavar="LSN",
                         help="begin there, or at the first record behind it (cat, frames)")
     try:
@@ -676,8 +715,8 @@ def main(words=None):
         return FAILED if ended.code else CLEAN
     try:
         log = Log(arguments.directory)
-        answer = {"verify": verify, "inspect": inspect, "cat": cat, "frames": frames}[arguments.question]
-        return answer(log, arguments)
+        answers = {"verify": verify, "inspect": inspect, "cat": cat, "frames": frames}
+        return answers[arguments.question](log, arguments)
     except Refused as refused:
         print(f"error: {refused}", file=sys.stderr)
         return refused.code

@@ -101,7 +101,7 @@ fn the_second_reader_agrees_on_logs_of_the_real_disk() {
         return;
     }
     let scratch = tempfile::tempdir().unwrap();
-    let mut draw = Draw::new(0x5EC0_4D);
+    let mut draw = Draw::new(0x005E_C04D);
     let mut logs: Vec<_> =
         LEVELS.iter().flat_map(|&level| of_level(level, scratch.path(), &mut draw)).collect();
     for acks in [1, 10, 200] {

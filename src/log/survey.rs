@@ -440,7 +440,7 @@ impl Survey {
                 let error = tail.error.take().unwrap_or_else(|| std::io::Error::other("unread"));
                 Some(Error::io("read", name, error))
             }
-            Decision::Refuse => Some(Error::Unknown { name, what: tail.damage.to_string() }),
+            Decision::Refuse => Some(Error::Unknown { name, what: tail.unknown() }),
             _ => None,
         };
         self.find(id, offset, row, proven);

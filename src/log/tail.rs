@@ -333,6 +333,14 @@ impl TailFacts {
             && !planted!("damage-taken-for-torn-tail")
     }
 
+    /// What is unknown at E, where `row` is `Unknown`.
+    pub(crate) fn unknown(&self) -> String {
+        match &self.damage {
+            Damage::Frame(what) => what.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// How far a reader that goes on behind damage finds frames.
     pub(crate) fn readable_end(&self) -> Lsn {
         if self.is_proven_beyond() {

@@ -242,7 +242,7 @@ fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
             return Err(Error::io("read", name, error));
         }
         if found.row == Row::Unknown {
-            return Err(Error::Unknown { name, what: found.damage.to_string() });
+            return Err(Error::Unknown { name, what: found.unknown() });
         }
         segment.closed = Some(SegmentEnd { lsn: found.end, check: found.end_check });
     }
