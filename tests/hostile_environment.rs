@@ -291,7 +291,7 @@ fn foreign_files_are_left_alone_through_the_whole_life_of_a_log() {
         let lost_found = dir.join("lost+found");
         fs::create_dir(&lost_found).unwrap();
         // As root this hides nothing; the test of the command runs as somebody else.
-        fs::set_permissions(&lost_found, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&lost_found, fs::Permissions::from_mode(0o000)).unwrap();
         let before = trace(dir);
 
         let mut expected = Vec::new();
