@@ -39,6 +39,7 @@ fn ends(case: impl FnOnce() + Send + 'static) {
 }
 
 /// Said where libtest does not catch it: what is skipped must be seen.
+#[expect(clippy::explicit_write, reason = "libtest catches what eprintln! prints")]
 fn skip(what: &str) {
     eprintln!("SKIPPED: {what}");
 }

@@ -29,6 +29,7 @@ const READERS: [&str; 4] = ["cat", "inspect", "verify", "repair"];
 const NOBODY: u32 = 65534;
 
 /// Said where libtest does not catch it: what is skipped must be seen.
+#[expect(clippy::explicit_write, reason = "libtest catches what eprintln! prints")]
 fn skip(what: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {what}").unwrap();
 }

@@ -417,6 +417,22 @@ fn a_header_and_its_mark_verify_without_the_body() {
     assert_eq!(header.map(|header| header.mark), Ok(Some(Lsn::new(0x2_0000_1048))));
 }
 
+#[test]
+fn a_marked_record_with_any_flipped_bit_or_cut_short_is_no_plain_record() {
+    let whole = marked();
+    let end = whole.len() - 2; // padding
+    let records = PlainRecords::new(seed());
+    assert!(records.marked_at(&whole, MARKED_AT, MARKED_PREV).is_some());
+    for bit in 0..end * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(records.marked_at(&bytes, MARKED_AT, MARKED_PREV), None, "bit {bit}");
+    }
+    for have in 0..end {
+        assert_eq!(records.marked_at(&whole[..have], MARKED_AT, MARKED_PREV), None, "{have} bytes");
+    }
+}
+
 proptest! {
     #[test]
     fn frames_round_trip((spec, body) in any_frame(), prev: u32) {

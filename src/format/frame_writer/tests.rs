@@ -50,6 +50,25 @@ fn a_placed_frame_has_no_check_before_it_is_finished() {
 }
 
 #[test]
+fn a_placed_frame_is_found_where_it_starts_and_nowhere_else() {
+    let bodies = [b"one".to_vec(), b"three".to_vec(), Vec::new()];
+    for marked in [false, true] {
+        let run = records(&bodies, marked);
+        let mut start = 0;
+        for body in &bodies {
+            let found = placed_at(&run, start).expect("a frame");
+            assert_eq!((found.body, found.kind), (&body[..], FrameKind::Record as u8));
+            for between in start + 1..start + found.len {
+                assert!(placed_at(&run, between).is_none(), "{between}");
+            }
+            start += found.len;
+        }
+        assert_eq!(start, run.len());
+        assert!(placed_at(&run, start).is_none() && placed_at(&run, start + 8).is_none());
+    }
+}
+
+#[test]
 fn a_record_is_placed_alike_either_way() {
     for len in [0, 1, 3, 4, 5, 11, 12, 13, 100, 4096] {
         let (record, mut one, mut other) = (vec![7; len], vec![1; 8], vec![1; 8]);
