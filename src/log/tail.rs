@@ -185,7 +185,8 @@ impl Tail<'_> {
         let row = loop {
             match scan.next() {
                 Ok(Some((lsn, frame))) => {
-                    if in_batch && frame.kind != FrameKind::Batch {
+                    // A gap stands for the rest of a batch, too.
+                    if in_batch && !matches!(frame.kind, FrameKind::Batch | FrameKind::Gap) {
                         self.facts.damage = Damage::Batch;
                         break Row::HalfBatch;
                     }

@@ -240,7 +240,8 @@ impl<E: Extents> Walk<E> {
     /// Takes a frame that is no record.
     fn take(&mut self, lsn: Lsn, header: &FrameHeader) -> Result<()> {
         if header.kind == FrameKind::Gap {
-            self.skip_batch = true;
+            // A repair lets a gap end where a batch begins.
+            self.skip_batch = false;
             return Err(self.damaged(lsn, self.at, Damage::Gap));
         }
         if std::mem::take(&mut self.skip_batch)
@@ -326,9 +327,10 @@ impl<E: Extents> Walk<E> {
         };
         let (file, span, base) = (Arc::clone(&current.file), current.span, current.base);
         let mut scan = FrameScan::new(file, span, base, Some(current.prev_check));
+        let mut in_gap = false;
         while scan.position() < self.at {
             match scan.next() {
-                Ok(Some(_)) => {}
+                Ok(Some((_, header))) => in_gap = header.kind == FrameKind::Gap,
                 Ok(None) => break,
                 Err(ScanError::Io(error)) => {
                     let name = FileName::Segment(current.number).text();
@@ -337,11 +339,14 @@ impl<E: Extents> Walk<E> {
                 Err(ScanError::Frame(_)) => return Err(self.skip_damage(cause)),
             }
         }
-        let exact = scan.position() == self.at;
+        let from = self.at;
         self.at = scan.position();
         current.scan = scan;
-        if exact {
+        if from == self.at {
             return Err(self.skip_damage(cause));
+        }
+        if in_gap {
+            return Err(self.damaged(from, self.at, Damage::Gap));
         }
         Ok(())
     }
