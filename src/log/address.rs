@@ -235,9 +235,12 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
     let end = shared.state.lock().machine.watermarks().written;
     let mut source = Source::new(Arc::clone(shared), end, false);
     let no_record = Error::NoRecord { lsn };
-    let Some(extent) = source.extent(lsn)?.filter(|extent| extent.base <= lsn) else {
+    let Some(extent) = source.extent(lsn)? else {
         return Err(no_record);
     };
+    if extent.base > lsn {
+        return Err(gap_behind_jump(extent, lsn)?.unwrap_or(no_record));
+    }
     if !lsn.is_aligned() {
         return Err(no_record);
     }
@@ -281,6 +284,22 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
                 return Err(Error::Damaged { segment: number, offset, from, to, cause });
             }
         }
+    }
+}
+
+/// The gap that a segment begins with: it stands for the jump before it, too.
+fn gap_behind_jump(extent: Extent, lsn: Lsn) -> Result<Option<Error>> {
+    let Extent { number, file, span, base, prev_check, .. } = extent;
+    let mut scan = FrameScan::new(file, span, base, Some(prev_check)).reading(guess::LONGEST);
+    match scan.next() {
+        Ok(Some((_, header))) if header.kind == FrameKind::Gap => {
+            let (offset, to, cause) = (span.offset(base), scan.position(), Damage::Gap);
+            Ok(Some(Error::Damaged { segment: number, offset, from: lsn, to, cause }))
+        }
+        Err(ScanError::Io(error)) => {
+            Err(Error::io("read", FileName::Segment(number).text(), error))
+        }
+        _ => Ok(None),
     }
 }
 

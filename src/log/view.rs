@@ -253,7 +253,7 @@ fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
         if let Some(error) = found.error {
             return Err(Error::io("read", name, error));
         }
-        segment.closed = Some(SegmentEnd { lsn: found.end, check: found.end_check });
+        segment.closed = Some(found.readable());
     }
     Ok(())
 }

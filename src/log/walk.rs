@@ -67,6 +67,8 @@ pub(crate) struct Walk<E> {
 struct Current {
     number: SegmentId,
     base: Lsn,
+    /// Where the walk stood before it entered.
+    came_from: Lsn,
     span: Span,
     prev_check: u32,
     end_check: Option<u32>,
@@ -242,7 +244,10 @@ impl<E: Extents> Walk<E> {
         if header.kind == FrameKind::Gap {
             // A repair lets a gap end where a batch begins.
             self.skip_batch = false;
-            return Err(self.damaged(lsn, self.at, Damage::Gap));
+            // At the beginning of a segment it stands for the jump before it, too.
+            let first = self.current.as_ref().filter(|current| current.base == lsn);
+            let from = first.map_or(lsn, |current| current.came_from.min(lsn));
+            return Err(self.damaged(from, self.at, Damage::Gap));
         }
         if std::mem::take(&mut self.skip_batch)
             && header.kind == FrameKind::Batch
@@ -263,13 +268,23 @@ impl<E: Extents> Walk<E> {
             return Ok(false);
         };
         let Extent { number, file, base, span, prev_check, end_check, fluid } = extent;
+        let came_from = self.at;
         self.at = self.at.max(base);
         // No batch spans two segments: what a segment begins with is whole.
         self.skip_batch &= self.at != base;
         let before = (self.at == base).then_some(prev_check);
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
-        self.current =
-            Some(Current { number, base, span, prev_check, end_check, fluid, file, scan });
+        self.current = Some(Current {
+            number,
+            base,
+            came_from,
+            span,
+            prev_check,
+            end_check,
+            fluid,
+            file,
+            scan,
+        });
         Ok(true)
     }
 

@@ -93,7 +93,7 @@ fn known(
     let shortened = is_last && damaged(Row::Shortened);
     if stretches.is_empty() && !shortened {
         let end = segment.closed.unwrap_or(view.last_end());
-        return Ok(Known { header, end, rewrite: None });
+        return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
     }
     let room_end = open_span(&header).limit;
     let limit = match segment.closed {
@@ -113,7 +113,7 @@ fn known(
     let zeros_from = (is_last && !view.is_clean()).then_some(end.lsn);
     let segment = header.number;
     let rewrite = Some(Rewrite { segment, gaps, header, file_len, zeros_from });
-    Ok(Known { header, end, rewrite })
+    Ok(Known { header, file_len, end, rewrite })
 }
 
 fn rest_of_room(end: SegmentEnd, room_end: Lsn) -> Option<GapFrame> {

@@ -118,10 +118,25 @@ pub(super) struct Facts {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) header: SegmentHeader,
+    pub(super) file_len: u64,
     /// Where it ends, once it is written anew.
     pub(super) end: SegmentEnd,
     /// What is to be done to its file.
     pub(super) rewrite: Option<Rewrite>,
+}
+
+impl Known {
+    /// A segment whose frames end at the trim point or below is no part of the log once something
+    /// stands behind it: the next open removes its file. What is broken in there may be all there
+    /// is left of what was acknowledged, so it is kept first.
+    fn kept(&self, trim: Lsn) -> Option<RepairStep> {
+        if self.rewrite.is_some() || self.end.lsn > trim {
+            return None;
+        }
+        let (segment, gaps, zeros_from) = (self.header.number, Vec::new(), None);
+        let (header, file_len) = (self.header, self.file_len);
+        Some(RepairStep::Rewrite(Rewrite { segment, gaps, header, file_len, zeros_from }))
+    }
 }
 
 /// Decides about all of it.
@@ -133,6 +148,7 @@ pub(super) fn plan(facts: &Facts) -> Result<Vec<RepairStep>> {
     let mut before: Option<&Known> = None;
     for known in &facts.known {
         if let Some(hole) = hole_before(known, before, facts.trim)? {
+            steps.extend(before.and_then(|before| before.kept(facts.trim)));
             steps.extend(hole.filled(&facts.lost)?);
         }
         steps.extend(known.rewrite.clone().map(RepairStep::Rewrite));
@@ -179,11 +195,10 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Result<Optio
     }
     // As few as can hold the gaps; which segment held the trim point nobody knows any more.
     let len = to.lsn.since(trim).unwrap_or(0);
-    let count = len.div_ceil(GAP_LEN_MAX);
-    let Some(first) = header.number.get().checked_sub(count).filter(|&first| first > 0) else {
-        return refuse(header.number, "too much is gone before it");
-    };
-    let first = SegmentId::new(first);
+    let (jumps, rest) = (len / Lsn::JUMP, len % Lsn::JUMP);
+    let before = header.number.get() - 1;
+    let count = (jumps + 1).max(rest.div_ceil(GAP_LEN_MAX)).min(before);
+    let first = SegmentId::new(before - count + 1);
     // The first segment of a log begins where the log does.
     let lsn = if first == SegmentId::FIRST { Lsn::FIRST } else { trim };
     Ok(Some(hole(first, SegmentEnd { lsn, check: 0 })))
@@ -198,19 +213,26 @@ impl Hole {
                 "the segment behind it begins before the one before it ends",
             );
         };
-        let jumped = len.checked_sub(Lsn::JUMP).filter(|_| self.count == 1 && len > GAP_LEN_MAX);
-        let (jump, mut left) = jumped.map_or((0, len), |left| (Lsn::JUMP, left));
-        if left.div_ceil(GAP_LEN_MAX) > self.count {
+        let fits = |&jumps: &u64| {
+            let left = len.checked_sub(jumps.saturating_mul(Lsn::JUMP));
+            left.is_some_and(|left| {
+                (jumps * GAP_LEN_MIN..=self.count.saturating_mul(GAP_LEN_MAX)).contains(&left)
+            })
+        };
+        let Some(jumps) = (0..=self.count).take_while(|jumps| jumps * Lsn::JUMP <= len).find(fits)
+        else {
             return refuse(self.first, "no gap is as long as what is gone");
-        }
+        };
+        let mut left = len - jumps * Lsn::JUMP;
         let (mut steps, mut before, mut segment) = (Vec::new(), self.from, self.first);
-        for nth in 1..=self.count {
-            // What is left behind must be long enough for a gap, or nothing.
-            let most = left.min(GAP_LEN_MAX);
-            let gap_len =
-                if left - most < GAP_LEN_MIN && most < left { most - GAP_LEN_MIN } else { most };
+        for behind in (0..self.count).rev() {
+            // The last ones jump, and each that does has a gap, which is told from before the jump.
+            let jump = if behind < jumps { Lsn::JUMP } else { 0 };
+            let most = (left - behind.min(jumps) * GAP_LEN_MIN).min(GAP_LEN_MAX);
+            let rest = left - most;
+            let gap_len = if (1..GAP_LEN_MIN).contains(&rest) { most - GAP_LEN_MIN } else { most };
             left -= gap_len;
-            let check = if nth == self.count || left == 0 { self.to.check } else { before.check };
+            let check = if left == 0 { self.to.check } else { before.check };
             let stand_in = StandIn::of(segment, before, jump, gap_len, check)?;
             let end = stand_in.gap.map_or(SegmentEnd { lsn: stand_in.base, ..before }, end_of);
             let replaces = lost.get(&segment).is_some_and(Option::is_some);
@@ -259,7 +281,8 @@ impl StandIn {
 fn behind(last: &Known, facts: &Facts) -> Result<Vec<RepairStep>> {
     let lost = &facts.lost;
     let Some((&newest, _)) = lost.last_key_value() else { return Ok(Vec::new()) };
-    let (mut steps, mut before) = (Vec::new(), last.end);
+    let mut steps: Vec<_> = last.kept(facts.trim).into_iter().collect();
+    let mut before = last.end;
     let mut segment = last.header.number.next();
     while segment <= newest {
         let found = lost.get(&segment).copied().flatten();
