@@ -4,7 +4,7 @@ use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
 use crate::progress;
 use crate::render;
-use seawall::{LogView, Verdict, Verification};
+use seawall::{Damage, LogView, Verdict, Verification};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -84,9 +84,13 @@ impl Verified {
             Verdict::TornTail => {
                 "nothing to do: the next open for writing cuts the tail, of which nobody was told"
             }
+            Verdict::Damaged if self.damage.iter().all(|range| range.cause == Damage::Gap) => {
+                "nothing to do: a repair recorded it, and the log opens and goes on; what the \
+                 repair found stands in the quarantine"
+            }
             Verdict::Damaged => {
                 "restore the directory from a copy; `seawall cat` gives what is left, `seawall \
-                 repair` says what could be done"
+                 repair` says what can be done"
             }
         }
     }

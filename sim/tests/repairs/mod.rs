@@ -351,8 +351,7 @@ pub(crate) struct Tally {
 fn policies(disk: &SimDisk, seed: u64) -> Vec<CrashPolicy> {
     let mut rng = Seed::new(seed).rng(Concern::CrashPolicy);
     let units = disk.pending_units();
-    let mut policies = vec![CrashPolicy::AllKept, CrashPolicy::AllLost, CrashPolicy::NamesOnly];
-    policies.push(CrashPolicy::NamesLost);
+    let mut policies = CrashPolicy::every(units, 2);
     policies.extend((0..4).map(|_| CrashPolicy::drawn(units, &mut rng)));
     policies
 }
