@@ -74,6 +74,12 @@ impl Verified {
         }
     }
 
+    /// Whether a repair was here, and found all that is gone.
+    fn is_recorded(&self) -> bool {
+        let recorded = |range: &DamagedRange| range.cause == Damage::Gap;
+        !self.damage.is_empty() && self.damage.iter().all(recorded)
+    }
+
     fn advice(&self) -> &'static str {
         match self.found.verdict {
             Verdict::Clean if self.view.id().is_none() => {
@@ -84,7 +90,7 @@ impl Verified {
             Verdict::TornTail => {
                 "nothing to do: the next open for writing cuts the tail, of which nobody was told"
             }
-            Verdict::Damaged if self.damage.iter().all(|range| range.cause == Damage::Gap) => {
+            Verdict::Damaged if self.is_recorded() => {
                 "nothing to do: a repair recorded it, and the log opens and goes on; what the \
                  repair found stands in the quarantine"
             }

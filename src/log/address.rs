@@ -287,12 +287,12 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
     }
 }
 
-/// The gap that a segment begins with: it stands for the jump before it, too.
+/// The gap that is all a segment holds: it stands for the jump before it, too.
 fn gap_behind_jump(extent: Extent, lsn: Lsn) -> Result<Option<Error>> {
     let Extent { number, file, span, base, prev_check, .. } = extent;
     let mut scan = FrameScan::new(file, span, base, Some(prev_check)).reading(guess::LONGEST);
     match scan.next() {
-        Ok(Some((_, header))) if header.kind == FrameKind::Gap => {
+        Ok(Some((_, header))) if header.kind == FrameKind::Gap && scan.position() == span.limit => {
             let (offset, to, cause) = (span.offset(base), scan.position(), Damage::Gap);
             Ok(Some(Error::Damaged { segment: number, offset, from: lsn, to, cause }))
         }

@@ -244,9 +244,12 @@ impl<E: Extents> Walk<E> {
         if header.kind == FrameKind::Gap {
             // A repair lets a gap end where a batch begins.
             self.skip_batch = false;
-            // At the beginning of a segment it stands for the jump before it, too.
-            let first = self.current.as_ref().filter(|current| current.base == lsn);
-            let from = first.map_or(lsn, |current| current.came_from.min(lsn));
+            // Where it is all that a segment holds it stands for the jump before it, too.
+            let all = self
+                .current
+                .as_ref()
+                .filter(|current| current.base == lsn && current.span.limit == self.at);
+            let from = all.map_or(lsn, |current| current.came_from.min(lsn));
             return Err(self.damaged(from, self.at, Damage::Gap));
         }
         if std::mem::take(&mut self.skip_batch)

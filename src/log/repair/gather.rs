@@ -139,6 +139,7 @@ fn gaps_of(
     let mut mending = Mending {
         scan: FrameScan::new(file, span, header.base, Some(header.prev_check)),
         limit,
+        first: view.first(),
         closing: closing.map(|end| end.check),
         check: header.prev_check,
         last: None,
@@ -146,6 +147,7 @@ fn gaps_of(
     };
     let mut gaps = Vec::new();
     for stretch in stretches {
+        gaps.extend(mending.walk_to(stretch.start)?);
         gaps.extend(mending.gap_over(stretch)?);
     }
     while mending.step()?.is_some() {}
@@ -158,6 +160,8 @@ fn gaps_of(
 struct Mending {
     scan: FrameScan,
     limit: Lsn,
+    /// Where readers begin.
+    first: Lsn,
     /// Check of the last frame, where something states it.
     closing: Option<u32>,
     /// Check of the frame before.
@@ -190,9 +194,24 @@ impl Mending {
         }
     }
 
+    /// Goes to the frame at `goal`. What does not verify below the trim point no reader is told of:
+    /// the gap over that, if there was something.
+    fn walk_to(&mut self, goal: Lsn) -> Result<Option<GapFrame>> {
+        let mut gap = None;
+        while self.scan.position() < goal {
+            if self.step()?.is_none() {
+                let (at, first) = (self.scan.position(), self.first);
+                if at >= first || first >= goal {
+                    break;
+                }
+                gap = self.gap_over(&(at..first))?;
+            }
+        }
+        Ok(gap)
+    }
+
     /// The gap over a stretch; none where nothing is left of it.
     fn gap_over(&mut self, stretch: &Range<Lsn>) -> Result<Option<GapFrame>> {
-        while self.scan.position() < stretch.start && self.step()?.is_some() {}
         let (mut from, mut prev) = (self.scan.position(), self.check);
         // The end is not what it must be: then the last frame is another than was acknowledged.
         if stretch.is_empty()

@@ -40,8 +40,7 @@ pub struct Repaired {
     pub steps: Vec<RepairStep>,
     /// The names of the originals in the quarantine.
     pub quarantined: Vec<String>,
-    /// What still keeps the log from opening. Nothing, as far as is known: the damage would have
-    /// had to grow meanwhile.
+    /// What still keeps the log from opening. Nothing, unless the damage grew meanwhile.
     pub left: Option<Error>,
 }
 
@@ -98,7 +97,10 @@ impl Log {
             }
             _ => Vec::new(),
         };
-        let left = LogView::open_in(environment)?.damage().cloned();
+        let left = match LogView::open_in(environment) {
+            Ok(view) => view.damage().cloned(),
+            Err(error) => Some(error),
+        };
         Ok(Repaired { steps, quarantined, left })
     }
 }
