@@ -410,6 +410,9 @@ pub(crate) fn judge_repair(
     Ok(())
 }
 
+/// Of so many images of a repair that was cut off one is repaired with the power cut again.
+const NESTED_STEP: usize = 60;
+
 /// A repair of each kind of damage, with the power cut in every call of it.
 ///
 /// # Errors
@@ -427,12 +430,23 @@ pub(crate) fn crashes_in_repairs(
             return Err(named(format!("{repaired:?}")));
         }
         let ranges = case.is_repaired(&whole).map_err(named)?;
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
         let work = |disk: &SimDisk| {
             let _cut_off = repair(disk, "first");
         };
-        let judge = |image: &SimDisk| judge_repair(&case, image, &ranges);
+        let judge = |image: &SimDisk| {
+            found.push(settled(image));
+            judge_repair(&case, image, &ranges)
+        };
         at_every_call(&case.disk, &mut seen, &mut tally, work, judge).map_err(named)?;
+        // And the second repair is cut off as well.
+        for image in found.iter().skip(7).step_by(NESTED_STEP) {
+            let work = |disk: &SimDisk| {
+                let _cut_off = repair(disk, "second");
+            };
+            let judge = |image: &SimDisk| judge_repair(&case, image, &ranges);
+            at_every_call(image, &mut seen, &mut tally, work, judge).map_err(named)?;
+        }
         images += seen.len();
     }
     Ok((tally, images))

@@ -26,6 +26,9 @@ use std::collections::BTreeMap;
 /// The longest gap: it fills the longest segment.
 const GAP_LEN_MAX: u64 = layout::frame_room(layout::FILE_LEN_MAX);
 
+/// So many files in a row a repair makes up at most: more are no gap in a log but two logs.
+const STAND_INS_MAX: u64 = 1024;
+
 /// One file that a repair makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -147,7 +150,7 @@ pub(super) fn plan(facts: &Facts) -> Result<Vec<RepairStep>> {
     let mut steps = Vec::new();
     let mut before: Option<&Known> = None;
     for known in &facts.known {
-        if let Some(hole) = hole_before(known, before, facts.trim)? {
+        if let Some(hole) = hole_before(known, before, facts.trim) {
             steps.extend(before.and_then(|before| before.kept(facts.trim)));
             steps.extend(hole.filled(&facts.lost)?);
         }
@@ -173,25 +176,27 @@ fn refuse<T>(segment: SegmentId, why: &'static str) -> Result<T> {
 struct Hole {
     first: SegmentId,
     count: u64,
+    /// How many of them may begin behind a jump.
+    jumps_max: u64,
     from: SegmentEnd,
     to: SegmentEnd,
     trim: Lsn,
 }
 
 /// What is gone before this segment.
-fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Result<Option<Hole>> {
+fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Option<Hole> {
     let header = &known.header;
     let to = SegmentEnd { lsn: header.prev_end, check: header.prev_check };
     let hole = |first: SegmentId, from| {
         let count = header.number.get().saturating_sub(first.get());
-        Hole { first, count, from, to, trim: trim.min(from.lsn) }
+        Hole { first, count, jumps_max: count, from, to, trim: trim.min(from.lsn) }
     };
     if let Some(before) = before {
         let first = before.header.number.next();
-        return Ok((first != header.number).then(|| hole(first, before.end)));
+        return (first != header.number).then(|| hole(first, before.end));
     }
     if header.prev_end <= trim || header.number == SegmentId::FIRST {
-        return Ok(None);
+        return None;
     }
     // As few as can hold the gaps; which segment held the trim point nobody knows any more.
     let len = to.lsn.since(trim).unwrap_or(0);
@@ -201,7 +206,8 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Result<Optio
     let first = SegmentId::new(before - count + 1);
     // The first segment of a log begins where the log does.
     let lsn = if first == SegmentId::FIRST { Lsn::FIRST } else { trim };
-    Ok(Some(hole(first, SegmentEnd { lsn, check: 0 })))
+    // Where the log begins nobody would be told of a jump before the first of them.
+    Some(Hole { jumps_max: count - 1, ..hole(first, SegmentEnd { lsn, check: 0 }) })
 }
 
 impl Hole {
@@ -213,14 +219,16 @@ impl Hole {
                 "the segment behind it begins before the one before it ends",
             );
         };
+        if self.count > STAND_INS_MAX {
+            return refuse(self.first, "too many files are gone");
+        }
         let fits = |&jumps: &u64| {
             let left = len.checked_sub(jumps.saturating_mul(Lsn::JUMP));
             left.is_some_and(|left| {
                 (jumps * GAP_LEN_MIN..=self.count.saturating_mul(GAP_LEN_MAX)).contains(&left)
             })
         };
-        let Some(jumps) = (0..=self.count).take_while(|jumps| jumps * Lsn::JUMP <= len).find(fits)
-        else {
+        let Some(jumps) = (0..=self.jumps_max).find(fits) else {
             return refuse(self.first, "no gap is as long as what is gone");
         };
         let mut left = len - jumps * Lsn::JUMP;
@@ -229,8 +237,12 @@ impl Hole {
             // The last ones jump, and each that does has a gap, which is told from before the jump.
             let jump = if behind < jumps { Lsn::JUMP } else { 0 };
             let most = (left - behind.min(jumps) * GAP_LEN_MIN).min(GAP_LEN_MAX);
-            let rest = left - most;
-            let gap_len = if (1..GAP_LEN_MIN).contains(&rest) { most - GAP_LEN_MIN } else { most };
+            let too_short = |len: u64| (1..GAP_LEN_MIN).contains(&len);
+            let gap_len = match most {
+                most if too_short(left - most) => most - GAP_LEN_MIN,
+                most if too_short(most) && behind > 0 => 0,
+                most => most,
+            };
             left -= gap_len;
             let check = if left == 0 { self.to.check } else { before.check };
             let stand_in = StandIn::of(segment, before, jump, gap_len, check)?;
@@ -284,6 +296,9 @@ fn behind(last: &Known, facts: &Facts) -> Result<Vec<RepairStep>> {
     let mut steps: Vec<_> = last.kept(facts.trim).into_iter().collect();
     let mut before = last.end;
     let mut segment = last.header.number.next();
+    if newest.get().saturating_sub(segment.get()) >= STAND_INS_MAX {
+        return refuse(newest, "too many files before it are gone");
+    }
     while segment <= newest {
         let found = lost.get(&segment).copied().flatten();
         let file_len = layout::block_aligned(found.unwrap_or(0).max(last.header.file_len));
@@ -296,3 +311,6 @@ fn behind(last: &Known, facts: &Facts) -> Result<Vec<RepairStep>> {
     }
     Ok(steps)
 }
+
+#[cfg(test)]
+mod tests;
