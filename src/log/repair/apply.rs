@@ -227,16 +227,21 @@ impl Work<'_> {
     fn rewrite(&mut self, rewrite: &Rewrite, file: &dyn StorageFile, name: &str) -> Result<()> {
         let Rewrite { segment, gaps, header, file_len, zeros_from } = rewrite;
         let wrote = |e| Error::io("write", name, e);
-        file.allocate(0, *file_len).map_err(wrote)?;
+        file.set_len(*file_len).map_err(wrote)?;
         let (original, len) = self.original(*segment)?;
         let old_name = FileName::Segment(*segment).text();
-        self.copy(&*original, &old_name, file, name, len.min(*file_len))?;
+        let copied = len.min(*file_len);
+        self.copy(&*original, &old_name, file, name, copied)?;
         write_full(file, 0, &[&header.blocks()]).map_err(|e| wrote(e.into()))?;
         for gap in gaps {
-            self.write_gap(gap, header, file, name)?;
+            let bytes = encoded(gap, header, name)?;
+            let at = offset(header, gap.from);
+            write_full(file, at, &[&bytes]).map_err(|e| wrote(e.into()))?;
+            let end = offset(header, gap.to).min(copied);
+            self.write_zeros(at + bytes.len() as u64..end, file, name)?;
         }
         if let Some(from) = zeros_from {
-            self.write_zeros(offset(header, *from)..*file_len, file, name)?;
+            self.write_zeros(offset(header, *from)..copied, file, name)?;
         }
         Ok(())
     }
@@ -257,7 +262,7 @@ impl Work<'_> {
             trim: *trim,
         };
         let wrote = |e| Error::io("write", name, e);
-        // Without a byte for the gap, which nobody looks at.
+        // Room that nobody looks at is not written.
         file.set_len(*file_len).map_err(wrote)?;
         write_full(file, 0, &[&header.blocks()]).map_err(|e| wrote(e.into()))?;
         if let Some(gap) = gap {
@@ -267,19 +272,6 @@ impl Work<'_> {
         }
         self.wrote(*file_len);
         Ok(())
-    }
-
-    fn write_gap(
-        &mut self,
-        gap: &GapFrame,
-        header: &SegmentHeader,
-        file: &dyn StorageFile,
-        name: &str,
-    ) -> Result<()> {
-        let bytes = encoded(gap, header, name)?;
-        let at = offset(header, gap.from);
-        write_full(file, at, &[&bytes]).map_err(|e| Error::io("write", name, e.into()))?;
-        self.write_zeros(at + bytes.len() as u64..offset(header, gap.to), file, name)
     }
 
     fn write_zeros(&mut self, range: Range<u64>, file: &dyn StorageFile, name: &str) -> Result<()> {

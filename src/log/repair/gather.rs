@@ -245,6 +245,10 @@ impl Mending {
         if to >= self.limit {
             self.check = check;
         }
+        if to.since(from).is_none_or(|len| len < GAP_LEN_MIN) {
+            let why = "less is gone there than any frame is long";
+            return Err(Error::Unrepairable { name: self.name.clone(), why });
+        }
         Ok(Some(GapFrame { from, to, prev, check }))
     }
 }
