@@ -291,23 +291,22 @@ impl StandIn {
 /// Stand-ins for what is lost behind the last segment that has a header. How far it went nobody
 /// says, so the gap is as long as the file can have held.
 fn behind(last: &Known, facts: &Facts) -> Result<Vec<RepairStep>> {
-    let lost = &facts.lost;
-    let Some((&newest, _)) = lost.last_key_value() else { return Ok(Vec::new()) };
-    let mut steps: Vec<_> = last.kept(facts.trim).into_iter().collect();
-    let mut before = last.end;
-    let mut segment = last.header.number.next();
-    if newest.get().saturating_sub(segment.get()) >= STAND_INS_MAX {
+    let number = last.header.number;
+    let newest = facts.lost.last_key_value().map(|(&newest, _)| newest);
+    let Some(newest) = newest.filter(|&newest| newest > number) else { return Ok(Vec::new()) };
+    if newest.get() - number.get() > STAND_INS_MAX {
         return refuse(newest, "too many files before it are gone");
     }
-    while segment <= newest {
-        let found = lost.get(&segment).copied().flatten();
+    let mut steps: Vec<_> = last.kept(facts.trim).into_iter().collect();
+    let mut before = last.end;
+    for segment in (number.next().get()..=newest.get()).map(SegmentId::new) {
+        let found = facts.lost.get(&segment).copied().flatten();
         let file_len = layout::block_aligned(found.unwrap_or(0).max(last.header.file_len));
         let room = layout::frame_room(file_len.min(layout::FILE_LEN_MAX));
         let stand_in = StandIn::of(segment, before, 0, room, before.check)?;
         before = stand_in.gap.map_or(before, end_of);
         let (replaces, trim) = (found.is_some(), facts.trim.min(stand_in.prev.lsn));
         steps.push(RepairStep::StandIn(StandIn { replaces, trim, ..stand_in }));
-        segment = segment.next();
     }
     Ok(steps)
 }

@@ -166,5 +166,5 @@ fn without_a_header_there_is_no_plan_and_without_anything_there_is_nothing_to_do
     let lost = BTreeMap::from([(SegmentId::FIRST, Some(1))]);
     let facts = Facts { lost, ..Facts::default() };
     assert!(matches!(plan(&facts), Err(Error::Unrepairable { .. })));
-    assert_eq!(plan(&Facts::default()).expect("an empty directory"), []);
+    assert!(plan(&Facts::default()).expect("an empty directory").is_empty());
 }
