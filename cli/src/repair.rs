@@ -127,7 +127,6 @@ fn io_error(action: &'static str, place: &std::path::Path, source: std::io::Erro
 }
 
 /// When: UTC to the second, as a part of a file's name.
-#[expect(clippy::disallowed_methods, reason = "a name for people, of which nothing else is made")]
 fn label() -> String {
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     now.replace([':', '-'], "")
