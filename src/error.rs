@@ -152,6 +152,22 @@ pub enum Error {
         /// Where the successor says the segment ended.
         end: Lsn,
     },
+    /// A repair cannot say with a gap what is gone here. Restore the file from a copy. Nothing was
+    /// changed.
+    #[error("{name} cannot be repaired: {why}")]
+    Unrepairable {
+        /// The file.
+        name: String,
+        /// What stands in the way.
+        why: &'static str,
+    },
+    /// A copy was to go where something is already. Name another directory, or an empty one.
+    /// Nothing was changed.
+    #[error("{dir} is not empty: a copy goes into a directory of its own")]
+    NotEmpty {
+        /// The directory.
+        dir: String,
+    },
     /// An option has a value it cannot have.
     #[error("the option {option} cannot be {value}: {rule}")]
     Option {

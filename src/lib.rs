@@ -18,9 +18,10 @@ pub mod storage;
 pub use error::{Damage, Error, Result};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use log::{
-    Cut, Decision, Durability, Finding, Follower, Log, LogScan, LogView, Options, Progress,
-    Receipt, Record, RecordRef, RecoveryReport, Row, Segment, SegmentEnd, Stats, Trimmed, Verdict,
-    Verification, ViewScan, Watermarks, decide,
+    Copied, Cut, Decision, Durability, Finding, Follower, Log, LogScan, LogView, Options, Progress,
+    Receipt, Record, RecordRef, RecoveryReport, RepairPlan, RepairStep, Repaired, Rewrite, Row,
+    Segment, SegmentEnd, StandIn, Stats, Trimmed, Verdict, Verification, ViewScan, Watermarks,
+    decide,
 };
 pub use position::{LogId, Lsn, Salt, SegmentId};
 pub use storage::Environment;

@@ -94,6 +94,12 @@ mod table {
         "view-calls-unacknowledged-damage",
         "quick-read-unseeded",
         "neighbour-read-instead",
+        // Repairs and copies.
+        "gap-breaks-chain",
+        "repair-before-quarantine-is-durable",
+        "repair-rename-before-content",
+        "copy-beyond-proven",
+        "copy-begins-with-its-first-segment",
         // Files.
         "recycled-while-read",
         "stale-spare-not-zeroed",

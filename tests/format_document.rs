@@ -1,8 +1,9 @@
 //! The worked example of `docs/FORMAT.md` is what the code writes and reads.
 
 use seawall::format::checksum::{FrameSeed, body_check, crc64};
-use seawall::format::frame::{FrameKind, decode_frame};
+use seawall::format::frame::{FrameHeader, FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
+use seawall::format::gap::GapFrame;
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::position::{LogId, Lsn, Salt, SegmentId};
@@ -121,6 +122,33 @@ fn marked_record_of_the_worked_example_is_what_the_code_makes() {
             ("durable", format!("{:#x}", read.mark.expect("a mark").get())),
             ("mark_check", hex(seed.mark_check(lsn, durable))),
             ("body", String::from_utf8_lossy(body).into_owned()),
+        ],
+        &lines,
+    );
+}
+
+#[test]
+fn gap_of_the_worked_example_is_what_the_code_makes() {
+    let lines = example("A gap");
+    let header = header();
+    let seed = FrameSeed::new(header.log, header.salt);
+    let (from, to) = (header.base, Lsn::new(0x2_0000_1088));
+    let behind = bytes_of(&example("A marked record"));
+    let (behind, _) = decode_frame(&behind, seed, to).expect("a valid frame");
+    let gap = GapFrame { from, to, prev: header.prev_check, check: behind.prev };
+    let bytes = bytes_of(&lines);
+    assert_eq!(bytes, gap.encode(seed).expect("a length that gaps have"));
+    let read = FrameHeader::decode(&bytes, seed, from).expect("a valid header");
+    assert_eq!(read.frame_len(), to.get() - from.get());
+    let hex = |value: u32| format!("{value:#x}");
+    stated(
+        &[
+            ("check", hex(read.check)),
+            ("body_len", read.body_len.to_string()),
+            ("body_check", hex(read.body_check)),
+            ("prev", hex(read.prev)),
+            ("kind", (read.kind as u8).to_string()),
+            ("flags", "0".to_owned()),
         ],
         &lines,
     );

@@ -65,6 +65,7 @@ impl DamagedRange {
             "from": self.from.get(),
             "to": self.to.get(),
             "cause": self.why(),
+            "recorded": self.cause == Damage::Gap,
         })
     }
 }

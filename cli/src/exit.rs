@@ -32,7 +32,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  done, nothing is wrong
   1  usage, or what the operating system refused
   2  the tail is torn: a crash left bytes nobody was told about (inspect, verify, repair)
-  3  damage: acknowledged records cannot be read back
+  3  damage: acknowledged records cannot be read back; what `repair --apply` recorded
+     counts too (it ends with 0 itself once the log opens again)
   4  locked: another writer has the log open
   5  files of a newer or unknown format, or of another log
 
@@ -142,7 +143,7 @@ impl Failure {
 
     fn status(&self) -> Status {
         match self {
-            Self::Log(Error::Damaged { .. }) => Status::Damaged,
+            Self::Log(Error::Damaged { .. } | Error::Unrepairable { .. }) => Status::Damaged,
             Self::Log(Error::Locked { .. }) => Status::Locked,
             Self::Log(Error::Unknown { .. } | Error::Foreign { .. }) => Status::Unknown,
             Self::Unread => Status::Clean,
@@ -222,7 +223,7 @@ fn hint_for(error: &Error) -> Option<String> {
         }
         Error::Damaged { .. } => {
             "restore the directory from a copy; `seawall verify` lists every damaged range, \
-             `seawall cat` gives what is left, `seawall repair` says what could be done"
+             `seawall cat` gives what is left, `seawall repair` says what can be done"
         }
         Error::Unknown { .. } => {
             "use the version of seawall that wrote it, or a newer one; nothing was changed"
@@ -230,6 +231,10 @@ fn hint_for(error: &Error) -> Option<String> {
         Error::Foreign { .. } => {
             "two logs are mixed in one directory: move the foreign files away; nothing was changed"
         }
+        Error::Unrepairable { .. } => {
+            "restore the file from a copy; nothing was changed, and `seawall cat` gives what is left"
+        }
+        Error::NotEmpty { .. } => "name a directory that is not there yet; nothing was changed",
         Error::AmbiguousTail { .. } => {
             "keep a copy of the directory, then open it without refusing ambiguous tails"
         }

@@ -5,8 +5,8 @@
 //! - [`append`]: standard input into the log; [`input`] cuts it into records, [`level`] says
 //!   how durable they are to be;
 //! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`];
-//! - [`inspect`]: what the directory holds; [`verify`]: what it is worth; [`repair`]: what would
-//!   be done about it, planned from the ranges of [`damage`];
+//! - [`inspect`]: what the directory holds; [`verify`]: what it is worth, with the ranges of
+//!   [`damage`]; [`repair`]: what is done about it; [`copy`]: the log into another directory;
 //! - [`sim`]: the simulation that tests all of it; [`bench`]: how fast it is on a disk, and how
 //!   fast it could be.
 //!
@@ -16,6 +16,7 @@
 mod append;
 mod bench;
 mod cat;
+mod copy;
 mod damage;
 mod exit;
 mod follow;
@@ -55,6 +56,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     Repair(repair::Repair),
+    Copy(copy::Copy),
     Sim(sim::Sim),
     Bench(bench::Bench),
 }
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Verify(verify) => verify.run(),
         Command::Repair(repair) => repair.run(),
+        Command::Copy(copy) => copy.run(),
         Command::Sim(sim) => sim.run(),
         Command::Bench(bench) => bench.run(),
     };

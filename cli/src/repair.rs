@@ -1,38 +1,51 @@
-//! `seawall repair`: the plan, and nothing but the plan.
+//! `seawall repair`: what a repair would do, and with `--apply` the repair.
 
 use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
+use crate::progress;
 use crate::render;
 use crate::verify::Verified;
-use seawall::{Damage, Decision, Finding};
+use seawall::format::gap::GapFrame;
+use seawall::format::name::FileName;
+use seawall::storage::Posix;
+use seawall::{Damage, Decision, Environment, Error, Finding, Log, RepairStep, Repaired};
 use serde_json::{Value, json};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
-/// Say what a repair would do about each damaged range. Changes nothing.
+/// Say what a repair would do, or do it with --apply: then the log opens again, and readers are
+/// told what is gone.
 ///
-/// Applying the plan is not available in this version: keep the directory as it is, and restore
-/// it from a copy where there is one.
+/// Nothing is healed. Each damaged file is first copied to the quarantine; then one with gaps takes
+/// its place. All records that `cat` shows before are there afterwards, at the same LSNs. A repair
+/// that is cut off is finished by the next. If there is a copy of what is damaged, restore that
+/// instead.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help(
     "  seawall repair log\n  \
-       seawall repair log --json | jq .steps",
+       seawall repair log --json | jq .steps\n  \
+       seawall repair log --apply\n  \
+       seawall repair log --apply --quarantine /other/disk/kept",
 ))]
 pub(crate) struct Repair {
     /// The directory of the log.
     dir: PathBuf,
+    /// Repair: the log must have no writer.
+    #[arg(long)]
+    apply: bool,
+    /// Where the damaged files are kept [default: the directory `quarantine` in DIR].
+    #[arg(long, value_name = "DIR", requires = "apply")]
+    quarantine: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// What would be done about one thing.
+/// What would be done about one thing, or was.
 #[derive(Debug)]
 enum Step {
-    /// Copy the file away, and write it anew with a gap in place of what is lost.
-    Rewrite(DamagedRange),
-    /// Only a copy helps.
-    Restore(DamagedRange),
+    /// A file is made.
+    Make(RepairStep),
     /// A repair was here before.
     Repaired(DamagedRange),
     /// The next open for writing sees to it.
@@ -41,8 +54,18 @@ enum Step {
 
 impl Repair {
     pub(crate) fn run(&self) -> Result<Status, Failure> {
+        if self.apply { self.repair() } else { self.plan() }
+    }
+
+    fn environment(&self) -> Result<Environment, Failure> {
+        let opened = Environment::existing(&self.dir);
+        Ok(opened.map_err(|e| io_error("open the directory", &self.dir, e))?)
+    }
+
+    fn plan(&self) -> Result<Status, Failure> {
         let verified = Verified::read(&self.dir)?;
-        let steps = plan(&verified);
+        let plan = Log::plan_repair(&self.environment()?)?;
+        let steps = steps(plan.steps, &verified);
         let shown = if self.json {
             render::document(&json!({
                 "verdict": verified.verdict(),
@@ -52,24 +75,72 @@ impl Repair {
         } else {
             render::text(&tell(&steps))
         };
-        match shown {
-            Ok(()) | Err(Failure::Unread) => Ok(verified.status()),
-            Err(failure) => Err(failure),
+        told(shown, verified.status())
+    }
+
+    fn repair(&self) -> Result<Status, Failure> {
+        let environment = self.environment()?;
+        let place = self.quarantine.clone().unwrap_or_else(|| self.dir.join("quarantine"));
+        // Where nothing is to be done nothing is made, no directory either.
+        let needed = !Log::plan_repair(&environment)?.steps.is_empty();
+        let repaired = if needed {
+            let quarantine =
+                Posix::create(&place).map_err(|e| io_error("open the quarantine", &place, e))?;
+            let bar = progress::bar("repair", 0);
+            Some(Log::repair(&environment, &quarantine, &label(), |progress| {
+                bar.set_length(progress.total);
+                bar.set_position(progress.done);
+            })?)
+        } else {
+            None
+        };
+        let done = repaired.as_ref().map(|repaired| repaired.steps.clone()).unwrap_or_default();
+        if let Some(left) = repaired.as_ref().and_then(|repaired| repaired.left.clone()) {
+            return Err(left.into());
         }
+        let place = place.display().to_string();
+        let kept = repaired.map(|Repaired { quarantined, .. }| quarantined).unwrap_or_default();
+        let shown = if self.json {
+            let steps: Vec<_> = done.into_iter().map(|step| Step::Make(step).json()).collect();
+            render::document(&json!({
+                "applied": !steps.is_empty(),
+                "steps": steps,
+                "quarantine": place,
+                "quarantined": kept,
+            }))
+        } else {
+            render::text(&tell_done(&done, &place, &kept))
+        };
+        told(shown, Status::Clean)
     }
 }
 
-fn plan(verified: &Verified) -> Vec<Step> {
-    let ranges = verified.damage.iter().cloned().map(|range| match range.cause {
-        Damage::Missing => Step::Restore(range),
-        Damage::Gap => Step::Repaired(range),
-        _ => Step::Rewrite(range),
-    });
+fn told(shown: Result<(), Failure>, status: Status) -> Result<Status, Failure> {
+    match shown {
+        Ok(()) | Err(Failure::Unread) => Ok(status),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn io_error(action: &'static str, place: &std::path::Path, source: std::io::Error) -> Error {
+    Error::Io { action, name: place.display().to_string(), source: source.into() }
+}
+
+/// When: UTC to the second, as a part of a file's name.
+fn label() -> String {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    now.replace([':', '-'], "")
+}
+
+fn steps(made: Vec<RepairStep>, verified: &Verified) -> Vec<Step> {
+    let recorded = verified.damage.iter().filter(|range| range.cause == Damage::Gap);
     let left = verified.view.findings().iter().filter(|finding| {
         let open_acts = [Decision::Cut, Decision::Rebuild, Decision::Remove];
         open_acts.contains(&finding.decision)
     });
-    ranges.chain(left.cloned().map(Step::LeaveToOpen)).collect()
+    let made = made.into_iter().map(Step::Make);
+    let recorded = recorded.cloned().map(Step::Repaired);
+    made.chain(recorded).chain(left.cloned().map(Step::LeaveToOpen)).collect()
 }
 
 fn tell(steps: &[Step]) -> String {
@@ -77,9 +148,9 @@ fn tell(steps: &[Step]) -> String {
     for (index, step) in steps.iter().enumerate() {
         text += &format!("{}. {step}\n", index + 1);
     }
-    if steps.iter().any(|step| matches!(step, Step::Rewrite(_) | Step::Restore(_))) {
-        text += "This is a plan: applying it is not available in this version, and nothing was \
-                 changed.\nKeep the directory as it is; if there is a copy, restore that.\n";
+    if steps.iter().any(|step| matches!(step, Step::Make(_))) {
+        text += "This is a plan, and nothing was changed: `seawall repair --apply` does it.\n\
+                 If there is a copy of what is damaged, restore that instead.\n";
     } else if steps.is_empty() {
         text += "nothing to do\n";
     } else {
@@ -88,27 +159,65 @@ fn tell(steps: &[Step]) -> String {
     text
 }
 
+fn tell_done(done: &[RepairStep], place: &str, kept: &[String]) -> String {
+    if done.is_empty() {
+        return "nothing to do, and nothing was changed\n".to_owned();
+    }
+    let mut text = String::new();
+    for (index, step) in done.iter().enumerate() {
+        let what = match step {
+            RepairStep::Rewrite(_) => "was written anew",
+            _ => "was made up",
+        };
+        let (segment, gaps) = (step.segment(), Gaps(step.gaps()));
+        // Writing into a string does not fail.
+        let _whole = writeln!(text, "{}. segment {segment} {what}, with {gaps}", index + 1);
+    }
+    for name in kept {
+        let _whole = writeln!(text, "kept: {place}/{name}");
+    }
+    text += "The log opens again; `seawall verify` tells the gaps from now on.\n";
+    text
+}
+
+/// Gaps, for people.
+struct Gaps<'a>(&'a [GapFrame]);
+
+impl fmt::Display for Gaps<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("no gap, since nothing is gone"),
+            [first, others @ ..] => {
+                write!(f, "a gap for LSN {} to {}", first.from, first.to)?;
+                others.iter().try_for_each(|gap| write!(f, ", LSN {} to {}", gap.from, gap.to))
+            }
+        }
+    }
+}
+
 impl Step {
     fn json(&self) -> Value {
-        let of_range = |action, range: &DamagedRange| {
-            let mut value = range.json();
-            if let Some(fields) = value.as_object_mut() {
-                fields.insert("action".to_owned(), json!(action));
-            }
-            value
-        };
         match self {
-            Self::Rewrite(range) => {
-                let mut value = of_range("rewrite-with-gap", range);
+            Self::Make(step) => json!({
+                "action": match step {
+                    RepairStep::Rewrite(_) => "rewrite-with-gap",
+                    _ => "stand-in",
+                },
+                "segment": step.segment().get(),
+                "file": FileName::Segment(step.segment()).text(),
+                "quarantine": step.replaces(),
+                "gaps": step.gaps().iter().map(|gap| json!({
+                    "from": gap.from.get(),
+                    "to": gap.to.get(),
+                })).collect::<Vec<_>>(),
+            }),
+            Self::Repaired(range) => {
+                let mut value = range.json();
                 if let Some(fields) = value.as_object_mut() {
-                    fields.insert("quarantine".to_owned(), json!(range.file()));
-                    let gap = json!({ "from": range.from.get(), "to": range.to.get() });
-                    fields.insert("gap".to_owned(), gap);
+                    fields.insert("action".to_owned(), json!("none-already-a-gap"));
                 }
                 value
             }
-            Self::Restore(range) => of_range("restore-from-copy", range),
-            Self::Repaired(range) => of_range("none-already-a-gap", range),
             Self::LeaveToOpen(finding) => json!({
                 "action": "none-next-open",
                 "file": finding.name,
@@ -122,23 +231,26 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rewrite(range) => {
-                let (file, why, lost) = (range.file(), range.why(), range.range());
-                let DamagedRange { segment, offset, .. } = range;
-                write!(
-                    f,
-                    "segment {segment}: copy {file} to quarantine, then write it anew with one \
-                     gap frame for {lost} (byte {offset}: {why})"
-                )
-            }
-            Self::Restore(range) => {
-                let (file, lost) = (range.file(), range.range());
-                let DamagedRange { segment, .. } = range;
-                write!(
-                    f,
-                    "segment {segment}: restore {file} from a copy; it is gone, with {lost}, \
-                     and nothing here can stand in for it"
-                )
+            Self::Make(step) => {
+                let segment = step.segment();
+                let (file, gaps) = (FileName::Segment(segment).text(), Gaps(step.gaps()));
+                match step {
+                    RepairStep::Rewrite(_) => write!(
+                        f,
+                        "segment {segment}: copy {file} to the quarantine, then write it anew \
+                         with {gaps}"
+                    ),
+                    step if step.replaces() => write!(
+                        f,
+                        "segment {segment}: copy {file} to the quarantine, then put a segment in \
+                         its place with {gaps}"
+                    ),
+                    _ => write!(
+                        f,
+                        "segment {segment}: restore {file} from a copy, if there is one; \
+                         otherwise put a segment in its place with {gaps}"
+                    ),
+                }
             }
             Self::Repaired(range) => {
                 let (segment, lost) = (range.segment, range.range());

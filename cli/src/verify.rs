@@ -4,7 +4,7 @@ use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
 use crate::progress;
 use crate::render;
-use seawall::{LogView, Verdict, Verification};
+use seawall::{Damage, LogView, Verdict, Verification};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,12 @@ impl Verified {
         }
     }
 
+    /// Whether a repair was here, and found all that is gone.
+    fn is_recorded(&self) -> bool {
+        let recorded = |range: &DamagedRange| range.cause == Damage::Gap;
+        !self.damage.is_empty() && self.damage.iter().all(recorded)
+    }
+
     fn advice(&self) -> &'static str {
         match self.found.verdict {
             Verdict::Clean if self.view.id().is_none() => {
@@ -84,9 +90,13 @@ impl Verified {
             Verdict::TornTail => {
                 "nothing to do: the next open for writing cuts the tail, of which nobody was told"
             }
+            Verdict::Damaged if self.is_recorded() => {
+                "nothing to do: a repair recorded it, and the log opens and goes on; what the \
+                 repair found stands in the quarantine"
+            }
             Verdict::Damaged => {
                 "restore the directory from a copy; `seawall cat` gives what is left, `seawall \
-                 repair` says what could be done"
+                 repair` says what can be done"
             }
         }
     }

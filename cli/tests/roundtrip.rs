@@ -172,12 +172,12 @@ fn usage_errors_exit_with_1_and_help_with_0() {
         let refused = run(command, &dir, options).expect(1);
         assert!(refused.stderr.starts_with("error: "), "{}", refused.stderr);
     }
-    for command in ["append", "cat", "follow", "inspect", "verify", "repair"] {
+    for command in ["append", "cat", "copy", "follow", "inspect", "verify", "repair"] {
         let help = run(command, &dir, &["--help"]).expect(0);
         for part in ["Examples:", "Exit codes:", "damage"] {
             assert!(help.text().contains(part), "{command} --help lacks {part}");
         }
-        if command != "append" {
+        if !matches!(command, "append" | "copy") {
             let refused = run(command, &dir, &[]).expect(1);
             assert!(refused.stderr.contains("No such file or directory"), "{}", refused.stderr);
             assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
@@ -285,8 +285,8 @@ fn a_flipped_bit_in_an_acknowledged_record_exits_with_3_and_is_named() {
     assert_eq!(damage[0]["offset"], places[1]);
     let steps = run("repair", &dir, &["--json"]).expect(3).json()["steps"].clone();
     assert_eq!(steps[0]["action"], "rewrite-with-gap");
-    assert_eq!(steps[0]["gap"]["from"], places[1] - 8192);
-    assert_eq!(steps[0]["gap"]["to"], places[2] - 8192);
+    assert_eq!(steps[0]["gaps"][0]["from"], places[1] - 8192);
+    assert_eq!(steps[0]["gaps"][0]["to"], places[2] - 8192);
 
     let before = files(&dir);
     let refused = feed("append", &dir, &[], b"five\n").expect(3);
@@ -295,7 +295,7 @@ fn a_flipped_bit_in_an_acknowledged_record_exits_with_3_and_is_named() {
 }
 
 #[test]
-fn a_missing_segment_exits_with_3_and_only_a_copy_helps() {
+fn a_missing_segment_exits_with_3_and_a_copy_is_asked_for() {
     let (_scratch, dir) = scratch();
     let input = many_lines(&mut Draw::new(2), 2000);
     feed("append", &dir, &["--segment-len", "32768"], &input).expect(0);

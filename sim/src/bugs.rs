@@ -190,6 +190,17 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene).at_once(),
     media("neighbour-read-instead", "G1", "Of many addresses, one that cannot be read is answered with the record before it.")
         .judged(Judge::Scene),
+    // Repairs and copies.
+    media("gap-breaks-chain", "G5", "A gap has a check of its own, and not the one that the frame behind it states of the frame before.")
+        .judged(Judge::Scene),
+    media("repair-before-quarantine-is-durable", "G1", "A repair puts new files in place before the copies of the old ones are synced.")
+        .judged(Judge::Scene),
+    media("repair-rename-before-content", "G1", "A repair gives a new file the name of a segment before it is synced.")
+        .judged(Judge::Scene),
+    error("copy-beyond-proven", "G1", "A copy of a live log ends where its frames do, and not where they are proven durable.")
+        .judged(Judge::Scene),
+    crash("copy-begins-with-its-first-segment", "G5", "A copy writes its segments under their names, the first one first: cut off half way it opens as a shorter log.")
+        .judged(Judge::Scene),
     // Files.
     crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once()
         .judged(Judge::Scene),

@@ -10,6 +10,10 @@ mod media;
 mod overlap;
 #[path = "planted/reads.rs"]
 mod reads;
+#[path = "planted/repaired.rs"]
+mod repaired;
+#[path = "repairs/mod.rs"]
+mod repairs;
 #[path = "planted/scenes.rs"]
 mod scenes;
 

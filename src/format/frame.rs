@@ -17,7 +17,8 @@
 //! ```
 //!
 //! - `check`: CRC-32C of log id, salt, LSN and bytes 4 to 19.
-//! - `body_check`: CRC-32C of the body; 0 for void and gap, whose bodies are never looked at.
+//! - `body_check`: CRC-32C of the body. Bodies of void and gap are never looked at: a void has a 0, a
+//!   gap what gives it the check that it needs (see `gap.rs`).
 //! - `prev`: the `check` of the frame before, or for the first frame of a segment `prev_check`
 //!   of its header; a ghost behind a cut tail, or a write that was lost in the middle, breaks it.
 //! - `kind`: 1 record, 2 batch, 3 void, 4 idle mark, 5 trim, 6 close mark, 7 gap.

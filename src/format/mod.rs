@@ -9,6 +9,7 @@ pub mod checksum;
 pub mod control;
 pub mod frame;
 pub mod frame_writer;
+pub mod gap;
 pub mod header;
 pub mod layout;
 pub mod name;

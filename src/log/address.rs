@@ -235,9 +235,12 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
     let end = shared.state.lock().machine.watermarks().written;
     let mut source = Source::new(Arc::clone(shared), end, false);
     let no_record = Error::NoRecord { lsn };
-    let Some(extent) = source.extent(lsn)?.filter(|extent| extent.base <= lsn) else {
+    let Some(extent) = source.extent(lsn)? else {
         return Err(no_record);
     };
+    if extent.base > lsn {
+        return Err(gap_behind_jump(extent, lsn)?.unwrap_or(no_record));
+    }
     if !lsn.is_aligned() {
         return Err(no_record);
     }
@@ -260,6 +263,10 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
                     return Ok(records);
                 }
             }
+            Ok(Some((_, header))) if header.kind == FrameKind::Gap => {
+                let (to, cause) = (scan.position(), Damage::Gap);
+                return Err(Error::Damaged { segment: number, offset, from, to, cause });
+            }
             Ok(_) => return Err(no_record),
             Err(ScanError::Io(error)) => {
                 return Err(Error::io("read", FileName::Segment(number).text(), error));
@@ -267,34 +274,70 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
             Err(ScanError::Frame(cause)) => {
                 // An address that no append returned looks like this as well: only a walk
                 // over the frames before tells.
-                if records.is_empty() && !stands_at(shared, end, lsn)? {
-                    return Err(no_record);
-                }
-                let to = end.min(extent.span.limit);
-                let cause = Damage::Frame(cause);
+                let standing =
+                    if records.is_empty() { stands_at(shared, end, lsn)? } else { Standing::Frame };
+                let (to, cause) = match standing {
+                    Standing::Nothing => return Err(no_record),
+                    Standing::Frame => (end.min(extent.span.limit), Damage::Frame(cause)),
+                    Standing::Gap { to } => (to, Damage::Gap),
+                };
                 return Err(Error::Damaged { segment: number, offset, from, to, cause });
             }
         }
     }
 }
 
-/// Whether a frame begins at `lsn`, as far as the frames before it tell.
-fn stands_at(shared: &Arc<Shared>, end: Lsn, lsn: Lsn) -> Result<bool> {
+/// The gap that is all a segment holds: it stands for the jump before it, too.
+fn gap_behind_jump(extent: Extent, lsn: Lsn) -> Result<Option<Error>> {
+    let Extent { number, file, span, base, prev_check, .. } = extent;
+    let mut scan = FrameScan::new(file, span, base, Some(prev_check)).reading(guess::LONGEST);
+    match scan.next() {
+        Ok(Some((_, header))) if header.kind == FrameKind::Gap && scan.position() == span.limit => {
+            let (offset, to, cause) = (span.offset(base), scan.position(), Damage::Gap);
+            Ok(Some(Error::Damaged { segment: number, offset, from: lsn, to, cause }))
+        }
+        Err(ScanError::Io(error)) => {
+            Err(Error::io("read", FileName::Segment(number).text(), error))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What is at an address.
+enum Standing {
+    /// A frame begins there, or perhaps.
+    Frame,
+    /// It lies inside a gap that ends here: any frame may have begun there.
+    Gap { to: Lsn },
+    /// None begins there.
+    Nothing,
+}
+
+/// What is at `lsn`, as far as the frames before it tell.
+fn stands_at(shared: &Arc<Shared>, end: Lsn, lsn: Lsn) -> Result<Standing> {
     let mut source = Source::new(Arc::clone(shared), end, false);
     let Some(extent) = source.extent(lsn)? else {
-        return Ok(false);
+        return Ok(Standing::Nothing);
     };
     let Extent { file, span, base, prev_check, .. } = extent;
     let mut scan = FrameScan::new(file, span, base, Some(prev_check));
+    let mut in_gap = false;
     while scan.position() < lsn {
         match scan.next() {
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(false),
+            Ok(Some((_, header))) => in_gap = header.kind == FrameKind::Gap,
+            Ok(None) => return Ok(Standing::Nothing),
             // Damage before it: the address may well be right.
-            Err(_) => return Ok(true),
+            Err(_) => return Ok(Standing::Frame),
         }
     }
-    Ok(scan.position() == lsn)
+    let to = scan.position();
+    Ok(if to == lsn {
+        Standing::Frame
+    } else if in_gap {
+        Standing::Gap { to }
+    } else {
+        Standing::Nothing
+    })
 }
 
 fn from_memory(run: &[u8], at: usize, lsn: Lsn) -> Result<Vec<Record>> {

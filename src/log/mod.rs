@@ -7,6 +7,7 @@
 
 mod action;
 mod address;
+mod copy;
 mod decide;
 mod doors;
 mod files;
@@ -21,6 +22,7 @@ mod options;
 mod perform;
 mod record;
 mod recover;
+mod repair;
 mod report;
 mod scan;
 mod shared;
@@ -34,12 +36,14 @@ mod view;
 mod walk;
 mod window;
 
+pub use copy::Copied;
 pub use decide::{Decision, Row, decide};
 pub use follow::Follower;
 pub use handle::{Log, Stats, Trimmed};
 pub use machine::Watermarks;
 pub use options::{Durability, Options};
 pub use record::{Receipt, Record, RecordRef};
+pub use repair::{RepairPlan, RepairStep, Repaired, Rewrite, StandIn};
 pub use report::{Cut, RecoveryReport};
 pub use source::LogScan;
 pub use survey::{Finding, Segment, SegmentEnd};

@@ -3,6 +3,7 @@
 
 use super::decide::Row;
 use super::scan::{FrameScan, ScanError, Span};
+use super::survey::SegmentEnd;
 use super::window::{READ_AHEAD, Window};
 use crate::error::Damage;
 use crate::format::checksum::FrameSeed;
@@ -43,6 +44,8 @@ pub(crate) struct TailFacts {
     pub(crate) room_end: Lsn,
     /// Where the last frame beyond E ends that verifies in a row with a marked one.
     pub(crate) beyond_end: Lsn,
+    /// Check of that frame, if it is one.
+    pub(crate) beyond_check: Option<u32>,
     /// The largest durable LSN that a frame of the run states.
     pub(crate) proven: Lsn,
     /// The largest trim point that a frame of the run states.
@@ -82,6 +85,7 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
             proven_beyond: None,
             room_end: open_span(header).limit,
             beyond_end: header.base,
+            beyond_check: None,
             proven: header.prev_end,
             trim: header.trim,
             frames: Some(0),
@@ -190,7 +194,8 @@ impl Tail<'_> {
         let row = loop {
             match scan.next() {
                 Ok(Some((lsn, frame))) => {
-                    if in_batch && frame.kind != FrameKind::Batch {
+                    // A gap stands for the rest of a batch, too.
+                    if in_batch && !matches!(frame.kind, FrameKind::Batch | FrameKind::Gap) {
                         self.facts.damage = Damage::Batch;
                         break Row::HalfBatch;
                     }
@@ -278,6 +283,7 @@ impl Tail<'_> {
             let mut scan = FrameScan::new(Arc::clone(self.file), self.span, lsn, None);
             while let Ok(Some(_)) = scan.next() {}
             self.facts.beyond_end = scan.position();
+            self.facts.beyond_check = scan.last_check();
         }
         Ok(())
     }
@@ -339,6 +345,13 @@ impl TailFacts {
             Damage::Frame(what) => what.to_string(),
             other => other.to_string(),
         }
+    }
+
+    /// The same as an end; the check is that of the last frame there is.
+    pub(crate) fn readable(&self) -> SegmentEnd {
+        let lsn = self.readable_end();
+        let check = self.beyond_check.filter(|_| lsn == self.beyond_end);
+        SegmentEnd { lsn, check: check.filter(|_| lsn > self.end).unwrap_or(self.end_check) }
     }
 
     /// How far a reader that goes on behind damage finds frames.

@@ -38,6 +38,8 @@ struct Seen {
     segments: Vec<Segment>,
     trim: Lsn,
     end: Lsn,
+    /// The same, with the check there.
+    last_end: SegmentEnd,
     proven: Lsn,
     /// How far the last segment is read: its end, or how far it was proven to go.
     limit: Lsn,
@@ -90,6 +92,13 @@ impl LogView {
     pub fn refresh(&mut self) -> Result<()> {
         self.seen = Arc::new(look(&*self.storage)?);
         Ok(())
+    }
+
+    /// What there is now, beside this view.
+    pub(super) fn again(&self) -> Result<Self> {
+        let storage = Arc::clone(&self.storage);
+        let seen = Arc::new(look(&*storage)?);
+        Ok(Self { storage, seen })
     }
 
     /// Reads the records from `from` on, in order, up to [`end`](Self::end); as
@@ -196,6 +205,20 @@ impl LogView {
         &self.seen.all_damage
     }
 
+    /// How far the last segment is read.
+    pub(super) fn limit(&self) -> Lsn {
+        self.seen.limit
+    }
+
+    /// Where the valid run of the last segment ends.
+    pub(super) fn last_end(&self) -> SegmentEnd {
+        self.seen.last_end
+    }
+
+    pub(super) fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
     /// Bytes of frames: what a scan from the beginning reads.
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
@@ -244,7 +267,7 @@ fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
         if found.row == Row::Unknown {
             return Err(Error::Unknown { name, what: found.unknown() });
         }
-        segment.closed = Some(SegmentEnd { lsn: found.end, check: found.end_check });
+        segment.closed = Some(found.readable());
     }
     Ok(())
 }
@@ -265,6 +288,7 @@ fn see(survey: Survey, damage: Option<Error>) -> Seen {
         log: survey.log,
         trim: survey.trim,
         end,
+        last_end: SegmentEnd { lsn: end, check: tail.map_or(0, |tail| tail.end_check) },
         proven: survey.proven(),
         limit: beyond,
         end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),

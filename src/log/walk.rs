@@ -90,6 +90,8 @@ pub(crate) struct Walk<E> {
 struct Current {
     number: SegmentId,
     base: Lsn,
+    /// Where the walk stood before it entered.
+    came_from: Lsn,
     span: Span,
     prev_check: u32,
     end_check: Option<u32>,
@@ -264,8 +266,15 @@ impl<E: Extents> Walk<E> {
     /// Takes a frame that is no record.
     fn take(&mut self, lsn: Lsn, header: &FrameHeader) -> Result<()> {
         if header.kind == FrameKind::Gap {
-            self.skip_batch = true;
-            return Err(self.damaged(lsn, self.at, Damage::Gap));
+            // A repair lets a gap end where a batch begins.
+            self.skip_batch = false;
+            // Where it is all that a segment holds it stands for the jump before it, too.
+            let all = self
+                .current
+                .as_ref()
+                .filter(|current| current.base == lsn && current.span.limit == self.at);
+            let from = all.map_or(lsn, |current| current.came_from.min(lsn));
+            return Err(self.damaged(from, self.at, Damage::Gap));
         }
         if std::mem::take(&mut self.skip_batch)
             && header.kind == FrameKind::Batch
@@ -286,6 +295,7 @@ impl<E: Extents> Walk<E> {
             return Ok(false);
         };
         let Extent { number, file, base, span, prev_check, end_check, fluid } = extent;
+        let came_from = self.at;
         self.at = self.at.max(base);
         // No batch spans two segments: what a segment begins with is whole.
         self.skip_batch &= self.at != base;
@@ -293,8 +303,17 @@ impl<E: Extents> Walk<E> {
         let before =
             if self.at == base { Some(prev_check) } else { resumed.map(|(_, check)| check) };
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
-        self.current =
-            Some(Current { number, base, span, prev_check, end_check, fluid, file, scan });
+        self.current = Some(Current {
+            number,
+            base,
+            came_from,
+            span,
+            prev_check,
+            end_check,
+            fluid,
+            file,
+            scan,
+        });
         Ok(true)
     }
 
@@ -356,9 +375,10 @@ impl<E: Extents> Walk<E> {
         };
         let (file, span, base) = (Arc::clone(&current.file), current.span, current.base);
         let mut scan = FrameScan::new(file, span, base, Some(current.prev_check));
+        let mut in_gap = false;
         while scan.position() < self.at {
             match scan.next() {
-                Ok(Some(_)) => {}
+                Ok(Some((_, header))) => in_gap = header.kind == FrameKind::Gap,
                 Ok(None) => break,
                 Err(ScanError::Io(error)) => {
                     let name = FileName::Segment(current.number).text();
@@ -367,11 +387,14 @@ impl<E: Extents> Walk<E> {
                 Err(ScanError::Frame(_)) => return Err(self.skip_damage(cause)),
             }
         }
-        let exact = scan.position() == self.at;
+        let from = self.at;
         self.at = scan.position();
         current.scan = scan;
-        if exact {
+        if from == self.at {
             return Err(self.skip_damage(cause));
+        }
+        if in_gap {
+            return Err(self.damaged(from, self.at, Damage::Gap));
         }
         Ok(())
     }

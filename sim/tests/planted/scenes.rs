@@ -3,6 +3,7 @@
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{damaged_one_of_many, read_overtaken_by_a_recycling};
+use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -41,6 +42,11 @@ const SCENES: &[(&str, Scene)] = &[
     ("spare-used-twice", rotations_over_spares),
     ("quick-read-unseeded", read_overtaken_by_a_recycling),
     ("neighbour-read-instead", damaged_one_of_many),
+    ("gap-breaks-chain", repairs_cut_off),
+    ("repair-before-quarantine-is-durable", repairs_cut_off),
+    ("repair-rename-before-content", repairs_cut_off),
+    ("copy-beyond-proven", copy_of_what_a_power_cut_takes),
+    ("copy-begins-with-its-first-segment", copies_cut_off),
     ("recycled-while-read", scan_across_a_trim),
     ("check-without-lsn", misdirected_write),
     ("check-without-salt", segment_of_another_copy),

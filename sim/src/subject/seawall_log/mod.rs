@@ -7,6 +7,7 @@
 
 mod clients;
 mod damage;
+mod mended;
 mod op;
 mod open_hurt;
 mod tamper;

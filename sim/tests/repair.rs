@@ -1,0 +1,425 @@
+//! Repairs of damaged logs, and copies: at every crash point the originals are whole, and what is
+//! left is the log as it was, or repaired, or a copy that does not open.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod repairs;
+
+use repairs::{
+    Case, Quarantine, Tally, all_files, cases, copy, crashes_in_copies, crashes_in_repairs, files,
+    name, options, recorded, records, repair, settled, written,
+};
+use seawall::storage::{EntryKind, Storage};
+use seawall::{Damage, Durability, Error, Log, LogView, Lsn, RepairStep, Verdict};
+use seawall_sim::{
+    Concern, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, environment,
+};
+
+#[test]
+fn a_repair_cut_off_at_any_call_keeps_the_originals_and_is_finished_by_the_next() {
+    let (tally, images) = crashes_in_repairs(cases()).unwrap();
+    println!(
+        "{} kinds of damage, {} crash points, {} ways to resolve them, {images} images",
+        cases().count(),
+        tally.crash_points,
+        tally.resolved
+    );
+    assert!(tally.crash_points > 10_000 && images > 1000, "{tally:?}, {images}");
+}
+
+#[test]
+fn a_copy_cut_off_at_any_call_does_not_open_as_if_it_were_whole() {
+    let (mut tally, mut images) = (Tally::default(), 0);
+    for closed in [false, true] {
+        images += crashes_in_copies(&written(closed), &mut tally).unwrap();
+    }
+    for case in cases() {
+        repair(&case.disk, "first").unwrap();
+        images += crashes_in_copies(&case.disk, &mut tally)
+            .unwrap_or_else(|wrong| panic!("{}: {wrong}", case.what));
+    }
+    println!(
+        "{} crash points, {} ways to resolve them, {images} images",
+        tally.crash_points, tally.resolved
+    );
+    assert!(tally.crash_points > 1000 && images > 1000, "{tally:?}, {images}");
+}
+
+/// Ranges that touch are one.
+fn joined(ranges: impl Iterator<Item = (Lsn, Lsn)>) -> Vec<(Lsn, Lsn)> {
+    let mut joined: Vec<(Lsn, Lsn)> = Vec::new();
+    for (from, to) in ranges {
+        match joined.last_mut() {
+            Some(last) if last.1 == from => last.1 = to,
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}
+
+#[test]
+fn a_gap_says_what_a_reader_was_told_before_the_repair() {
+    for case in cases() {
+        let view = LogView::open_in(&environment(&case.disk, 1)).unwrap();
+        let told = joined(records(&case.disk).1.into_iter().map(|error| match error {
+            Error::Damaged { from, to, .. } => (from, to),
+            other => panic!("{}: {other:?}", case.what),
+        }));
+        repair(&case.disk, "first").unwrap();
+        let ranges = joined(recorded(&case.disk).unwrap().into_iter());
+        let whole = case.what.contains("all frames") || case.what.contains("to nothing");
+        if view.damage().is_none() && !whole {
+            assert_eq!(ranges, told, "{}", case.what);
+        }
+        // Of a file that is gone at the end nobody was told how far it went.
+        for (from, to) in told {
+            let covered = ranges.iter().any(|range| range.0 <= from && to <= range.1);
+            assert!(covered, "{}: {from}..{to} is not in {ranges:?}", case.what);
+        }
+    }
+}
+
+#[test]
+fn a_sound_log_is_left_as_it_is() {
+    for closed in [false, true] {
+        let disk = written(closed);
+        let before = all_files(&disk);
+        let repaired = repair(&disk, "first").unwrap();
+        assert!(repaired.steps.is_empty() && repaired.quarantined.is_empty(), "{repaired:?}");
+        assert!(repaired.left.is_none());
+        assert!(all_files(&disk) == before);
+    }
+    let empty = SimDisk::new(Seed::new(1));
+    assert!(repair(&empty, "first").unwrap().steps.is_empty());
+    assert!(empty.names().is_empty());
+}
+
+#[test]
+fn a_second_repair_does_nothing() {
+    for case in cases() {
+        let plan = Log::plan_repair(&environment(&case.disk, 1)).unwrap();
+        assert!(files(&case.disk) == case.originals, "{}: a plan changes nothing", case.what);
+        assert_eq!(repair(&case.disk, "first").unwrap().steps, plan.steps, "{}", case.what);
+        let before = all_files(&case.disk);
+        assert!(repair(&case.disk, "second").unwrap().steps.is_empty(), "{}", case.what);
+        assert!(all_files(&case.disk) == before, "{}", case.what);
+    }
+}
+
+#[test]
+fn damage_that_comes_later_is_another_repair_and_each_keeps_its_originals() {
+    for case in cases().filter(|case| case.what.starts_with("rot in a frame")) {
+        let first = repair(&case.disk, "same").unwrap();
+        case.disk.flip_bit(&name(3), 8192 + 1500, 1).unwrap();
+        let hurt = files(&case.disk);
+        let (shown, _) = records(&case.disk);
+        let second = repair(&case.disk, "same").unwrap();
+        assert_eq!(second.quarantined, [format!("{}.same-2", name(3))]);
+        let kept = all_files(&case.disk);
+        assert!(kept[&format!("quarantine-{}.same-2", name(3))] == hurt[&name(3)]);
+        let [first] = &first.quarantined[..] else { panic!("{first:?}") };
+        let original = &case.originals[first.strip_suffix(".same").unwrap()];
+        assert!(kept[&format!("quarantine-{first}")] == *original);
+        assert!(records(&case.disk).0 == shown);
+        assert_eq!(recorded(&case.disk).unwrap().len(), 2, "{}", case.what);
+    }
+}
+
+/// One call fails, each in its turn: the log is as it was, or repaired, and the next repair ends it.
+#[test]
+fn a_call_that_fails_changes_nothing_of_the_log_or_leaves_it_to_the_next_repair() {
+    let faults = [
+        (Operation::Create, ENOSPC),
+        (Operation::Allocate, ENOSPC),
+        (Operation::Write, ENOSPC),
+        (Operation::Write, EIO),
+        (Operation::SetLen, EIO),
+        (Operation::SyncAll, EIO),
+        (Operation::SyncDir, EIO),
+        (Operation::Rename, EIO),
+        (Operation::Read, EIO),
+        (Operation::List, EIO),
+    ];
+    let mut happened = 0;
+    for case in cases() {
+        for (operation, errno) in faults {
+            for nth in 0.. {
+                let disk = settled(&case.disk);
+                disk.fail(FaultPlan::new(operation, errno).after(nth));
+                let outcome = repair(&disk, "first");
+                let what = format!("{}, {operation:?} {errno} after {nth}", case.what);
+                let Err(error) = outcome else { break };
+                happened += 1;
+                let typed = match error {
+                    Error::Full { .. } => errno == ENOSPC,
+                    Error::Io { .. } => errno == EIO,
+                    _ => false,
+                };
+                assert!(typed, "{what}: {error:?}");
+                disk.stop_failing();
+                case.originals_are_kept(&disk).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
+                if !matches!(operation, Operation::Rename | Operation::SyncDir) {
+                    assert!(files(&disk) == case.originals, "{what}: the log was changed");
+                    let kept: Vec<_> =
+                        disk.names().into_iter().filter(|name| !name.ends_with(".seg")).collect();
+                    assert!(kept.iter().all(|name| name.ends_with(".spare")), "{what}: {kept:?}");
+                }
+                repair(&disk, "second").unwrap_or_else(|error| panic!("{what}: {error:?}"));
+                case.is_repaired(&disk).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
+            }
+        }
+    }
+    println!("{happened} calls failed");
+    assert!(happened > 500);
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_ends_a_repair_and_nothing_is_changed() {
+    let mut rng = Seed::new(1).rng(Concern::Rot);
+    for (number, offset) in [(1, 0), (2, 8192 + 1024), (3, 8192), (3, 4096)] {
+        let disk = written(false);
+        disk.flip_bit(&name(2), 8192 + 5000, 1).unwrap();
+        disk.hurt_at(&name(number), offset, HurtKind::Unreadable, &mut rng).unwrap();
+        let before = disk.names();
+        let error = repair(&disk, "first").unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
+        assert_eq!(disk.names(), before);
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_ends_a_repair_and_nothing_is_changed() {
+    for Case { what, disk, originals, .. } in cases() {
+        for room in [0, 100, 16 << 10, 20 << 10, 33 << 10] {
+            let full = settled(&disk);
+            full.set_capacity(Some(full.used() + room));
+            match repair(&full, "first") {
+                Ok(repaired) => assert!(repaired.left.is_none(), "{what}, {room}"),
+                Err(error) => {
+                    assert!(error.is_full(), "{what}, {room}: {error:?}");
+                    assert!(files(&full) == originals, "{what}, {room}");
+                    assert_eq!(full.used(), disk.used(), "{what}, {room}: room is given back");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_that_a_writer_has_and_a_label_that_is_none_are_refused() {
+    let disk = written(true);
+    let log = Log::open_in(environment(&disk, 1), options()).unwrap();
+    assert!(matches!(repair(&disk, "first").unwrap_err(), Error::Locked { .. }));
+    drop(log);
+    for label in ["", "a/b", "a.b", "ä", &"a".repeat(33)] {
+        assert!(matches!(repair(&disk, label).unwrap_err(), Error::Option { .. }), "{label}");
+    }
+}
+
+#[test]
+fn what_no_gap_can_say_is_refused_and_nothing_is_changed() {
+    let lose_all: fn(&SimDisk) = |disk| {
+        for number in 1..=3 {
+            disk.overwrite_durably(&name(number), 0, &[0; 8192]).unwrap();
+        }
+    };
+    // The third says that the second ended elsewhere than it can have.
+    let contradict: fn(&SimDisk) = |disk| {
+        let bytes = disk.read_durable(&name(3)).unwrap();
+        let mut header = seawall::format::header::SegmentHeader::decode(&bytes).unwrap();
+        header.prev_end = header.prev_end.checked_add(1 << 20).unwrap();
+        header.base = header.prev_end;
+        disk.overwrite_durably(&name(3), 0, &header.blocks()).unwrap();
+    };
+    for harm in [lose_all, contradict] {
+        let disk = written(false);
+        harm(&disk);
+        let before = all_files(&disk);
+        let error = repair(&disk, "first").unwrap_err();
+        assert!(matches!(error, Error::Unrepairable { .. }), "{error:?}");
+        assert!(all_files(&disk) == before);
+    }
+}
+
+#[test]
+fn damage_below_the_trim_point_is_not_in_the_way_of_a_repair_behind_it() {
+    let disk = written(false);
+    let (acknowledged, _) = records(&disk);
+    let second = LogView::open_in(&environment(&disk, 1)).unwrap().segments()[1].base();
+    let in_second: Vec<Lsn> =
+        acknowledged.keys().map(|&(lsn, _)| lsn).filter(|&lsn| lsn > second).collect();
+    let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+    log.trim(in_second[4]).unwrap();
+    log.close().unwrap();
+    drop(log);
+    let offset = |lsn: Lsn| 8192 + lsn.since(second).unwrap() + 30;
+    disk.flip_bit(&name(2), offset(in_second[1]), 1).unwrap();
+    disk.flip_bit(&name(2), offset(in_second[7]), 1).unwrap();
+    let disk = settled(&disk);
+    let (shown, _) = records(&disk);
+    let repaired = repair(&disk, "first").unwrap();
+    assert!(repaired.left.is_none() && repaired.steps.len() == 1, "{repaired:?}");
+    assert!(records(&disk).0 == shown && !shown.is_empty());
+    assert!(!recorded(&disk).unwrap().is_empty());
+}
+
+#[test]
+fn a_stand_in_for_the_last_segment_keeps_its_addresses_from_being_used_again() {
+    let case = cases().find(|case| case.what == "both headers of the last").unwrap();
+    let repaired = repair(&case.disk, "first").unwrap();
+    assert!(matches!(repaired.steps[..], [RepairStep::StandIn(_)]), "{repaired:?}");
+    let newest = case.acknowledged.keys().next_back().unwrap().0;
+    let log = Log::open_in(environment(&case.disk, 3), options()).unwrap();
+    assert!(log.append(b"next").unwrap().lsn > newest);
+    let gone = log.read(newest).unwrap_err();
+    assert!(matches!(gone, Error::Damaged { cause: Damage::Gap, .. }), "{gone:?}");
+}
+
+#[test]
+fn a_copy_of_a_live_log_ends_where_it_is_proven_and_shows_exactly_that() {
+    let disk = SimDisk::new(Seed::new(5));
+    let live = options().durability(Durability::Os);
+    let log = Log::open_in(environment(&disk, 1), live).unwrap();
+    for nth in 0..60_u8 {
+        log.append(&[nth; 600]).unwrap();
+        if nth % 7 == 0 {
+            log.sync().unwrap();
+        }
+        let view = LogView::open_in(&environment(&disk, 2)).unwrap();
+        let dest = SimDisk::new(Seed::new(6));
+        let copied = view.copy_to(&dest, |_| {}).unwrap();
+        assert_eq!(copied.end, view.proven());
+        let (shown, told) = records(&dest);
+        assert!(told.is_empty(), "{told:?}");
+        let expected = records(&disk).0.into_iter().filter(|((lsn, _), _)| *lsn < view.proven());
+        assert!(expected.eq(shown.clone()), "{nth}");
+        let verdict = LogView::open_in(&environment(&dest, 3)).unwrap().verify(|_| {}).unwrap();
+        assert_eq!(verdict.verdict, Verdict::Clean, "{nth}");
+        // Whatever becomes of the log, it keeps what the copy has.
+        let mut rng = Seed::new(u64::from(nth)).rng(Concern::CrashResolution);
+        let after = disk.after_power_cut(&seawall_sim::CrashPolicy::AllLost, &mut rng);
+        let kept = records(&after).0;
+        assert!(shown.iter().all(|(place, bytes)| kept.get(place) == Some(bytes)), "{nth}");
+    }
+    assert!(log.segments().len() > 2);
+}
+
+#[test]
+fn a_copy_of_a_closed_log_is_closed_and_goes_on_without_a_jump() {
+    let disk = written(true);
+    let dest = SimDisk::new(Seed::new(6));
+    let copied = copy(&environment(&disk, 1), &dest).unwrap();
+    assert!(records(&dest).0 == records(&disk).0);
+    let log = Log::open_in(environment(&dest, 2), options()).unwrap();
+    assert!(log.report().clean);
+    assert_eq!(log.append(b"next").unwrap().lsn, copied.end);
+}
+
+#[test]
+fn a_copy_of_a_trimmed_log_begins_where_the_log_does() {
+    let disk = written(false);
+    let all: Vec<Lsn> = records(&disk).0.keys().map(|&(lsn, _)| lsn).collect();
+    for &lsn in all.iter().step_by(5) {
+        let disk = settled(&disk);
+        let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+        log.trim(lsn).unwrap();
+        log.append(b"vouches for the trim").unwrap();
+        log.append(b"and is vouched for").unwrap();
+        let dest = SimDisk::new(Seed::new(6));
+        let copied = copy(&environment(&disk, 1), &dest).unwrap();
+        let shown = records(&dest).0;
+        let expected = records(&disk).0.into_iter().filter(|((lsn, _), _)| *lsn < copied.end);
+        assert!(expected.eq(shown), "trimmed to {lsn}");
+        drop(log);
+    }
+}
+
+#[test]
+fn a_copy_goes_into_an_empty_directory_and_from_a_log_that_is_sound() {
+    let disk = written(false);
+    let dest = SimDisk::new(Seed::new(6));
+    dest.put_foreign("lost+found", EntryKind::Other).unwrap();
+    let refused = copy(&environment(&disk, 1), &dest).unwrap_err();
+    assert!(matches!(refused, Error::NotEmpty { .. }), "{refused:?}");
+    assert_eq!(dest.names(), ["lost+found"]);
+    let dest = SimDisk::new(Seed::new(6));
+    let held = dest.lock().unwrap();
+    let refused = copy(&environment(&disk, 1), &dest).unwrap_err();
+    assert!(matches!(refused, Error::Locked { .. }), "{refused:?}");
+    drop(held);
+    for case in cases() {
+        let dest = SimDisk::new(Seed::new(6));
+        let refused = copy(&environment(&case.disk, 1), &dest).unwrap_err();
+        assert!(refused.is_damage(), "{}: {refused:?}", case.what);
+        let opened = Log::open_in(environment(&dest, 2), options());
+        assert!(opened.is_err() || dest.names().is_empty(), "{}: it opens", case.what);
+    }
+}
+
+/// One call fails, each in its turn, on either disk.
+#[test]
+fn a_copy_that_fails_leaves_no_log_that_opens() {
+    let faults = [
+        (Operation::Create, ENOSPC),
+        (Operation::Allocate, ENOSPC),
+        (Operation::Write, ENOSPC),
+        (Operation::SyncAll, EIO),
+        (Operation::SyncDir, EIO),
+        (Operation::Rename, EIO),
+        (Operation::Read, EIO),
+        (Operation::Open, EIO),
+    ];
+    let mut happened = 0;
+    for (operation, errno) in faults {
+        for at_source in [false, true] {
+            for nth in 0.. {
+                let (source, dest) = (written(false), SimDisk::new(Seed::new(6)));
+                let fails = if at_source { &source } else { &dest };
+                fails.fail(FaultPlan::new(operation, errno).after(nth));
+                let Err(error) = copy(&environment(&source, 1), &dest) else { break };
+                happened += 1;
+                let what = format!("{operation:?} after {nth}, at the source {at_source}");
+                assert!(
+                    matches!(error, Error::Io { .. } | Error::Full { .. }),
+                    "{what}: {error:?}"
+                );
+                dest.stop_failing();
+                // Behind the last rename all is there, and only its name may be lost.
+                let renamed = operation == Operation::SyncDir && nth == 2;
+                let opened = Log::open_in(environment(&dest.after_kill(), 2), options());
+                let harmless = opened.is_err() || dest.names().is_empty() || renamed;
+                assert!(harmless, "{what}: {:?}", dest.names());
+            }
+        }
+    }
+    println!("{happened} calls failed");
+    assert!(happened > 30);
+}
+
+#[test]
+fn a_copy_that_a_trim_overtakes_says_so() {
+    let disk = written(false);
+    let view = LogView::open_in(&environment(&disk, 1)).unwrap();
+    let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+    let newest = *records(&disk).0.keys().next_back().unwrap();
+    log.trim(newest.0).unwrap();
+    assert!(log.segments().len() < 3);
+    let dest = SimDisk::new(Seed::new(6));
+    let error = view.copy_to(&dest, |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Trimmed { .. }), "{error:?}");
+    assert!(Log::open_in(environment(&dest, 2), options()).is_err());
+    let again = copy(&environment(&disk, 1), &SimDisk::new(Seed::new(6))).unwrap();
+    assert!(again.first > Lsn::FIRST);
+}
+
+#[test]
+fn a_quarantine_that_cannot_be_written_to_ends_a_repair_and_nothing_is_changed() {
+    let case = cases().next().unwrap();
+    let full = SimDisk::new(Seed::new(6));
+    full.set_capacity(Some(0));
+    let environment = environment(&case.disk, 1);
+    let error = Log::repair(&environment, &full, "first", |_| {}).unwrap_err();
+    assert!(error.is_full(), "{error:?}");
+    assert!(files(&case.disk) == case.originals && full.names().is_empty());
+    assert!(Quarantine(case.disk.clone()).list().unwrap().is_empty());
+}

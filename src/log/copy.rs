@@ -1,0 +1,255 @@
+//! Copies a log into another directory while it may be written to: what is proven durable, and
+//! no more.
+//!
+//! The copy is no log until it is whole. Its first segment's file is there from the beginning,
+//! with words in it that are no header: whoever opens that finds a damaged log. The real one is
+//! written under a passing name, and takes its place in the end:
+//!
+//! 1. the placeholder is made and synced, and the directory is;
+//! 2. every segment is written, synced, and read back from the device, frame by frame;
+//! 3. the directory is synced; the first segment takes its name; the directory is synced.
+//!
+//! The source is only read, without its lock. What a trim takes away meanwhile ends the copy.
+
+use super::scan::{FrameScan, ScanError};
+use super::survey::{Segment, SegmentEnd};
+use super::tail::open_span;
+use super::verify::Progress;
+use super::view::LogView;
+use crate::error::{Damage, Error, Result};
+use crate::format::header::SegmentHeader;
+use crate::format::layout;
+use crate::format::name::FileName;
+use crate::format::trailer::{Trailer, TrailerKind};
+use crate::position::Lsn;
+use crate::storage::{OpenMode, Storage, StorageFile, read_full, write_full};
+use std::io;
+use std::sync::Arc;
+
+/// Bytes that are read and written at once.
+const PIECE: usize = 1 << 20;
+
+/// Stands in the first segment's file until the copy is whole. Too short for any segment.
+const PLACEHOLDER: &[u8] = b"This copy of a Seawall log was not finished. Remove the directory.\n";
+
+/// What was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Copied {
+    /// Segments.
+    pub segments: u64,
+    /// Where the copy begins.
+    pub first: Lsn,
+    /// Where it ends: everything before was proven durable.
+    pub end: Lsn,
+    /// Bytes of frames.
+    pub bytes: u64,
+}
+
+impl LogView {
+    /// Copies what this view shows, up to [`proven`](Self::proven), into `dest`, which must be
+    /// empty. May run beside a writer. `progress` is called now and then.
+    ///
+    /// The copy is a log of its own directory: it opens, it verifies, and it shows the records
+    /// before its end at the addresses that they have here. It has the id of this log, so it is
+    /// for reading and for taking its place, not for going on beside it. If the log was closed,
+    /// the copy is.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`]; [`Error::Locked`] if somebody else works in `dest`; [`Error::Damaged`]
+    /// for damage here: repair it, or copy the files as they are; [`Error::Trimmed`] where a trim
+    /// overtook the copy: [`refresh`](Self::refresh) and begin anew, in an empty directory;
+    /// [`Error::Full`], [`Error::Io`]. What was written to `dest` until then is no log that opens.
+    pub fn copy_to(
+        &self,
+        dest: &dyn Storage,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Copied> {
+        if let Some(damage) = self.damage() {
+            return Err(damage.clone());
+        }
+        let _lock = dest.lock().map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked { dir: dest.place() },
+            _ => Error::io("lock", dest.place(), e),
+        })?;
+        let entries = dest.list().map_err(|e| Error::io("list", dest.place(), e))?;
+        if !entries.is_empty() {
+            return Err(Error::NotEmpty { dir: dest.place() });
+        }
+        let end = if planted!("copy-beyond-proven") { self.end() } else { self.proven() };
+        let parts = parts(self, end);
+        let total = parts.iter().map(Part::len).sum();
+        let mut copying = Copying { view: self, dest, progress: &mut progress, done: 0, total };
+        copying.run(&parts)?;
+        let first = parts.first().map_or(Lsn::FIRST, |part| part.header.base);
+        let segments = parts.len() as u64;
+        Ok(Copied { segments, first: first.max(self.first().min(end)), end, bytes: total })
+    }
+}
+
+/// What is copied of one segment.
+#[derive(Debug)]
+struct Part {
+    header: SegmentHeader,
+    end: Lsn,
+    /// Check of the last frame, where it is known.
+    check: Option<u32>,
+    file_len: u64,
+    /// The copy is closed cleanly here.
+    closed: bool,
+}
+
+impl Part {
+    fn len(&self) -> u64 {
+        self.end.since(self.header.base).unwrap_or(0)
+    }
+}
+
+/// Which segments hold something before `end`; the first one in any case.
+fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
+    let segments = view.segments();
+    let needed = segments.partition_point(|segment| segment.base() < end).max(1);
+    let needed = segments.get(..needed.min(segments.len())).unwrap_or_default();
+    let last = needed.len().saturating_sub(1);
+    let part = |(nth, segment): (usize, &Segment)| {
+        // The trim point may be stated in frames that are not copied.
+        let header = SegmentHeader {
+            trim: view.trim_point().min(segment.header.prev_end),
+            ..segment.header
+        };
+        let ends = segment.closed.filter(|closed| closed.lsn <= end);
+        let clean = nth == last && view.is_clean() && segment.closed.is_none();
+        let known = ends.or_else(|| clean.then(|| view.last_end()));
+        let (end, check) = match known {
+            Some(SegmentEnd { lsn, check }) => (lsn, Some(check)),
+            None => (end.max(segment.base()), None),
+        };
+        let used =
+            layout::block_aligned(layout::FRAMES_START + end.since(header.base).unwrap_or(0));
+        let file_len = if nth == last { header.file_len } else { used };
+        Part { header, end, check, file_len, closed: clean }
+    };
+    needed.iter().enumerate().map(part).collect()
+}
+
+struct Copying<'a> {
+    view: &'a LogView,
+    dest: &'a dyn Storage,
+    progress: &'a mut dyn FnMut(Progress),
+    done: u64,
+    total: u64,
+}
+
+impl Copying<'_> {
+    fn run(&mut self, parts: &[Part]) -> Result<()> {
+        let Some(first) = parts.first() else { return Ok(()) };
+        let name = FileName::Segment(first.header.number).text();
+        let passing = format!("{name}.copy");
+        if !planted!("copy-begins-with-its-first-segment") {
+            self.hold_place(&name)?;
+        }
+        for (nth, part) in parts.iter().enumerate() {
+            let own = FileName::Segment(part.header.number).text();
+            let is_first = nth == 0 && !planted!("copy-begins-with-its-first-segment");
+            self.copy(part, if is_first { &passing } else { &own })?;
+        }
+        self.sync_dir()?;
+        if !planted!("copy-begins-with-its-first-segment") {
+            self.dest.rename(&passing, &name).map_err(|e| Error::io("rename", passing, e))?;
+            self.sync_dir()?;
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self) -> Result<()> {
+        self.dest.sync_dir().map_err(|e| Error::io("sync", self.dest.place(), e))
+    }
+
+    fn hold_place(&self, name: &str) -> Result<()> {
+        let file = self.create(name)?;
+        let wrote = write_full(&*file, 0, &[PLACEHOLDER]);
+        wrote.map_err(|e| Error::io("write", name, e.into()))?;
+        file.sync_all().map_err(|e| Error::io("sync", name, e))?;
+        self.sync_dir()
+    }
+
+    fn create(&self, name: &str) -> Result<Arc<dyn StorageFile>> {
+        let file = self.dest.open(name, OpenMode::Create);
+        file.map_err(|e| Error::io("create", name, e))
+    }
+
+    fn copy(&mut self, part: &Part, name: &str) -> Result<()> {
+        let wrote = |e| Error::io("write", name, e);
+        let source_name = FileName::Segment(part.header.number).text();
+        let source = match self.view.storage().open(&source_name, OpenMode::Read) {
+            Ok(source) => source,
+            Err(error) => {
+                self.trimmed_meanwhile(part)?;
+                return Err(Error::io("open", source_name, error));
+            }
+        };
+        let file = self.create(name)?;
+        file.allocate(0, part.file_len).map_err(wrote)?;
+        write_full(&*file, 0, &[&part.header.blocks()]).map_err(|e| wrote(e.into()))?;
+        let (mut at, mut left) = (layout::FRAMES_START, part.len());
+        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
+        while left > 0 {
+            let len = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let into = piece.get_mut(..len).unwrap_or_default();
+            let count = read_full(&*source, at, into);
+            let count = count.map_err(|e| Error::io("read", &*source_name, e))?;
+            // What is missing is found when the copy is read back.
+            let into = into.get(..count).unwrap_or_default();
+            write_full(&*file, at, &[into]).map_err(|e| wrote(e.into()))?;
+            at += len as u64;
+            left -= len as u64;
+            self.done += len as u64;
+            (self.progress)(Progress { done: self.done, total: self.total });
+        }
+        if part.closed
+            && let Some(last_check) = part.check
+        {
+            let (salt, end) = (part.header.salt, part.end);
+            let record = Trailer { kind: TrailerKind::Close, salt, end, last_check }.encode();
+            let at = layout::trailer_offset(part.file_len);
+            write_full(&*file, at, &[&record]).map_err(|e| wrote(e.into()))?;
+        }
+        file.sync_all().map_err(|e| Error::io("sync", name, e))?;
+        file.evict().map_err(|e| Error::io("evict", name, e))?;
+        self.read_back(part, file, name)
+    }
+
+    /// Whether the copy is the frames that were to be copied, up to its end.
+    fn read_back(&self, part: &Part, file: Arc<dyn StorageFile>, name: &str) -> Result<()> {
+        let mut span = open_span(&part.header);
+        span.limit = part.end;
+        let (base, prev) = (part.header.base, part.header.prev_check);
+        let mut scan = FrameScan::new(file, span, base, Some(prev));
+        let cause = loop {
+            match scan.next() {
+                Ok(Some(_)) => {}
+                Ok(None) if part.check.is_none_or(|end| scan.last_check() == Some(end)) => {
+                    return Ok(());
+                }
+                Ok(None) => break Damage::End,
+                Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
+                Err(ScanError::Frame(error)) => break Damage::Frame(error),
+            }
+        };
+        self.trimmed_meanwhile(part)?;
+        let from = scan.position();
+        let (segment, offset, to) = (part.header.number, span.offset(from), part.end);
+        Err(Error::Damaged { segment, offset, from, to, cause })
+    }
+
+    /// Whether what does not verify, or is gone, was trimmed since the view was opened: then its
+    /// file may be of another use by now.
+    fn trimmed_meanwhile(&self, part: &Part) -> Result<()> {
+        let now = self.view.again()?;
+        let same = |segment: &&Segment| segment.header.salt == part.header.salt;
+        if now.segments().iter().any(|segment| same(&segment)) {
+            return Ok(());
+        }
+        Err(Error::Trimmed { lsn: part.header.base, trim: now.first() })
+    }
+}

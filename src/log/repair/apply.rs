@@ -1,0 +1,299 @@
+//! Makes the files that a plan asks for, in an order that a crash may interrupt anywhere.
+//!
+//! 1. Each file that is to be replaced is copied to the quarantine under a passing name, synced,
+//!    and given its name there. The directory of the quarantine is synced.
+//! 2. Each new file is written under a passing name beside the log, and synced.
+//! 3. Each takes the name of its segment. The directory is synced.
+//!
+//! Until the third step the log is as it was, and an error takes back what was made. What a crash
+//! leaves of the first two has names that are foreign to a log; the next repair removes them.
+
+use super::plan::{RepairStep, Rewrite, StandIn};
+use crate::error::{Error, Result};
+use crate::format::checksum::FrameSeed;
+use crate::format::gap::GapFrame;
+use crate::format::header::SegmentHeader;
+use crate::format::layout;
+use crate::format::name::FileName;
+use crate::log::verify::Progress;
+use crate::position::{LogId, Lsn, Salt, SegmentId};
+use crate::storage::{Environment, OpenMode, Storage, StorageFile, read_full, write_full};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes that are read and written at once.
+const PIECE: usize = 1 << 20;
+
+/// Behind the name of a segment: a new file that does not have that name yet.
+const NEW: &str = "repair";
+
+/// Behind a name in the quarantine: a copy that is not whole yet.
+const PARTIAL: &str = "partial";
+
+/// Carries out the steps; returns the names of the originals in the quarantine.
+///
+/// # Errors
+/// What the disks say. Before the new files take their names everything made here is removed.
+pub(super) fn apply(
+    environment: &Environment,
+    log: LogId,
+    steps: &[RepairStep],
+    quarantine: &dyn Storage,
+    label: &str,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<String>> {
+    let storage = &*environment.storage;
+    let mut work = Work { environment, progress, done: 0, total: 0, piece: Vec::new(), log };
+    work.total = work.measure(steps)?;
+    let mut kept = Made { storage: quarantine, names: Vec::new() };
+    let mut made = Made { storage, names: Vec::new() };
+    let outcome = work
+        .keep_originals(steps, label, &mut kept)
+        .and_then(|quarantined| work.write_new(steps, &mut made).map(|()| quarantined));
+    let quarantined = match outcome {
+        Ok(quarantined) => quarantined,
+        Err(error) => {
+            kept.take_back();
+            made.take_back();
+            return Err(error);
+        }
+    };
+    for step in steps {
+        let name = FileName::Segment(step.segment()).text();
+        storage.rename(&new_name(&name), &name).map_err(|e| Error::io("rename", &*name, e))?;
+    }
+    storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))?;
+    Ok(quarantined)
+}
+
+fn new_name(name: &str) -> String {
+    format!("{name}.{NEW}")
+}
+
+/// Files made so far.
+#[derive(Debug)]
+struct Made<'a> {
+    storage: &'a dyn Storage,
+    names: Vec<String>,
+}
+
+impl Made<'_> {
+    fn create(&mut self, name: String) -> Result<Arc<dyn StorageFile>> {
+        let file = self.storage.open(&name, OpenMode::Create);
+        let file = file.map_err(|e| Error::io("create", &*name, e))?;
+        self.names.push(name);
+        Ok(file)
+    }
+
+    /// As far as the disk lets us; what is left has names that mean nothing.
+    fn take_back(&self) {
+        for name in &self.names {
+            let _left_behind = self.storage.remove(name);
+        }
+    }
+}
+
+struct Work<'a> {
+    environment: &'a Environment,
+    progress: &'a mut dyn FnMut(Progress),
+    done: u64,
+    total: u64,
+    piece: Vec<u8>,
+    log: LogId,
+}
+
+impl Work<'_> {
+    fn storage(&self) -> &dyn Storage {
+        &*self.environment.storage
+    }
+
+    /// Bytes that will be written.
+    fn measure(&self, steps: &[RepairStep]) -> Result<u64> {
+        let mut total = 0;
+        for step in steps {
+            total += step.file_len();
+            if step.replaces() {
+                total += self.original(step.segment())?.1;
+            }
+        }
+        Ok(total)
+    }
+
+    fn original(&self, segment: SegmentId) -> Result<(Arc<dyn StorageFile>, u64)> {
+        let name = FileName::Segment(segment).text();
+        let file = self.storage().open(&name, OpenMode::Read);
+        file.and_then(|file| file.len().map(|len| (file, len)))
+            .map_err(|e| Error::io("open", name, e))
+    }
+
+    fn keep_originals(
+        &mut self,
+        steps: &[RepairStep],
+        label: &str,
+        kept: &mut Made<'_>,
+    ) -> Result<Vec<String>> {
+        let quarantine = kept.storage;
+        let entries = quarantine.list().map_err(|e| Error::io("list", quarantine.place(), e))?;
+        let is_partial = |name: &&String| {
+            let of = name.split_once('.').map(|(digits, _)| format!("{digits}.seg"));
+            name.ends_with(PARTIAL) && of.is_some_and(|name| FileName::parse(&name).is_some())
+        };
+        let names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+        for name in names.iter().filter(is_partial) {
+            quarantine.remove(name).map_err(|e| Error::io("remove", &**name, e))?;
+        }
+        // No copy is ever written over another one.
+        let free = |label: &String| !names.iter().any(|name| name.ends_with(&format!(".{label}")));
+        let labels = (2_u64..).map(|nth| format!("{label}-{nth}"));
+        let label = std::iter::once(label.to_owned()).chain(labels).find(free);
+        let label = label.unwrap_or_default();
+        let mut quarantined = Vec::new();
+        for step in steps.iter().filter(|step| step.replaces()) {
+            let (file, len) = self.original(step.segment())?;
+            let name = FileName::Segment(step.segment()).text();
+            let kept_name = format!("{name}.{label}");
+            let partial = format!("{kept_name}.{PARTIAL}");
+            let copy = kept.create(partial.clone())?;
+            self.copy(&*file, &name, &*copy, &kept_name, len)?;
+            if !planted!("repair-before-quarantine-is-durable") {
+                copy.sync_all().map_err(|e| Error::io("sync", &*kept_name, e))?;
+            }
+            quarantine
+                .rename(&partial, &kept_name)
+                .map_err(|e| Error::io("rename", &*kept_name, e))?;
+            kept.names.retain(|name| *name != partial);
+            kept.names.push(kept_name.clone());
+            quarantined.push(kept_name);
+        }
+        if !quarantined.is_empty() && !planted!("repair-before-quarantine-is-durable") {
+            quarantine.sync_dir().map_err(|e| Error::io("sync", quarantine.place(), e))?;
+        }
+        Ok(quarantined)
+    }
+
+    fn copy(
+        &mut self,
+        from: &dyn StorageFile,
+        name: &str,
+        to: &dyn StorageFile,
+        new_name: &str,
+        len: u64,
+    ) -> Result<()> {
+        self.piece.resize(PIECE, 0);
+        let mut at = 0;
+        while at < len {
+            let wanted = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
+            let piece = self.piece.get_mut(..wanted).unwrap_or_default();
+            let count = read_full(from, at, piece).map_err(|e| Error::io("read", name, e))?;
+            if count < wanted {
+                let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                return Err(Error::io("read", name, error));
+            }
+            write_full(to, at, &[piece]).map_err(|e| Error::io("write", new_name, e.into()))?;
+            at += count as u64;
+            self.wrote(count as u64);
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, len: u64) {
+        self.done += len;
+        let Self { done, total, .. } = *self;
+        (self.progress)(Progress { done, total });
+    }
+
+    fn write_new(&mut self, steps: &[RepairStep], made: &mut Made<'_>) -> Result<()> {
+        let entries = made.storage.list();
+        let entries = entries.map_err(|e| Error::io("list", made.storage.place(), e))?;
+        for step in steps {
+            let name = new_name(&FileName::Segment(step.segment()).text());
+            // A repair before this one was interrupted.
+            if entries.iter().any(|entry| entry.name == name) {
+                made.storage.remove(&name).map_err(|e| Error::io("remove", &*name, e))?;
+            }
+            let file = made.create(name.clone())?;
+            match step {
+                RepairStep::Rewrite(rewrite) => self.rewrite(rewrite, &*file, &name)?,
+                RepairStep::StandIn(stand_in) => self.stand_in(stand_in, &*file, &name)?,
+            }
+            if !planted!("repair-rename-before-content") {
+                file.sync_all().map_err(|e| Error::io("sync", name, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self, rewrite: &Rewrite, file: &dyn StorageFile, name: &str) -> Result<()> {
+        let Rewrite { segment, gaps, header, file_len, zeros_from } = rewrite;
+        let wrote = |e| Error::io("write", name, e);
+        file.set_len(*file_len).map_err(wrote)?;
+        let (original, len) = self.original(*segment)?;
+        let old_name = FileName::Segment(*segment).text();
+        let copied = len.min(*file_len);
+        self.copy(&*original, &old_name, file, name, copied)?;
+        write_full(file, 0, &[&header.blocks()]).map_err(|e| wrote(e.into()))?;
+        for gap in gaps {
+            let bytes = encoded(gap, header, name)?;
+            let at = offset(header, gap.from);
+            write_full(file, at, &[&bytes]).map_err(|e| wrote(e.into()))?;
+            let end = offset(header, gap.to).min(copied);
+            self.write_zeros(at + bytes.len() as u64..end, file, name)?;
+        }
+        if let Some(from) = zeros_from {
+            self.write_zeros(offset(header, *from)..copied, file, name)?;
+        }
+        Ok(())
+    }
+
+    fn stand_in(&mut self, stand_in: &StandIn, file: &dyn StorageFile, name: &str) -> Result<()> {
+        let StandIn { segment, gap, base, prev, trim, file_len, .. } = stand_in;
+        let mut salt = [0; 8];
+        let drawn = self.environment.entropy.fill(&mut salt);
+        drawn.map_err(|e| Error::io("draw a salt for", name, e))?;
+        let header = SegmentHeader {
+            log: self.log,
+            number: *segment,
+            base: *base,
+            salt: Salt::new(u64::from_le_bytes(salt)),
+            file_len: *file_len,
+            prev_end: prev.lsn,
+            prev_check: prev.check,
+            trim: *trim,
+        };
+        let wrote = |e| Error::io("write", name, e);
+        // Room that nobody looks at is not written.
+        file.set_len(*file_len).map_err(wrote)?;
+        write_full(file, 0, &[&header.blocks()]).map_err(|e| wrote(e.into()))?;
+        if let Some(gap) = gap {
+            let bytes = encoded(gap, &header, name)?;
+            let at = offset(&header, gap.from);
+            write_full(file, at, &[&bytes]).map_err(|e| wrote(e.into()))?;
+        }
+        self.wrote(*file_len);
+        Ok(())
+    }
+
+    fn write_zeros(&mut self, range: Range<u64>, file: &dyn StorageFile, name: &str) -> Result<()> {
+        self.piece.clear();
+        self.piece.resize(PIECE, 0);
+        let mut at = range.start;
+        while at < range.end {
+            let len = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
+            let zeros = self.piece.get(..len).unwrap_or_default();
+            write_full(file, at, &[zeros]).map_err(|e| Error::io("write", name, e.into()))?;
+            at += len as u64;
+        }
+        Ok(())
+    }
+}
+
+fn offset(header: &SegmentHeader, lsn: Lsn) -> u64 {
+    layout::FRAMES_START + lsn.since(header.base).unwrap_or(0)
+}
+
+fn encoded(gap: &GapFrame, header: &SegmentHeader, name: &str) -> Result<[u8; 20]> {
+    let seed = FrameSeed::new(header.log, header.salt);
+    let why = "no gap is as long or as short as what is gone";
+    gap.encode(seed).ok_or_else(|| Error::Unrepairable { name: name.to_owned(), why })
+}

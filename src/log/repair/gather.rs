@@ -1,0 +1,254 @@
+//! Gathers what a repair must know: which segments are left, and which stretches of them a reader
+//! says are gone. Changes nothing, and decides nothing but where one stretch ends.
+//!
+//! What is gone is what a reader without the lock is told. So readers show the same records
+//! before a repair and after it.
+
+use super::plan::{Facts, Known, Rewrite};
+use crate::error::{Damage, Error, Result};
+use crate::format::gap::{GAP_LEN_MIN, GapFrame};
+use crate::format::layout;
+use crate::format::name::FileName;
+use crate::log::decide::{Decision, Row};
+use crate::log::scan::{FrameScan, ScanError};
+use crate::log::survey::{Segment, SegmentEnd};
+use crate::log::tail::open_span;
+use crate::log::view::LogView;
+use crate::position::{Lsn, SegmentId};
+use crate::storage::OpenMode;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Stretches of one segment that do not verify.
+type Stretches = BTreeMap<SegmentId, Vec<Range<Lsn>>>;
+
+/// Looks at the whole log.
+///
+/// # Errors
+/// What reading says; [`Error::Unrepairable`] for headers that contradict each other.
+pub(super) fn gather(view: &LogView) -> Result<Facts> {
+    let mut facts = Facts { trim: view.trim_point(), ..Facts::default() };
+    let last = view.segments().last().map(Segment::number);
+    for finding in view.findings().iter().filter(|found| found.decision == Decision::Damage) {
+        let Some(FileName::Segment(id)) = FileName::parse(&finding.name) else { continue };
+        match finding.row {
+            Row::Contradiction => {
+                let why = "its header and that of the segment behind it contradict each other";
+                return Err(Error::Unrepairable { name: finding.name.clone(), why });
+            }
+            Row::HeaderLost | Row::NotLog | Row::Unborn => {
+                let file = view.storage().open(&finding.name, OpenMode::Read);
+                let len = file.and_then(|file| file.len());
+                let len = len.map_err(|e| Error::io("open", &*finding.name, e))?;
+                facts.lost.insert(id, Some(len));
+            }
+            Row::Missing if last.is_none_or(|last| id > last) => {
+                facts.lost.insert(id, None);
+            }
+            _ => {}
+        }
+    }
+    let mut stretches = stretches(view)?;
+    for segment in view.segments() {
+        let is_last = Some(segment.number()) == last;
+        let stretches = stretches.remove(&segment.number()).unwrap_or_default();
+        facts.known.push(known(view, segment, is_last, &stretches)?);
+    }
+    Ok(facts)
+}
+
+/// What a reader is told is gone, but for what an earlier repair said and for whole files.
+fn stretches(view: &LogView) -> Result<Stretches> {
+    let mut stretches = Stretches::new();
+    let mut scan = view.scan(Lsn::FIRST)?;
+    loop {
+        match scan.next_ref() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(stretches),
+            Err(Error::Damaged { cause: Damage::Missing | Damage::Gap, .. }) => {}
+            Err(Error::Damaged { segment, from, to, .. }) => {
+                let of_segment = stretches.entry(segment).or_default();
+                match of_segment.last_mut() {
+                    Some(last) if last.end == from && from < to => last.end = to,
+                    _ => of_segment.push(from..to),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn known(
+    view: &LogView,
+    segment: &Segment,
+    is_last: bool,
+    stretches: &[Range<Lsn>],
+) -> Result<Known> {
+    let header = segment.header;
+    let damaged = |row: Row| {
+        let name = FileName::Segment(header.number).text();
+        let mut findings = view.findings().iter();
+        findings.any(|found| found.row == row && found.name == name)
+    };
+    let shortened = is_last && damaged(Row::Shortened);
+    if stretches.is_empty() && !shortened {
+        let end = segment.closed.unwrap_or(view.last_end());
+        return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
+    }
+    let room_end = open_span(&header).limit;
+    let limit = match segment.closed {
+        Some(closed) => closed.lsn,
+        None => view.limit(),
+    };
+    let (mut gaps, mut end) = gaps_of(view, segment, limit.min(room_end), stretches)?;
+    if shortened && let Some(GapFrame { from, to, prev, check }) = rest_of_room(end, room_end) {
+        // Nothing says how far the frames went.
+        gaps.push(GapFrame { from, to, prev, check });
+        end = SegmentEnd { lsn: to, check };
+    }
+    let used = layout::FRAMES_START + end.lsn.since(header.base).unwrap_or(0);
+    let file_len =
+        if is_last { header.file_len } else { segment.file_len.max(layout::block_aligned(used)) };
+    // A clean close stays one: what it says of the end still holds.
+    let zeros_from = (is_last && !view.is_clean()).then_some(end.lsn);
+    let segment = header.number;
+    let rewrite = Some(Rewrite { segment, gaps, header, file_len, zeros_from });
+    Ok(Known { header, file_len, end, rewrite })
+}
+
+fn rest_of_room(end: SegmentEnd, room_end: Lsn) -> Option<GapFrame> {
+    let len = room_end.since(end.lsn)?;
+    let SegmentEnd { lsn: from, check } = end;
+    (len >= GAP_LEN_MIN).then_some(GapFrame { from, to: room_end, prev: check, check })
+}
+
+/// The gaps over these stretches, and how the segment then ends.
+fn gaps_of(
+    view: &LogView,
+    segment: &Segment,
+    limit: Lsn,
+    stretches: &[Range<Lsn>],
+) -> Result<(Vec<GapFrame>, SegmentEnd)> {
+    let header = &segment.header;
+    let name = FileName::Segment(header.number).text();
+    let file =
+        view.storage().open(&name, OpenMode::Read).map_err(|e| Error::io("open", &*name, e))?;
+    let mut span = open_span(header);
+    span.limit = limit;
+    let closing = segment.closed.or_else(|| view.is_clean().then_some(view.last_end()));
+    let mut mending = Mending {
+        scan: FrameScan::new(file, span, header.base, Some(header.prev_check)),
+        limit,
+        first: view.first(),
+        closing: closing.map(|end| end.check),
+        check: header.prev_check,
+        last: None,
+        name,
+    };
+    let mut gaps = Vec::new();
+    for stretch in stretches {
+        gaps.extend(mending.walk_to(stretch.start)?);
+        gaps.extend(mending.gap_over(stretch)?);
+    }
+    while mending.step()?.is_some() {}
+    let end = SegmentEnd { lsn: mending.scan.position(), check: mending.check };
+    Ok((gaps, end))
+}
+
+/// A walk over a segment that steps over what does not verify.
+#[derive(Debug)]
+struct Mending {
+    scan: FrameScan,
+    limit: Lsn,
+    /// Where readers begin.
+    first: Lsn,
+    /// Check of the last frame, where something states it.
+    closing: Option<u32>,
+    /// Check of the frame before.
+    check: u32,
+    last: Option<Stepped>,
+    name: String,
+}
+
+/// A frame that was stepped over.
+#[derive(Clone, Copy, Debug)]
+struct Stepped {
+    lsn: Lsn,
+    before: u32,
+    prev: u32,
+    continues: bool,
+}
+
+impl Mending {
+    /// Over the next frame; `None` at the limit, or before what does not verify.
+    fn step(&mut self) -> Result<Option<Stepped>> {
+        match self.scan.next() {
+            Ok(Some((lsn, header))) => {
+                let before = std::mem::replace(&mut self.check, header.check);
+                let (prev, continues) = (header.prev, header.continues);
+                self.last = Some(Stepped { lsn, before, prev, continues });
+                Ok(self.last)
+            }
+            Ok(None) | Err(ScanError::Frame(_)) => Ok(None),
+            Err(ScanError::Io(error)) => Err(Error::io("read", &*self.name, error)),
+        }
+    }
+
+    /// Goes to the frame at `goal`. What does not verify below the trim point no reader is told of:
+    /// the gap over that, if there was something.
+    fn walk_to(&mut self, goal: Lsn) -> Result<Option<GapFrame>> {
+        let mut gap = None;
+        while self.scan.position() < goal {
+            if self.step()?.is_none() {
+                let (at, first) = (self.scan.position(), self.first);
+                if at >= first || first >= goal {
+                    break;
+                }
+                gap = self.gap_over(&(at..first))?;
+            }
+        }
+        Ok(gap)
+    }
+
+    /// The gap over a stretch; none where nothing is left of it.
+    fn gap_over(&mut self, stretch: &Range<Lsn>) -> Result<Option<GapFrame>> {
+        let (mut from, mut prev) = (self.scan.position(), self.check);
+        // The end is not what it must be: then the last frame is another than was acknowledged.
+        if stretch.is_empty()
+            && let Some(Stepped { lsn, before, .. }) = self.last
+        {
+            (from, prev) = (lsn, before);
+        }
+        let mut to = stretch.end.max(from);
+        if from == to {
+            return Ok(None);
+        }
+        let check = loop {
+            self.scan.seek(to);
+            if to >= self.limit {
+                break self.closing.unwrap_or(prev);
+            }
+            let Some(behind) = self.step()? else {
+                let why = "what stands behind the damage was read differently a moment ago";
+                return Err(Error::Unrepairable { name: self.name.clone(), why });
+            };
+            // Too short for a gap: no log was ever written like this.
+            if to.since(from).is_some_and(|len| len >= GAP_LEN_MIN) {
+                break behind.prev;
+            }
+            let mut frame = Some(behind);
+            while let Some(Stepped { continues, .. }) = frame {
+                to = self.scan.position();
+                frame = if continues { self.step()? } else { None };
+            }
+        };
+        if to >= self.limit {
+            self.check = check;
+        }
+        if to.since(from).is_none_or(|len| len < GAP_LEN_MIN) {
+            let why = "less is gone there than any frame is long";
+            return Err(Error::Unrepairable { name: self.name.clone(), why });
+        }
+        Ok(Some(GapFrame { from, to, prev, check }))
+    }
+}

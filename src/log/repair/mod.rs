@@ -1,0 +1,128 @@
+//! Makes a damaged log open again, and lets it say what is gone.
+//!
+//! Nothing is healed: what cannot be read back stays lost, and a gap in its place says so to every
+//! reader. A repair only makes files that say what is known. `gather` finds out what is gone,
+//! `plan` (pure) decides what is to stand there, `apply` makes the files.
+//!
+//! Every file that is replaced is first copied to a *quarantine*, another storage, and is stable
+//! there before anything of the log is changed. The new files are written beside the old ones, and
+//! take their names only when all of them are stable. So at every crash point each name stands for
+//! the old file or the new one, and a repair that runs again finishes what one began.
+
+mod apply;
+mod gather;
+mod plan;
+
+pub use plan::{RepairStep, Rewrite, StandIn};
+
+use super::handle::Log;
+use super::survey::{Access, survey};
+use super::verify::Progress;
+use super::view::LogView;
+use crate::error::{Error, Result};
+use crate::format::name::FileName;
+use crate::storage::{Environment, OpenMode, Storage};
+use std::io;
+
+/// What a repair would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RepairPlan {
+    /// The files that would be made, oldest segment first; none for a log that needs no repair.
+    pub steps: Vec<RepairStep>,
+}
+
+/// What a repair did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Repaired {
+    /// The files that were made, oldest segment first; none for a log that needed no repair.
+    pub steps: Vec<RepairStep>,
+    /// The names of the originals in the quarantine.
+    pub quarantined: Vec<String>,
+    /// What still keeps the log from opening. Nothing, unless the damage grew meanwhile.
+    pub left: Option<Error>,
+}
+
+impl Log {
+    /// What a repair of this log would do. Reads the whole log, takes no lock, changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unrepairable`] where no gap can say what is gone; [`Error::Unknown`],
+    /// [`Error::Foreign`] for files that are not for this program or log; [`Error::Io`].
+    pub fn plan_repair(environment: &Environment) -> Result<RepairPlan> {
+        planned(&LogView::open_in(environment)?)
+    }
+
+    /// Makes a damaged log open again. Every file that is replaced is first copied to
+    /// `quarantine` (which may be on another disk), under its name with `label` behind it: one to
+    /// 32 letters, digits or `-`, to tell one repair from another. What is gone is then said by a
+    /// gap, so that readers get [`Error::Damaged`] there, now and later. All records that a reader
+    /// showed before are shown afterwards, at the same addresses.
+    ///
+    /// A log that is sound is left as it is. After a crash, repair again: at any moment each file
+    /// is the old one or the new one, and the old one is in the quarantine.
+    ///
+    /// It takes as much room beside the log as the damaged files do, and as much again in the
+    /// quarantine.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while a writer has the log; as [`plan_repair`](Self::plan_repair);
+    /// [`Error::Full`] where there is no room; [`Error::Option`] for a label. The log was not
+    /// changed then. But where a rename of the new files, or the sync of the directory behind
+    /// them, fails ([`Error::Io`]) some of it may be repaired: repair again.
+    pub fn repair(
+        environment: &Environment,
+        quarantine: &dyn Storage,
+        label: &str,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Repaired> {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+        if !(1..=32).contains(&label.len()) || !label.bytes().all(plain) {
+            let (option, value) = ("label", label.to_owned());
+            let rule = "one to 32 letters, digits or '-'";
+            return Err(Error::Option { option, value, rule });
+        }
+        let storage = &*environment.storage;
+        let _lock = storage.lock().map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked { dir: storage.place() },
+            _ => Error::io("lock", storage.place(), e),
+        })?;
+        from_the_device(storage)?;
+        let view = LogView::open_in(environment)?;
+        let RepairPlan { steps } = planned(&view)?;
+        let quarantined = match view.id() {
+            Some(log) if !steps.is_empty() => {
+                apply::apply(environment, log, &steps, quarantine, label, &mut progress)?
+            }
+            _ => Vec::new(),
+        };
+        let left = match LogView::open_in(environment) {
+            Ok(view) => view.damage().cloned(),
+            Err(error) => Some(error),
+        };
+        Ok(Repaired { steps, quarantined, left })
+    }
+}
+
+fn planned(view: &LogView) -> Result<RepairPlan> {
+    let steps = plan::plan(&gather::gather(view)?)?;
+    if steps.is_empty()
+        && let Some(Error::Damaged { segment, .. }) = view.damage()
+    {
+        let why = "nothing that is left says what is gone";
+        return Err(Error::Unrepairable { name: FileName::Segment(*segment).text(), why });
+    }
+    Ok(RepairPlan { steps })
+}
+
+/// Lets what follows be read from the device: what is only in the page cache proves nothing.
+fn from_the_device(storage: &dyn Storage) -> Result<()> {
+    let survey = survey(storage, Access::Writer)?;
+    for segment in &survey.segments {
+        let name = FileName::Segment(segment.number()).text();
+        let file = storage.open(&name, OpenMode::Read).map_err(|e| Error::io("open", &*name, e))?;
+        file.evict().map_err(|e| Error::io("evict", name, e))?;
+    }
+    Ok(())
+}
