@@ -4,9 +4,13 @@
 #![allow(clippy::disallowed_methods, reason = "the directory is looked at behind the log")]
 
 use parking_lot::Mutex;
+use seawall::format::checksum::FrameSeed;
+use seawall::format::layout::FRAMES_START;
+use seawall::format::name::FileName;
 use seawall::storage::{DirLock, Entry, OpenMode, Posix, Storage, StorageFile};
-use seawall::{Durability, Environment, Log, LogView, Lsn, Options, Verdict};
+use seawall::{Durability, Environment, Error, Log, LogView, Lsn, Options, Verdict};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 fn small() -> Options {
@@ -24,6 +28,8 @@ fn what_was_appended_is_read_back_across_segments_and_opens() {
     for run in 0..4_u8 {
         let log = Log::open(dir.path(), small()).unwrap();
         assert_eq!(log.report().clean, run > 0, "{}", log.report());
+        let how = if run > 0 { "closed cleanly" } else { "created" };
+        assert!(log.report().to_string().contains(how), "{}", log.report());
         assert_eq!(collect(&log), expected);
         for index in 0..200_u8 {
             let record = vec![index ^ run; usize::from(index) * 7];
@@ -212,6 +218,97 @@ fn addresses_that_are_none_are_told_from_damage() {
     let records: Vec<_> = log.scan(from).unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].lsn, second.lsn);
+}
+
+#[test]
+fn what_was_trimmed_is_told_by_every_way_to_read_it_and_no_trim_goes_beyond_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small().idle_mark(None)).unwrap();
+    log.append(&[0; 3000]).unwrap();
+    let lsn = log.append(&[1; 3000]).unwrap().lsn;
+    while log.segments().len() < 4 {
+        log.append(&[2; 3000]).unwrap();
+    }
+    let end = log.watermarks().accepted;
+    let error = log.trim(end.checked_add(8).unwrap()).unwrap_err();
+    assert!(matches!(error, Error::Beyond { end: told, .. } if told == end), "{error:?}");
+    assert_eq!(log.read(lsn).unwrap().bytes, [1; 3000].as_slice(), "nothing was trimmed");
+
+    let trim = log.segments()[2].base();
+    log.trim(trim).unwrap();
+    for told in [
+        log.read(lsn).err(),
+        log.read_batch(lsn).err(),
+        log.scan(lsn).err(),
+        log.follow(lsn).err(),
+        LogView::open(dir.path()).unwrap().scan(lsn).err(),
+    ] {
+        let told = told.expect("what was trimmed is not read");
+        assert!(matches!(told, Error::Trimmed { trim: point, .. } if point == trim), "{told:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_more_files_are_held_open_for_reading_than_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), small()).unwrap();
+    let mut lsns = Vec::new();
+    while log.segments().len() < 8 {
+        lsns.push(log.append(&[7; 3000]).unwrap().lsn);
+    }
+    log.close().unwrap();
+    drop(log);
+
+    let log = Log::open(dir.path(), small().open_files_max(2)).unwrap();
+    let last = FileName::Segment(log.segments().last().unwrap().number()).text();
+    let dir = dir.path().canonicalize().unwrap();
+    // The segment that is written to is open for other reasons.
+    let held = || {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let paths = open.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        let closed = |path: &std::path::PathBuf| {
+            path.extension().is_some_and(|ending| ending == "seg") && !path.ends_with(&last)
+        };
+        paths.filter(|path| path.starts_with(&dir)).filter(closed).count()
+    };
+    let mut most = 0;
+    for &lsn in lsns.iter().chain(lsns.iter().rev()) {
+        log.read(lsn).unwrap();
+        most = most.max(held());
+    }
+    assert_eq!(collect(&log).len(), lsns.len());
+    assert_eq!(most.max(held()), 2);
+}
+
+#[test]
+fn an_intact_frame_of_an_unknown_kind_refuses_the_log_by_name_and_nothing_is_changed() {
+    let (dir, image) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = Log::open(dir.path(), small().idle_mark(None).prepare_ahead(false)).unwrap();
+    log.append(b"known").unwrap();
+    // As a crash would leave it.
+    let name = FileName::Segment(log.segments()[0].number()).text();
+    let path = image.path().join(&name);
+    std::fs::copy(dir.path().join(&name), &path).unwrap();
+    let view = LogView::open(image.path()).unwrap();
+    let (header, end) = (view.segments()[0].header, view.end());
+
+    let mut covered = [0; 16];
+    covered[12] = 9; // kind
+    let check = FrameSeed::new(header.log, header.salt).header_check(end, &covered);
+    let at = FRAMES_START + end.since(header.base).unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&check.to_le_bytes(), at).unwrap();
+    file.write_all_at(&covered, at + 4).unwrap();
+
+    let before = std::fs::read(&path).unwrap();
+    for error in
+        [Log::open(image.path(), small()).unwrap_err(), LogView::open(image.path()).unwrap_err()]
+    {
+        assert!(matches!(&error, Error::Unknown { name: told, .. } if *told == name), "{error:?}");
+    }
+    assert!(std::fs::read(&path).unwrap() == before);
+    assert_eq!(std::fs::read_dir(image.path()).unwrap().count(), 1);
 }
 
 /// A directory that is listed late: the first answer is older than what is opened then.
