@@ -535,7 +535,9 @@ class Log:
 
     def read_segment(self, segment, lsn, limit, end_check):
         def lost(start, end, why):
-            return None, damaged(segment.number, segment.offset(start), start, end, why)
+            # An end before the base is a contradiction; there is no such byte.
+            offset = segment.offset(max(start, segment.header.base))
+            return None, damaged(segment.number, offset, start, end, why)
 
         prev, skip_batch = None, self.skip_batch
         if lsn == segment.header.base:
