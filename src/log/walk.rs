@@ -394,15 +394,19 @@ fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> 
 }
 
 /// The first place behind `from` where a frame verifies and the next one chains to it, or the
-/// extent ends with it: 64 bits of checks at least.
+/// extent ends with it: 64 bits of checks at least. Headers that hold over bodies that do not are
+/// made on purpose: of bodies at most twice the bytes that are left are checked.
 fn resync(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> {
     let mut at = from.checked_add(Lsn::ALIGN)?;
-    let mut bodies_left = 2 * span.limit.since(from)?;
+    // A successor may say that the frames go on far behind the end of a file that was cut short.
+    let file_end =
+        file.len().ok()?.checked_sub(span.offset(from)).and_then(|left| from.checked_add(left));
+    let search_end = span.limit.min(file_end?);
+    let checked_max = 2 * search_end.since(from)?;
     let mut probe = FrameScan::new(Arc::clone(file), span, at, None);
-    while at < span.limit && bodies_left > 0 {
+    while at < search_end && probe.checked() < checked_max {
         probe.seek(at);
-        if let Ok(Some((_, header))) = probe.next() {
-            bodies_left = bodies_left.saturating_sub(header.frame_len());
+        if let Ok(Some(_)) = probe.next() {
             let behind = probe.position();
             if behind == span.limit || matches!(probe.next(), Ok(Some(_))) {
                 return Some(at);
