@@ -25,6 +25,45 @@ pub fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result.expect("what was measured ran"), counted.bytes_max)
 }
 
+/// What it cost to open a directory in one way, and to read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Bytes of memory held at most.
+    pub memory: u64,
+    /// Bytes read from files.
+    pub read: u64,
+    /// Calls of the storage.
+    pub calls: u64,
+}
+
+impl Cost {
+    /// Memory that any directory may take: blocks that are read ahead, up to 4 MiB each.
+    pub const MEMORY_MAX: u64 = 12 << 20;
+    /// And for each byte of all files.
+    pub const MEMORY_PER_BYTE: u64 = 8;
+    /// Bytes that may be read for each file: its headers and first frame block, a few times.
+    pub const READ_PER_FILE: u64 = 128 << 10;
+    /// And for each byte of all files: surveys read the tail, and so do scans, a few times; a damaged
+    /// range of some 24 bytes has its header looked at again.
+    pub const READ_PER_BYTE: u64 = 48;
+    /// Calls for each file.
+    pub const CALLS_PER_FILE: u64 = 128;
+
+    /// Holds it against the limits for so many bytes in so many files.
+    ///
+    /// # Panics
+    /// Where it is more.
+    pub fn hold(self, bytes: u64, files: u64) {
+        let memory = Self::MEMORY_MAX + Self::MEMORY_PER_BYTE * bytes;
+        assert!(self.memory <= memory, "{} bytes of memory, {memory} allowed", self.memory);
+        let read = Self::READ_PER_BYTE * bytes + Self::READ_PER_FILE * files;
+        assert!(self.read <= read, "{} bytes read, {read} allowed", self.read);
+        // The smallest damaged range takes no more calls than it has bytes.
+        let calls = bytes + Self::CALLS_PER_FILE * (files + 1);
+        assert!(self.calls <= calls, "{} calls, {calls} allowed", self.calls);
+    }
+}
+
 /// What was asked of a storage.
 #[derive(Debug, Default)]
 pub struct Tally {

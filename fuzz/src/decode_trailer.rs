@@ -52,7 +52,10 @@ pub(super) fn hold_error(bytes: &[u8], error: TrailerError) {
         TrailerError::Short { have } => assert!(have == bytes.len() && have < TRAILER_LEN),
         TrailerError::Absent => assert_ne!(bytes.get(..8), Some(&MAGIC[..])),
         TrailerError::Check { expected, found } => {
-            assert_eq!(stored(TRAILER_LEN - 8).map(|check| u64::from_le_bytes(*check)), Some(found));
+            assert_eq!(
+                stored(TRAILER_LEN - 8).map(|check| u64::from_le_bytes(*check)),
+                Some(found)
+            );
             assert_ne!(expected, found);
         }
         TrailerError::Kind { found } => {

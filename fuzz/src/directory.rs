@@ -158,7 +158,9 @@ impl Files {
                 let from = usize::from(from) * 512;
                 let source = self.name(nth).and_then(|name| self.files.get(&name));
                 let sector = source.and_then(|file| file.get(from..from + 512)).map(<[u8]>::to_vec);
-                self.edit(other, |file| put(file, usize::from(to) * 512, &sector.unwrap_or_default()));
+                self.edit(other, |file| {
+                    put(file, usize::from(to) * 512, &sector.unwrap_or_default())
+                });
             }
             13 => self.edit(nth, |file| mend_segment(file)),
             14 => self.successor(nth, input)?,
@@ -317,13 +319,13 @@ fn set_header(file: &mut [u8], copies: u8, field: u8, value: u64) {
         (12, 4),
         (16, 8), // log id
         (32, 8),
-        (40, 8),  // base
-        (56, 8),  // file_len
-        (48, 8),  // salt
-        (64, 8),  // prev_end
-        (72, 4),  // prev_check
-        (80, 8),  // trim
-        (76, 4),  // zeros
+        (40, 8), // base
+        (56, 8), // file_len
+        (48, 8), // salt
+        (64, 8), // prev_end
+        (72, 4), // prev_check
+        (80, 8), // trim
+        (76, 4), // zeros
         (88, 32),
     ];
     let (at, len) = fields[usize::from(field) % fields.len()];

@@ -3,8 +3,9 @@
 //! Readers come first and change nothing; what they saw is what every way of opening has to show.
 //! A way of opening is one function of the list [`WAYS`].
 
-use super::bounds::{Counted, Tally, measured};
+use super::bounds::{Cost, Counted, Tally, measured};
 use super::directory::Files;
+use super::mend::BLOCK;
 use super::sources::options;
 use seawall::format::batch::BatchRecords;
 use seawall::format::checksum::FrameSeed;
@@ -20,12 +21,6 @@ use seawall::{
 use seawall_sim::{CrashKind, SimDisk, environment};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The most memory that one way of opening and reading holds at once, with all it returns, of the
-/// simulated disk and of this module: this, and [`MEMORY_PER_BYTE`] for each byte of all files.
-pub const MEMORY_MAX: u64 = 12 << 20;
-/// See [`MEMORY_MAX`].
-pub const MEMORY_PER_BYTE: u64 = 16;
 
 /// Records by address.
 type Records = BTreeMap<(Lsn, u32), Vec<u8>>;
@@ -49,8 +44,25 @@ struct Seen {
     fatal: Option<Error>,
 }
 
+/// A directory, and a disk that holds it and is never opened itself.
+struct Case {
+    files: Files,
+    pristine: SimDisk,
+}
+
+impl Case {
+    /// The same directory on a disk of its own.
+    fn disk(&self) -> SimDisk {
+        self.pristine.after_kill()
+    }
+
+    fn assert_unchanged(&self, disk: &SimDisk) {
+        assert_eq!(disk.image_hash(), self.pristine.image_hash(), "a byte changed");
+    }
+}
+
 /// A way of opening, held against what a reader saw.
-type Way = (&'static str, fn(&Files, &Seen));
+type Way = (&'static str, fn(&Case, &Seen));
 
 const WAYS: [Way; 4] = [
     ("open, and again", open_twice),
@@ -64,17 +76,18 @@ const WAYS: [Way; 4] = [
 /// # Panics
 /// Where the library breaks a promise.
 pub fn run(input: &[u8]) {
-    hold(&Files::described_by(input));
+    hold(Files::described_by(input));
 }
 
 /// Opens these files in every way.
 ///
 /// # Panics
 /// Where the library breaks a promise.
-pub fn hold(files: &Files) {
-    let Some(seen) = read_only(files) else { return };
+pub fn hold(files: Files) {
+    let case = Case { pristine: files.disk(), files };
+    let Some(seen) = read_only(&case) else { return };
     for (_, way) in WAYS {
-        way(files, &seen);
+        way(&case, &seen);
     }
 }
 
@@ -87,35 +100,24 @@ fn counted(disk: &SimDisk) -> (Environment, Arc<Tally>) {
 }
 
 /// Readers: the diagnosis, a view, its scans, a verification. `None` where they refuse.
-fn read_only(files: &Files) -> Option<Seen> {
-    let disk = files.disk();
-    let image = disk.image_hash();
+fn read_only(case: &Case) -> Option<Seen> {
+    let disk = case.disk();
     let (environment, tally) = counted(&disk);
-    let (seen, memory) = measured(|| look(files, &environment));
-    assert_eq!(disk.image_hash(), image, "a reader changed a byte");
-    hold_memory(files, memory);
-    // Every damaged range is looked at twice, and at each look the directory is surveyed anew.
-    let looks = 3 + seen.as_ref().map_or(0, |seen| seen.shown.damage.len() as u64);
-    hold_work(files, &tally, 3 * looks);
+    let (seen, memory) = measured(|| look(case, &environment));
+    case.assert_unchanged(&disk);
+    hold_cost(&case.files, memory, &tally);
     seen
 }
 
-fn hold_memory(files: &Files, memory: u64) {
-    let limit = MEMORY_MAX + MEMORY_PER_BYTE * files.len();
-    assert!(memory <= limit, "{memory} bytes of memory for {} in files", files.len());
+/// Both limits of one way of opening and reading, with all it returns, and the memory of the
+/// simulated disk and of this module.
+fn hold_cost(files: &Files, memory: u64, tally: &Tally) {
+    let cost = Cost { memory, read: tally.read(), calls: tally.calls() };
+    cost.hold(files.len(), files.files.len() as u64);
 }
 
-/// What a survey reads: headers and first frame blocks of all files, and the tail at most six
-/// times (the run, the search behind it and what the last mark there leads to, each twice).
-fn hold_work(files: &Files, tally: &Tally, surveys: u64) {
-    let headers = 3 * layout::BLOCK * files.files.len() as u64;
-    let limit = surveys * (headers + 6 * files.len() + 256);
-    assert!(tally.read() <= limit, "{} bytes read, {limit} allowed", tally.read());
-    let calls = surveys * (64 + 8 * files.files.len() as u64);
-    assert!(tally.calls() <= calls, "{} calls, {calls} allowed", tally.calls());
-}
-
-fn look(files: &Files, environment: &Environment) -> Option<Seen> {
+fn look(case: &Case, environment: &Environment) -> Option<Seen> {
+    let files = &case.files;
     let (findings, first) = LogView::diagnose(environment).expect("the disk answers");
     findings.iter().for_each(|finding| hold_finding(files, finding));
     let mut view = match LogView::open_in(environment) {
@@ -123,7 +125,7 @@ fn look(files: &Files, environment: &Environment) -> Option<Seen> {
         Err(error) => {
             hold_refusal(&error);
             assert_eq!(first.map(|first| first.to_string()), Some(error.to_string()));
-            refuse_to_write(files, &error);
+            refuse_to_write(case, &error);
             return None;
         }
     };
@@ -164,16 +166,12 @@ fn hold_refusal(error: &Error) {
 }
 
 /// What a reader refuses a writer refuses as well, and changes nothing.
-fn refuse_to_write(files: &Files, error: &Error) {
-    let disk = files.disk();
+fn refuse_to_write(case: &Case, error: &Error) {
+    let disk = case.disk();
     let found = Log::open_in(environment(&disk, 1), options());
     let found = found.expect_err("a writer opens what readers refuse");
     assert!(same_error(&found, error), "{found:?} and not {error:?}");
-    assert_unchanged(files, &disk);
-}
-
-fn assert_unchanged(files: &Files, disk: &SimDisk) {
-    assert_eq!(disk.image_hash(), files.disk().image_hash(), "who refuses changed a byte");
+    case.assert_unchanged(&disk);
 }
 
 /// The same, but for who found it: what cannot be opened is met by readers in other words.
@@ -194,12 +192,20 @@ fn hold_finding(files: &Files, finding: &Finding) {
 /// A byte that is, or could be, in the file of a segment.
 fn hold_offset(files: &Files, id: SegmentId, offset: u64) {
     let len = files.segment(id).map_or(0, |bytes| bytes.len() as u64);
-    let stated = files.segment(id).and_then(headers_of).map_or(0, |header| header.file_len);
+    let stated = header_in(files, id).map_or(0, |header| header.file_len);
     assert!(offset <= len.max(stated), "byte {offset} of segment {id}, which has {len}");
 }
 
-fn headers_of(file: &[u8]) -> Option<SegmentHeader> {
-    super::mend::header_of(file)
+/// What a file says of the segment that its name says; of another, if of none.
+fn header_in(files: &Files, id: SegmentId) -> Option<SegmentHeader> {
+    header_for(files.segment(id)?, id)
+}
+
+fn header_for(file: &[u8], id: SegmentId) -> Option<SegmentHeader> {
+    let copy = |at| SegmentHeader::decode(file.get(at..).unwrap_or_default()).ok();
+    let copies = [copy(0), copy(BLOCK)];
+    let ours = copies.iter().flatten().find(|header| header.number == id);
+    ours.or(copies.iter().flatten().next()).copied()
 }
 
 fn hold_damage(files: &Files, error: &Error) {
@@ -250,11 +256,14 @@ impl Each<'_> {
 
     /// Whether the record is in the file, where its address says.
     fn stands(&self, lsn: Lsn, index: u32, bytes: &[u8]) -> bool {
-        let mut holders = self.segments.iter().rev();
-        let Some(segment) = holders.find(|segment| segment.base() <= lsn) else { return false };
+        // Hostile headers may say that two segments hold the same addresses.
+        self.segments.iter().any(|segment| self.stands_in(segment, lsn, index, bytes))
+    }
+
+    fn stands_in(&self, segment: &Segment, lsn: Lsn, index: u32, bytes: &[u8]) -> bool {
         let seed = FrameSeed::new(segment.header.log, segment.header.salt);
-        let offset = layout::FRAMES_START + lsn.since(segment.base()).unwrap_or(0);
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let offset = lsn.since(segment.base()).map(|from_base| layout::FRAMES_START + from_base);
+        let offset = offset.and_then(|offset| usize::try_from(offset).ok()).unwrap_or(usize::MAX);
         let there = self.files.segment(segment.number()).and_then(|file| file.get(offset..));
         match there.map(|there| decode_frame(there, seed, lsn)) {
             Some(Ok((frame, body))) if frame.kind == FrameKind::Record => {
@@ -302,8 +311,7 @@ fn open(files: &Files, seen: &Seen, disk: &SimDisk) -> Option<(Log, RecoveryRepo
     let before = Files::of(disk);
     let (environment, tally) = counted(disk);
     let (opened, memory) = measured(|| Log::open_in(environment, options()));
-    hold_memory(files, memory);
-    hold_work(files, &tally, 1);
+    hold_cost(files, memory, &tally);
     match opened {
         Ok(log) => {
             assert!(seen.fatal.is_none(), "opened although {:?}", seen.fatal);
@@ -313,6 +321,11 @@ fn open(files: &Files, seen: &Seen, disk: &SimDisk) -> Option<(Log, RecoveryRepo
             assert!(report.findings.iter().all(|finding| finding.decision != Decision::Damage));
             hold_kept(&before, &Files::of(disk), &report);
             Some((log, report))
+        }
+        // What is named like a spare and is no file is in the way of one that becomes one.
+        Err(error @ Error::Io { .. }) => {
+            hold_obstacle(files, &error);
+            None
         }
         Err(error) => {
             let fatal = seen.fatal.as_ref().map(ToString::to_string);
@@ -338,9 +351,9 @@ fn hold_kept(before: &Files, after: &Files, report: &RecoveryReport) {
             let start = usize::try_from(layout::FRAMES_START).expect("a small number");
             assert_eq!(kept.len(), bytes.len());
             assert!(kept.get(start..) == bytes.get(start..), "frames of segment {id} changed");
-            assert_eq!(headers_of(kept), headers_of(bytes), "the good header copy changed");
+            assert_eq!(header_for(kept, id), header_for(bytes, id), "the good header copy changed");
         } else if kept.is_none() {
-            let header = headers_of(bytes);
+            let header = header_for(bytes, id);
             let ours = header.is_some_and(|header| header.number == id);
             assert!(!ours, "segment {id} is gone");
             let frames = bytes.get(8192..12288).unwrap_or_default();
@@ -353,10 +366,10 @@ fn hold_kept(before: &Files, after: &Files, report: &RecoveryReport) {
 
 /// Whether a header with a higher number says that the trim point is not in this file.
 fn below(files: &Files, id: SegmentId, trim: Lsn) -> bool {
-    files.files.iter().any(|(name, bytes)| {
-        let header = headers_of(bytes);
-        matches!((FileName::parse(name), header), (Some(FileName::Segment(other)), Some(header))
-            if other > id && header.number == other && header.prev_end <= trim)
+    files.files.keys().any(|name| {
+        let Some(FileName::Segment(other)) = FileName::parse(name) else { return false };
+        let header = header_in(files, other);
+        other > id && header.is_some_and(|header| header.number == other && header.prev_end <= trim)
     })
 }
 
@@ -368,8 +381,9 @@ fn killed(log: Log, disk: &SimDisk) -> SimDisk {
 }
 
 /// What one open shows the next one shows, and what readers saw.
-fn open_twice(files: &Files, seen: &Seen) {
-    let mut disk = files.disk();
+fn open_twice(case: &Case, seen: &Seen) {
+    let files = &case.files;
+    let mut disk = case.disk();
     let mut first: Option<RecoveryReport> = None;
     for _ in 0..2 {
         let Some((log, report)) = open(files, seen, &disk) else { return };
@@ -384,42 +398,50 @@ fn open_twice(files: &Files, seen: &Seen) {
 }
 
 /// A tail that may be torn or damaged is refused on demand, and only that.
-fn open_unless_ambiguous(files: &Files, seen: &Seen) {
-    let disk = files.disk();
+fn open_unless_ambiguous(case: &Case, seen: &Seen) {
+    let disk = case.disk();
     let opened = Log::open_in(environment(&disk, 1), options().refuse_ambiguous_tail(true));
     match opened {
         Ok(_) => assert!(seen.fatal.is_none() && !seen.torn),
         Err(Error::AmbiguousTail { .. }) => {
             assert!(seen.fatal.is_none() && seen.torn);
-            assert_unchanged(files, &disk);
+            case.assert_unchanged(&disk);
         }
+        Err(error @ Error::Io { .. }) => hold_obstacle(&case.files, &error),
         Err(error) => {
             assert_eq!(seen.fatal.as_ref().map(ToString::to_string), Some(error.to_string()));
-            assert_unchanged(files, &disk);
+            case.assert_unchanged(&disk);
         }
     }
 }
 
+/// What may keep an open log from going on: the end of the addresses, as near as a header says, and
+/// what is no regular file and has a name that the log needs.
+fn hold_obstacle(files: &Files, error: &Error) {
+    let named = files.others.iter().any(|name| FileName::parse(name).is_some());
+    let stopped =
+        matches!(error, Error::Exhausted { .. }) || named && matches!(error, Error::Io { .. });
+    assert!(stopped, "an open log stops with {error:?}");
+}
+
 /// New records come behind the old ones, and the next open shows both.
-fn go_on(files: &Files, seen: &Seen) {
-    let disk = files.disk();
+fn go_on(case: &Case, seen: &Seen) {
+    let (files, disk) = (&case.files, case.disk());
     let Some((log, report)) = open(files, seen, &disk) else { return };
     let mut expected = seen.shown.records.clone();
-    let new: [&[u8]; 2] = [b"new", b""];
+    // Each of the long ones needs a segment of its own.
+    let new: [&[u8]; 4] = [b"new", &[1; 5000], &[2; 5000], b""];
     for bytes in new {
         match log.append(bytes) {
             Ok(receipt) => {
                 assert!(receipt.lsn >= report.next, "{} is before {}", receipt.lsn, report.next);
                 assert!(expected.insert((receipt.lsn, 0), bytes.to_vec()).is_none());
             }
-            // Its end of the addresses may be as near as a header says.
-            Err(Error::Exhausted { .. }) => return,
-            Err(error) => unreachable!("no append: {error:?}"),
+            Err(error) => return hold_obstacle(files, &error),
         }
     }
-    match log.close() {
-        Ok(()) => {}
-        Err(error) => unreachable!("no close: {error:?}"),
+    if let Err(error) = log.close() {
+        return hold_obstacle(files, &error);
     }
     let after = Files::of(&disk);
     let closed = LogView::open_in(&environment(&disk, 1));
@@ -444,19 +466,17 @@ fn go_on(files: &Files, seen: &Seen) {
 
 /// What is trimmed stays away, what is not stays. Of sound logs only: damage that a clean close
 /// hid from the first open is met by the second one, before the trim frame.
-fn trim(files: &Files, seen: &Seen) {
+fn trim(case: &Case, seen: &Seen) {
     if !seen.shown.damage.is_empty() || seen.shown.refused.is_some() {
         return;
     }
-    let disk = files.disk();
+    let (files, disk) = (&case.files, case.disk());
     let Some((log, report)) = open(files, seen, &disk) else { return };
     let Some(&(point, _)) = seen.shown.records.keys().nth(seen.shown.records.len() / 2) else {
         return;
     };
-    match log.trim(point) {
-        Ok(_) => {}
-        Err(Error::Exhausted { .. }) => return,
-        Err(error) => unreachable!("no trim to {point}: {error:?}"),
+    if let Err(error) = log.trim(point) {
+        return hold_obstacle(files, &error);
     }
     let expected = seen.shown.records.range((point, 0)..);
     let disk = killed(log, &disk);

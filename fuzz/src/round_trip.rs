@@ -129,10 +129,16 @@ fn frames(written: &Written<'_>) {
         assert!(header.kind.is_hollow() || body == told.body);
         if header.kind == FrameKind::Batch {
             let records: Result<Vec<_>, _> = BatchRecords::new(body).collect();
-            assert_eq!(records.as_deref(), Ok(&told.records.iter().map(Vec::as_slice).collect::<Vec<_>>()[..]));
+            assert_eq!(
+                records.as_deref(),
+                Ok(&told.records.iter().map(Vec::as_slice).collect::<Vec<_>>()[..])
+            );
         }
         if let FrameKind::Trim | FrameKind::CloseMark = header.kind {
-            assert_eq!(decode_trim(body).map(encode_trim).map(|point| point.to_vec()), Some(told.body.clone()));
+            assert_eq!(
+                decode_trim(body).map(encode_trim).map(|point| point.to_vec()),
+                Some(told.body.clone())
+            );
         }
     }
     assert_eq!(prev, last);

@@ -73,6 +73,8 @@ struct Current {
     fluid: bool,
     file: Arc<dyn StorageFile>,
     scan: FrameScan,
+    /// Bytes of bodies that searches for a frame behind damage looked at.
+    searched: u64,
 }
 
 /// A batch frame whose records are being handed out.
@@ -267,8 +269,17 @@ impl<E: Extents> Walk<E> {
         self.skip_batch &= self.at != base;
         let before = (self.at == base).then_some(prev_check);
         let scan = FrameScan::new(Arc::clone(&file), span, self.at, before);
-        self.current =
-            Some(Current { number, base, span, prev_check, end_check, fluid, file, scan });
+        self.current = Some(Current {
+            number,
+            base,
+            span,
+            prev_check,
+            end_check,
+            fluid,
+            file,
+            scan,
+            searched: 0,
+        });
         Ok(true)
     }
 
@@ -353,13 +364,13 @@ impl<E: Extents> Walk<E> {
             return Error::NoRecord { lsn: from };
         };
         let limit = current.span.limit;
-        let found = resync(&current.file, current.span, from);
+        let found = current.resync(from);
         // Behind a frame whose header still says that it ends its batch, another begins.
         self.skip_batch = found.is_none() || found != batch_end(&current.file, current.span, from);
         let error = match found {
             Some(lsn) => {
                 self.at = lsn;
-                current.scan = FrameScan::new(Arc::clone(&current.file), current.span, lsn, None);
+                current.scan.seek(lsn);
                 self.damaged(from, lsn, cause.into())
             }
             None => {
@@ -393,26 +404,33 @@ fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> 
     from.checked_add(header.frame_len()).filter(|_| !header.continues)
 }
 
-/// The first place behind `from` where a frame verifies and the next one chains to it, or the
-/// extent ends with it: 64 bits of checks at least. Headers that hold over bodies that do not are
-/// made on purpose: of bodies at most twice the bytes that are left are checked.
-fn resync(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> {
-    let mut at = from.checked_add(Lsn::ALIGN)?;
-    // A successor may say that the frames go on far behind the end of a file that was cut short.
-    let file_end =
-        file.len().ok()?.checked_sub(span.offset(from)).and_then(|left| from.checked_add(left));
-    let search_end = span.limit.min(file_end?);
-    let checked_max = 2 * search_end.since(from)?;
-    let mut probe = FrameScan::new(Arc::clone(file), span, at, None);
-    while at < search_end && probe.checked() < checked_max {
-        probe.seek(at);
-        if let Ok(Some(_)) = probe.next() {
-            let behind = probe.position();
-            if behind == span.limit || matches!(probe.next(), Ok(Some(_))) {
+impl Current {
+    /// The first place behind `from` where a frame verifies and the next one chains to it, or the
+    /// extent ends with it: 64 bits of checks at least.
+    ///
+    /// Headers that hold over bodies that do not are made on purpose, and can be made at every
+    /// multiple of 8. So all searches of an extent look at no more than twice its bytes for bodies.
+    fn resync(&mut self, from: Lsn) -> Option<Lsn> {
+        let (span, scan) = (self.span, &mut self.scan);
+        let mut at = from.checked_add(Lsn::ALIGN)?;
+        // A successor may say that the frames go on far behind the end of a file.
+        let file_len = self.file.len().ok()?;
+        let search_end = from.checked_add(file_len.saturating_sub(span.offset(from)))?;
+        let search_end = search_end.min(span.limit);
+        let searched_max = 2 * file_len;
+        while at < search_end && self.searched < searched_max {
+            scan.seek(at);
+            let looked_at = scan.looked_at();
+            let found = match scan.next() {
+                Ok(Some(_)) => scan.position() == span.limit || matches!(scan.next(), Ok(Some(_))),
+                _ => false,
+            };
+            self.searched += scan.looked_at() - looked_at;
+            if found {
                 return Some(at);
             }
+            at = at.checked_add(Lsn::ALIGN)?;
         }
-        at = at.checked_add(Lsn::ALIGN)?;
+        None
     }
-    None
 }

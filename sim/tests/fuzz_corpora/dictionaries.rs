@@ -10,7 +10,7 @@ use std::fmt::Write;
 type Word = (String, Vec<u8>);
 
 /// The dictionary of a target, as libFuzzer reads it.
-pub fn of(target: &str) -> String {
+pub(crate) fn of(target: &str) -> String {
     let words = match target {
         "decode_frame" => frame(),
         "decode_segment_header" => header(),

@@ -13,14 +13,14 @@ use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::position::{LogId, Lsn, Salt, SegmentId};
 
 /// An input of a target.
-pub struct Seed {
-    pub target: &'static str,
-    pub name: String,
-    pub bytes: Vec<u8>,
+pub(crate) struct Seed {
+    pub(crate) target: &'static str,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// All of them.
-pub fn seeds() -> Vec<Seed> {
+pub(crate) fn seeds() -> Vec<Seed> {
     let mut all = Vec::new();
     let mut add = |target, seeds: Vec<(String, Vec<u8>)>| {
         all.extend(seeds.into_iter().map(|(name, bytes)| {
@@ -32,7 +32,8 @@ pub fn seeds() -> Vec<Seed> {
     add("decode_frame", frame_seeds());
     add("decode_segment_header", header_seeds());
     add("decode_trailer", trailer_seeds());
-    let inputs = segments.map(|(name, file)| (name.to_owned(), scan_segment::without_padding(&file)));
+    let inputs =
+        segments.map(|(name, file)| (name.to_owned(), scan_segment::without_padding(&file)));
     add("scan_segment", inputs.collect());
     add("recover_directory", directory_seeds());
     add("round_trip", round_trip_seeds());
@@ -263,7 +264,7 @@ fn full_file(salt: u64) -> Vec<u8> {
 }
 
 /// Segment files, each a situation.
-pub fn segment_files() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn segment_files() -> Vec<(&'static str, Vec<u8>)> {
     let (fresh, _) = Segment::new(1, 1).finish();
     let (every_kind, _) = Segment::new(2, 2).one_of_each_kind().finish();
 
@@ -308,7 +309,7 @@ pub fn segment_files() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Frames of every kind, and one breach of each law.
-pub fn frame_seeds() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn frame_seeds() -> Vec<(String, Vec<u8>)> {
     let place = Place::chosen(1);
     let mark = Some(place.lsn);
     let trim = encode_trim(Lsn::new(0x1000));
