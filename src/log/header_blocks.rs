@@ -70,6 +70,14 @@ impl Headers {
     }
 }
 
+/// Whether a copy says this header, still or again: reads the copies and nothing else.
+pub(crate) fn states(file: &dyn StorageFile, header: &SegmentHeader) -> bool {
+    [0, layout::BLOCK].into_iter().any(|at| {
+        let mut copy = [0; HEADER_LEN];
+        read_full(file, at, &mut copy).is_ok() && SegmentHeader::decode(&copy) == Ok(*header)
+    })
+}
+
 fn judge(bytes: &[u8], file_len: u64, id: SegmentId) -> HeaderState {
     let copy = |index: usize| {
         let from = index * 4096;

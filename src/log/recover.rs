@@ -86,6 +86,8 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
         storage
             .rename(&from.text(), &to.text())
             .map_err(|e| Error::io("rename", from.text(), e))?;
+        // It may have replaced one.
+        survey.spares.retain(|&spare| spare != id.get());
         survey.spares.push(id.get());
     }
     // One more than asked for may be under way at any time: it saves the next preparation work.

@@ -62,6 +62,8 @@ pub(crate) struct FrameScan {
     here: usize,
     /// Where in the window the body of the last frame stands.
     body: Range<usize>,
+    /// Bytes of bodies that were looked at.
+    looked_at: u64,
 }
 
 impl FrameScan {
@@ -79,7 +81,7 @@ impl FrameScan {
         let left = usize::try_from(span.limit.since(at).unwrap_or(0)).unwrap_or(usize::MAX);
         let window = Window::new(left.min(READ_AHEAD));
         let (plain, here) = (PlainRecords::new(span.seed), Self::NOWHERE);
-        Self { file, span, plain, at, before, window, here, body: 0..0 }
+        Self { file, span, plain, at, before, window, here, body: 0..0, looked_at: 0 }
     }
 
     /// The same with another block size.
@@ -97,6 +99,11 @@ impl FrameScan {
     /// Check of the last frame, if one was read or given.
     pub(crate) fn last_check(&self) -> Option<u32> {
         self.before
+    }
+
+    /// Bytes of bodies that [`next`](Self::next) looked at, also of those that do not verify.
+    pub(crate) fn looked_at(&self) -> u64 {
+        self.looked_at
     }
 
     /// Goes on at `at`, where the check of the frame before is not known. Keeps what was read.
@@ -135,6 +142,7 @@ impl FrameScan {
             } else {
                 bytes
             };
+            self.looked_at += bytes.len().min(len) as u64;
             let have = bytes.len() as u64;
             let within = header.header_len()..len;
             let body = bytes.get(within.clone()).ok_or(FrameError::Short { needed, have })?;

@@ -220,18 +220,12 @@ impl Survey {
         {
             self.tail = Some(tail::examine(file, &header));
         }
-        self.judge_unread(files, last.map(|(id, _)| id));
+        self.judge_unread(files, last);
         self.judge_owner(&known);
         if self.fatal.is_some() {
             return;
         }
-        let tail_trim = self.tail.as_ref().map(|tail| tail.trim);
-        self.trim = known
-            .iter()
-            .map(|(_, header)| header.trim)
-            .chain(tail_trim)
-            .max()
-            .unwrap_or(Lsn::FIRST);
+        self.judge_trim(&known);
         // A file is below the trim point when a header with a higher number says so.
         let begin = known
             .iter()
@@ -249,16 +243,36 @@ impl Survey {
             let successor = known.get(behind).map(|&(_, header)| header);
             self.judge_file(id, &surveyed.headers, successor, &mut before, last.map(|l| l.0));
         }
-        if let Some(id) = last.map(|(id, _)| id) {
-            self.judge_tail(id);
+        if let Some((id, header)) = last {
+            self.judge_tail(id, &header);
+        }
+    }
+
+    /// The trim point: what the last segment states, since every header states at least what those
+    /// before it did. One that states less contradicts them: nothing is removed on its word, nor on
+    /// theirs, which would go with their files.
+    fn judge_trim(&mut self, known: &[(SegmentId, SegmentHeader)]) {
+        let Some(tail) = &self.tail else { return };
+        self.trim = tail.trim;
+        for (before, after) in known.iter().zip(known.iter().skip(1)) {
+            let (from, to) = (after.1.trim, before.1.trim);
+            if to > from {
+                self.find(after.0, 0, Row::Contradiction, true);
+                let (segment, cause) = (after.0, Damage::Discontinuous);
+                self.fail(Error::Damaged { segment, offset: 0, from, to, cause });
+            }
         }
     }
 
     /// What could not be read, or is not for this program, comes before anything else: what it
     /// would have said might change every other judgement.
-    fn judge_unread(&mut self, files: &BTreeMap<SegmentId, Surveyed>, last: Option<SegmentId>) {
+    fn judge_unread(
+        &mut self,
+        files: &BTreeMap<SegmentId, Surveyed>,
+        last: Option<(SegmentId, SegmentHeader)>,
+    ) {
         for (&id, surveyed) in files {
-            let proven = last.is_some_and(|last| last > id);
+            let proven = last.is_some_and(|(last, _)| last > id);
             let name = FileName::Segment(id).text();
             match &surveyed.headers.state {
                 HeaderState::Unreadable(error) => {
@@ -276,8 +290,8 @@ impl Survey {
             }
         }
         let refused = |tail: &TailFacts| matches!(tail.row, Row::Unreadable | Row::Unknown);
-        if let Some(last) = last.filter(|_| self.tail.as_ref().is_some_and(refused)) {
-            self.judge_tail(last);
+        if let Some((last, header)) = last.filter(|_| self.tail.as_ref().is_some_and(refused)) {
+            self.judge_tail(last, &header);
         }
     }
 
@@ -418,10 +432,10 @@ impl Survey {
         }
     }
 
-    fn judge_tail(&mut self, id: SegmentId) {
+    fn judge_tail(&mut self, id: SegmentId, header: &SegmentHeader) {
         let Some(tail) = &mut self.tail else { return };
         let (row, proven) = (tail.row, tail.is_proven_beyond());
-        let offset = layout::FRAMES_START + tail.end.since(tail.base).unwrap_or(0);
+        let offset = layout::FRAMES_START + tail.end.since(header.base).unwrap_or(0);
         let name = FileName::Segment(id).text();
         let to = match row {
             // Nothing says how far the frames went.
@@ -457,6 +471,7 @@ impl Survey {
     }
 
     fn fail(&mut self, error: Error) {
+        let error = in_order(error);
         if error.is_damage() {
             self.damage.push(error.clone());
         }
@@ -465,6 +480,7 @@ impl Survey {
 
     /// As [`fail`](Self::fail), where what is damaged is told of a neighbour as well.
     fn forbid(&mut self, error: Error) {
+        let error = in_order(error);
         self.fatal.get_or_insert(error);
     }
 
@@ -479,4 +495,12 @@ impl Survey {
     pub(crate) fn proven(&self) -> Lsn {
         self.tail.as_ref().map_or(Lsn::FIRST, TailFacts::proven)
     }
+}
+
+/// Where headers contradict each other, so do the ends of what is between them.
+fn in_order(mut error: Error) -> Error {
+    if let Error::Damaged { from, to, .. } = &mut error {
+        *to = (*to).max(*from);
+    }
+    error
 }

@@ -6,11 +6,13 @@
 //! or ended elsewhere.
 
 use super::decide::Row;
+use super::header_blocks;
 use super::record::{Record, RecordRef};
 use super::survey::{Access, Finding, Segment, SegmentEnd, Survey, survey};
 use super::tail::{self, open_span};
 use super::walk::{Extent, Extents, Walk};
 use crate::error::{Damage, Error, Result};
+use crate::format::header::SegmentHeader;
 use crate::format::name::FileName;
 use crate::position::{LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage};
@@ -44,6 +46,8 @@ struct Seen {
     /// How far the last segment is read: its end, or how far it was proven to go.
     limit: Lsn,
     end_check: Option<u32>,
+    /// Frames before it are durable: of a damaged log all that are read.
+    settled: Lsn,
     clean: bool,
     torn: bool,
     findings: Vec<Finding>,
@@ -130,6 +134,7 @@ impl LogView {
             end,
             told_missing: None,
             read_twice: None,
+            durable: None,
         };
         Ok(ViewScan { walk: Walk::new(source, from.max(first)), done: false })
     }
@@ -292,6 +297,7 @@ fn see(survey: Survey, damage: Option<Error>) -> Seen {
         proven: survey.proven(),
         limit: beyond,
         end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),
+        settled: if beyond > end { beyond } else { survey.proven() },
         clean: tail.is_none_or(|tail| tail.clean),
         torn: survey.tail_ambiguous(),
         segments: survey.segments,
@@ -308,6 +314,8 @@ pub(crate) struct ViewSource {
     end: Lsn,
     told_missing: Option<Lsn>,
     read_twice: Option<Lsn>,
+    /// Of the segment that is being read: its header, and how far its frames are durable.
+    durable: Option<(SegmentHeader, Lsn)>,
 }
 
 impl Extents for ViewSource {
@@ -353,6 +361,9 @@ impl Extents for ViewSource {
                 return Err(Error::io("open", name, error));
             }
         };
+        let all = Lsn::new(u64::MAX);
+        let durable = if segment.closed.is_some() { all } else { seen.settled };
+        self.durable = Some((segment.header, durable));
         let whole = limit <= self.end;
         let mut span = open_span(&segment.header);
         span.limit = limit.min(self.end);
@@ -368,7 +379,8 @@ impl Extents for ViewSource {
     }
 
     fn changed(&mut self, at: Lsn) -> Result<bool> {
-        if self.read_twice == Some(at) {
+        // What is durable is never written again; only a trim takes it away, with its name.
+        if self.read_twice == Some(at) || self.durable_is_there(at) {
             return Ok(false);
         }
         self.look_again(at)?;
@@ -378,6 +390,17 @@ impl Extents for ViewSource {
 }
 
 impl ViewSource {
+    /// Whether what is at `at` is durable, and its file still has its name and header: no look at the
+    /// whole directory, which would be one for each of any number of damaged ranges.
+    fn durable_is_there(&self, at: Lsn) -> bool {
+        let Some((header, _)) = self.durable.filter(|&(_, durable)| at < durable) else {
+            return false;
+        };
+        let name = FileName::Segment(header.number).text();
+        let file = self.storage.open(&name, OpenMode::Read);
+        file.is_ok_and(|file| header_blocks::states(&*file, &header))
+    }
+
     /// What became of the place `at`, where something could not be read.
     fn look_again(&mut self, at: Lsn) -> Result<()> {
         let now = look(&*self.storage)?;

@@ -37,7 +37,13 @@ pub(crate) struct Extent {
 impl Current {
     /// Whether the frame at `at` follows what is *now* before it: a frame that was read and failed
     /// may have been written over since. Goes on there if it does.
+    ///
+    /// Counts as a search: breaks that are made on purpose are as many as there are frames.
     fn follows_anew(&mut self, at: Lsn) -> bool {
+        if self.file.len().map_or(true, |len| self.searched >= 2 * len) {
+            return false;
+        }
+        self.searched += at.since(self.base).unwrap_or(0);
         let file = Arc::clone(&self.file);
         let mut scan = FrameScan::new(file, self.span, self.base, Some(self.prev_check));
         while scan.position() < at {
@@ -98,6 +104,8 @@ struct Current {
     fluid: bool,
     file: Arc<dyn StorageFile>,
     scan: FrameScan,
+    /// Bytes of bodies that searches for a frame behind damage looked at.
+    searched: u64,
 }
 
 /// A batch frame whose records are being handed out.
@@ -313,6 +321,7 @@ impl<E: Extents> Walk<E> {
             fluid,
             file,
             scan,
+            searched: 0,
         });
         Ok(true)
     }
@@ -406,13 +415,13 @@ impl<E: Extents> Walk<E> {
             return Error::NoRecord { lsn: from };
         };
         let limit = current.span.limit;
-        let found = resync(&current.file, current.span, from);
+        let found = current.resync(from);
         // Behind a frame whose header still says that it ends its batch, another begins.
         self.skip_batch = found.is_none() || found != batch_end(&current.file, current.span, from);
         let error = match found {
             Some(lsn) => {
                 self.at = lsn;
-                current.scan = FrameScan::new(Arc::clone(&current.file), current.span, lsn, None);
+                current.scan.seek(lsn);
                 self.damaged(from, lsn, cause.into())
             }
             None => {
@@ -446,22 +455,33 @@ fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> 
     from.checked_add(header.frame_len()).filter(|_| !header.continues)
 }
 
-/// The first place behind `from` where a frame verifies and the next one chains to it, or the
-/// extent ends with it: 64 bits of checks at least.
-fn resync(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> {
-    let mut at = from.checked_add(Lsn::ALIGN)?;
-    let mut bodies_left = 2 * span.limit.since(from)?;
-    let mut probe = FrameScan::new(Arc::clone(file), span, at, None);
-    while at < span.limit && bodies_left > 0 {
-        probe.seek(at);
-        if let Ok(Some((_, header))) = probe.next() {
-            bodies_left = bodies_left.saturating_sub(header.frame_len());
-            let behind = probe.position();
-            if behind == span.limit || matches!(probe.next(), Ok(Some(_))) {
+impl Current {
+    /// The first place behind `from` where a frame verifies and the next one chains to it, or the
+    /// extent ends with it: 64 bits of checks at least.
+    ///
+    /// Headers that hold over bodies that do not are made on purpose, and can be made at every
+    /// multiple of 8. So all searches of an extent look at no more than twice its bytes for bodies.
+    fn resync(&mut self, from: Lsn) -> Option<Lsn> {
+        let (span, scan) = (self.span, &mut self.scan);
+        let mut at = from.checked_add(Lsn::ALIGN)?;
+        // A successor may say that the frames go on far behind the end of a file.
+        let file_len = self.file.len().ok()?;
+        let search_end = from.checked_add(file_len.saturating_sub(span.offset(from)))?;
+        let search_end = search_end.min(span.limit);
+        let searched_max = 2 * file_len;
+        while at < search_end && self.searched < searched_max {
+            scan.seek(at);
+            let looked_at = scan.looked_at();
+            let found = match scan.next() {
+                Ok(Some(_)) => scan.position() == span.limit || matches!(scan.next(), Ok(Some(_))),
+                _ => false,
+            };
+            self.searched += scan.looked_at() - looked_at;
+            if found {
                 return Some(at);
             }
+            at = at.checked_add(Lsn::ALIGN)?;
         }
-        at = at.checked_add(Lsn::ALIGN)?;
+        None
     }
-    None
 }

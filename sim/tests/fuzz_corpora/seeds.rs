@@ -1,39 +1,162 @@
-//! Replays the corpora of the fuzz targets on a stable compiler, and makes their seeds.
-//!
-//! The files named `seed-*` in `fuzz/corpus/` are what [`seeds`] makes, byte for byte.
-//! `SEAWALL_BLESS=1 cargo test --test fuzz_corpora committed` writes them anew: then bytes of the
-//! format have changed, and the changelog says so.
+//! The seeds of the corpora: what each target starts from, made of real frames, files and logs.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "reads and writes the corpora, which are files of the repository, not of a log"
-)]
-
-use std::path::PathBuf;
-
-use checks::Scan;
+use super::checks::directory::Files;
+use super::checks::mend::{Place, header_of};
+use super::checks::{scan_segment, sources};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::control::encode_trim;
-use seawall::format::frame::{FrameError, FrameKind};
+use seawall::format::frame::FrameKind;
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
 use seawall::format::header::SegmentHeader;
 use seawall::format::layout;
 use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::position::{LogId, Lsn, Salt, SegmentId};
 
-/// The bodies of the fuzz targets.
-#[path = "../fuzz/src/lib.rs"]
-pub mod checks;
+/// An input of a target.
+pub(crate) struct Seed {
+    pub(crate) target: &'static str,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// All of them.
+pub(crate) fn seeds() -> Vec<Seed> {
+    let mut all = Vec::new();
+    let mut add = |target, seeds: Vec<(String, Vec<u8>)>| {
+        all.extend(seeds.into_iter().map(|(name, bytes)| {
+            let name = format!("seed-{name}");
+            Seed { target, name, bytes }
+        }));
+    };
+    let segments = segment_files().into_iter();
+    add("decode_frame", frame_seeds());
+    add("decode_segment_header", header_seeds());
+    add("decode_trailer", trailer_seeds());
+    let inputs =
+        segments.map(|(name, file)| (name.to_owned(), scan_segment::without_padding(&file)));
+    add("scan_segment", inputs.collect());
+    add("recover_directory", directory_seeds());
+    add("round_trip", round_trip_seeds());
+    all
+}
+
+/// The segments of every source, by a name for each.
+fn real_segments() -> Vec<(String, &'static [u8])> {
+    let mut all = Vec::new();
+    for number in 0..sources::COUNT {
+        let Files { files, .. } = sources::source(number);
+        for (nth, bytes) in files.values().enumerate() {
+            all.push((format!("log-{number}-file-{nth}"), bytes.as_slice()));
+        }
+    }
+    all
+}
+
+fn header_seeds() -> Vec<(String, Vec<u8>)> {
+    let real = real_segments().into_iter().map(|(name, file)| (name, file[..128].to_vec()));
+    let mut seeds: Vec<_> = real.filter(|(_, bytes)| bytes[0] != 0).collect();
+    let whole = seeds.last().expect("a real header").1.clone();
+    // Each breaks one law, once the check has put its check in.
+    for (law, at, with) in [
+        ("law-2-version", 8, 2),
+        ("law-2-flags", 12, 1),
+        ("law-2-zeros", 100, 1),
+        ("law-4-odd-prev-end", 64, 1),
+        ("law-4-trim-beyond", 84, 0xff),
+        ("law-5-base", 41, 0x77),
+        ("law-6-file-len", 56, 1),
+        ("law-6-base-too-high", 47, 0xff),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[at] = with;
+        seeds.push((law.to_owned(), bytes));
+    }
+    let mut no_number = whole;
+    no_number[32..40].fill(0);
+    seeds.push(("law-3-no-number".to_owned(), no_number));
+    seeds.push(("zeros".to_owned(), vec![0; 128]));
+    seeds
+}
+
+fn trailer_seeds() -> Vec<(String, Vec<u8>)> {
+    let real = real_segments().into_iter();
+    let trailers = real.map(|(name, file)| (name, file[file.len().saturating_sub(64)..].to_vec()));
+    let mut seeds: Vec<_> = trailers.filter(|(_, bytes)| Trailer::decode(bytes).is_ok()).collect();
+    let whole = seeds.last().expect("a real trailer").1.clone();
+    for (law, at, with) in [
+        ("law-2-kind", 8, 3),
+        ("law-2-zeros", 12, 1),
+        ("law-2-zeros-behind-check", 36, 1),
+        ("law-2-frames-of-a-close-record", 40, 1),
+        ("law-2-last-zeros", 48, 1),
+        ("law-3-odd-end", 16, 1),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[8] = 2;
+        bytes[40..48].fill(0);
+        bytes[at] = with;
+        seeds.push((law.to_owned(), bytes));
+    }
+    seeds.push(("zeros".to_owned(), vec![0; 64]));
+    seeds
+}
+
+/// Every log as it is, and every kind of change.
+fn directory_seeds() -> Vec<(String, Vec<u8>)> {
+    let logs = (0..sources::COUNT).map(|number| (format!("log-{number}"), vec![number]));
+    let mut seeds: Vec<_> = logs.collect();
+    let changes: [(&str, &[u8]); 28] = [
+        ("put", &[2, 0, 1, 0x10, 0x20, 4, 1, 2, 3, 4]),
+        ("fill", &[2, 1, 2, 0x00, 0x20, 0x00, 0x10, 0xff]),
+        ("cut", &[2, 2, 0, 0x00, 0x21]),
+        ("lengthen-told", &[2, 3, 2, 4, 1]),
+        ("lengthen", &[1, 3, 0, 40, 0]),
+        ("remove-first", &[2, 4, 0]),
+        ("remove-middle", &[2, 4, 1]),
+        ("copy", &[2, 5, 1, 0, 9]),
+        ("copy-to-spare", &[2, 5, 1, 5, 2]),
+        ("rename", &[2, 6, 2, 0, 9]),
+        ("rename-to-last-number", &[1, 6, 0, 0, 255]),
+        ("header-version", &[1, 7, 0, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0]),
+        ("header-other-log", &[2, 7, 1, 3, 2, 9, 9, 9, 9, 9, 9, 9, 9]),
+        ("header-number", &[2, 7, 2, 3, 3, 7, 0, 0, 0, 0, 0, 0, 0]),
+        ("header-file-len", &[1, 7, 0, 3, 5, 0, 0, 0, 0x80, 0, 0, 0, 0]),
+        ("header-prev-end", &[2, 7, 2, 3, 7, 0, 0x10, 0, 0, 0, 0, 0, 0]),
+        ("header-one-copy", &[2, 7, 1, 1, 11, 1, 0, 0, 0, 0, 0, 0, 0]),
+        ("frame-length", &[2, 8, 1, 2, 0, 0xff, 0xff, 0xff, 0x0f]),
+        ("frame-unknown-kind", &[2, 8, 2, 1, 2, 99, 0, 0, 0]),
+        ("frame-new-length-mended", &[2, 8, 1, 0, 128, 0x40, 0, 0, 0]),
+        ("gap-behind", &[1, 9, 0, 255, 0, 7, 0, 0, 0, 0, 1, 0, 0, 0]),
+        ("mark-beyond", &[2, 9, 2, 255, 9, 4, 2, 1, 0, 0, 0, 0, 0, 0]),
+        ("half-batch", &[4, 9, 1, 255, 0, 2, 1, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0, 0, 65]),
+        ("close-record", &[2, 10, 2, 0, 255, 0, 0, 0, 0]),
+        ("close-record-beyond", &[2, 10, 2, 0, 255, 0, 0, 8, 0]),
+        ("flip", &[2, 11, 1, 0x40, 0x20, 3]),
+        ("sector-of-another", &[2, 12, 0, 17, 1, 17]),
+        ("successor", &[1, 14, 0, 1, 255, 0, 0, 0, 0]),
+    ];
+    seeds.extend(changes.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())));
+    let more: [(&str, &[u8]); 6] = [
+        ("successor-beyond", &[1, 14, 0, 4, 255, 16, 0, 0, 0]),
+        ("successor-inside", &[1, 14, 0, 6, 2, 0, 0, 0, 0]),
+        ("successor-trims", &[2, 14, 2, 4, 255, 0, 0, 1, 0]),
+        ("directory-named-like-a-segment", &[2, 15, 0, 0, 3]),
+        ("two-lost-headers", &[2, 1, 1, 0, 0, 0, 0x20, 1, 1, 2, 0, 0, 0, 0x20, 1]),
+        ("many-changes", &[3, 11, 0, 0, 0x21, 1, 11, 1, 0, 0x22, 2, 13, 0, 2, 2, 0, 0x30, 4, 0]),
+    ];
+    seeds.extend(more.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())));
+    seeds
+}
+
+/// What is drawn from an input may be drawn from anything; frames are as good as noise.
+fn round_trip_seeds() -> Vec<(String, Vec<u8>)> {
+    let real = real_segments().into_iter().filter(|(_, file)| header_of(file).is_some());
+    real.map(|(name, file)| (name, file[8192..8192 + 600].to_vec())).collect()
+}
 
 const FILE_LEN: usize = 16384;
 const FRAMES_START: usize = 8192;
 const TWO_RECORDS: &[u8] = b"\x03\0\0\0one\x05\0\0\0three";
-
-struct Seed {
-    target: &'static str,
-    name: String,
-    bytes: Vec<u8>,
-}
 
 /// A segment file under construction.
 struct Segment {
@@ -140,7 +263,8 @@ fn full_file(salt: u64) -> Vec<u8> {
     file
 }
 
-fn segment_seeds() -> Vec<(&'static str, Vec<u8>)> {
+/// Segment files, each a situation.
+pub(crate) fn segment_files() -> Vec<(&'static str, Vec<u8>)> {
     let (fresh, _) = Segment::new(1, 1).finish();
     let (every_kind, _) = Segment::new(2, 2).one_of_each_kind().finish();
 
@@ -184,8 +308,9 @@ fn segment_seeds() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn frame_seeds() -> Vec<(String, Vec<u8>)> {
-    let place = checks::Place::chosen(1);
+/// Frames of every kind, and one breach of each law.
+pub(crate) fn frame_seeds() -> Vec<(String, Vec<u8>)> {
+    let place = Place::chosen(1);
     let mark = Some(place.lsn);
     let trim = encode_trim(Lsn::new(0x1000));
     let mut part = FrameSpec::of(FrameKind::Batch);
@@ -233,134 +358,4 @@ fn frame_seeds() -> Vec<(String, Vec<u8>)> {
     }
     seeds.push(("zeros".to_owned(), vec![0; 65]));
     seeds
-}
-
-fn seeds() -> Vec<Seed> {
-    let frames = frame_seeds().into_iter().map(|(name, bytes)| Seed {
-        target: "decode_frame",
-        name: format!("seed-{name}"),
-        bytes,
-    });
-    let segments = segment_seeds().into_iter().map(|(name, bytes)| Seed {
-        target: "scan_segment",
-        name: format!("seed-{name}"),
-        bytes,
-    });
-    frames.chain(segments).collect()
-}
-
-fn corpus(target: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
-}
-
-fn check(target: &str, input: &[u8]) {
-    match target {
-        "decode_frame" => checks::decode_frame(input),
-        _ => drop(checks::scan_segment(input)),
-    }
-}
-
-fn segment(name: &str) -> Scan {
-    let seeds = segment_seeds();
-    let (_, bytes) = seeds.iter().find(|seed| seed.0 == name).expect("a seed of this name");
-    checks::scan_segment(bytes)
-}
-
-#[test]
-fn committed_seeds_are_what_the_generator_makes() {
-    let bless = std::env::var_os("SEAWALL_BLESS").is_some_and(|value| value == "1");
-    let mut names = Vec::new();
-    for Seed { target, name, bytes } in seeds() {
-        let path = corpus(target).join(&name);
-        if bless {
-            std::fs::create_dir_all(corpus(target)).expect("the corpus can be made");
-            std::fs::write(&path, &bytes).expect("a seed can be written");
-        }
-        let committed = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(committed == bytes, "{name} of {target} is not what is made");
-        names.push((target, name));
-    }
-    for target in ["decode_frame", "scan_segment"] {
-        for entry in std::fs::read_dir(corpus(target)).expect("the corpus is there") {
-            let name = entry.expect("an entry").file_name();
-            let name = name.to_string_lossy().into_owned();
-            let made = names.contains(&(target, name.clone()));
-            assert_eq!(name.starts_with("seed-"), made, "{name} of {target}");
-        }
-    }
-}
-
-#[test]
-fn every_input_of_the_corpora_passes_its_check() {
-    for target in ["decode_frame", "scan_segment"] {
-        let mut count = 0;
-        for entry in std::fs::read_dir(corpus(target)).expect("the corpus is there") {
-            let input = std::fs::read(entry.expect("an entry").path()).expect("an input");
-            check(target, &input);
-            count += 1;
-        }
-        assert!(count > 0, "the corpus of {target} is empty");
-    }
-}
-
-#[test]
-fn every_prefix_of_every_seed_passes_its_check() {
-    for Seed { target, bytes, .. } in seeds() {
-        for len in 0..bytes.len() {
-            if target == "decode_frame" || len % 97 == 0 {
-                check(target, &bytes[..len]);
-            }
-        }
-    }
-}
-
-#[test]
-fn frame_seeds_cover_every_kind_and_decode() {
-    let place = checks::Place::chosen(1);
-    let mut kinds = Vec::new();
-    for (name, bytes) in frame_seeds() {
-        let decoded = seawall::format::frame::decode_frame(&bytes[1..], place.seed, place.lsn);
-        match decoded {
-            Ok((header, _)) => kinds.push(header.kind),
-            Err(error) if name == "zeros" => assert_eq!(error, FrameError::Zeros),
-            Err(error) => assert!(name.starts_with("law-"), "{name}: {error}"),
-        }
-    }
-    for kind in FrameKind::ALL {
-        assert!(kinds.contains(&kind), "{kind:?}");
-    }
-}
-
-#[test]
-fn segment_seeds_are_the_situations_they_are_named_for() {
-    let fresh = segment("fresh");
-    assert!(fresh.frames.is_empty() && fresh.stop == Some(FrameError::Zeros));
-
-    let all = segment("every-kind");
-    assert_eq!((all.frames.len(), all.stop), (10, Some(FrameError::Zeros)));
-
-    let torn = segment("torn-tail");
-    assert_eq!(torn.frames.len(), 10);
-    assert!(matches!(torn.stop, Some(FrameError::Body { .. })));
-
-    let ghost = segment("broken-chain");
-    assert_eq!(ghost.frames.len(), 1);
-    assert!(matches!(ghost.stop, Some(FrameError::Chain { .. })));
-
-    let recycled = segment("recycled");
-    assert!(recycled.frames.len() > 100);
-    assert!(matches!(recycled.stop, Some(FrameError::Check { .. })));
-    assert!(recycled.trailer.is_ok() && !recycled.trailer_agrees());
-
-    let clean = segment("clean-closed");
-    assert_eq!(clean.frames.last().map(|frame| frame.1), Some(FrameKind::CloseMark));
-    assert!(clean.trailer_agrees());
-
-    let sealed = segment("sealed");
-    let frames = sealed.frames.len() as u64;
-    assert!(sealed.trailer_agrees());
-    assert!(sealed.trailer.is_ok_and(|trailer| trailer.kind == TrailerKind::Seal { frames }));
-
-    let bad = segment("first-copy-bad");
-    assert!(bad.header.is_ok() && bad.frames.len() == 1);
 }

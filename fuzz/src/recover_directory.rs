@@ -1,0 +1,490 @@
+//! Target `recover_directory`: any set of files, opened in every way that the library has.
+//!
+//! Readers come first and change nothing; what they saw is what every way of opening has to show.
+//! A way of opening is one function of the list [`WAYS`].
+
+use super::bounds::{Cost, Counted, Tally, measured};
+use super::directory::Files;
+use super::mend::BLOCK;
+use super::sources::options;
+use seawall::format::batch::BatchRecords;
+use seawall::format::checksum::FrameSeed;
+use seawall::format::frame::{FrameKind, decode_frame};
+use seawall::format::header::SegmentHeader;
+use seawall::format::layout;
+use seawall::format::name::FileName;
+use seawall::storage::Environment;
+use seawall::{
+    Decision, Error, Finding, Log, LogView, Lsn, RecoveryReport, Result, Segment, SegmentId,
+    Verdict, decide,
+};
+use seawall_sim::{CrashKind, SimDisk, environment};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Records by address.
+type Records = BTreeMap<(Lsn, u32), Vec<u8>>;
+
+/// What a scan shows.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Shown {
+    records: Records,
+    /// Each damaged range.
+    damage: Vec<(SegmentId, Lsn, Lsn)>,
+    /// Why it ended early: something of another version.
+    refused: Option<String>,
+}
+
+/// What a reader saw, and made of it.
+#[derive(Debug)]
+struct Seen {
+    shown: Shown,
+    torn: bool,
+    /// Why an open for writing would refuse.
+    fatal: Option<Error>,
+}
+
+/// A directory, and a disk that holds it and is never opened itself.
+struct Case {
+    files: Files,
+    pristine: SimDisk,
+}
+
+impl Case {
+    /// The same directory on a disk of its own.
+    fn disk(&self) -> SimDisk {
+        self.pristine.after_kill()
+    }
+
+    fn assert_unchanged(&self, disk: &SimDisk) {
+        assert_eq!(disk.image_hash(), self.pristine.image_hash(), "a byte changed");
+    }
+}
+
+/// A way of opening, held against what a reader saw.
+type Way = (&'static str, fn(&Case, &Seen));
+
+const WAYS: [Way; 4] = [
+    ("open, and again", open_twice),
+    ("open, refusing what may be torn or damaged", open_unless_ambiguous),
+    ("open, append, close, and again", go_on),
+    ("open, trim, and again", trim),
+];
+
+/// The input describes the directory.
+///
+/// # Panics
+/// Where the library breaks a promise.
+pub fn run(input: &[u8]) {
+    hold(Files::described_by(input));
+}
+
+/// Opens these files in every way.
+///
+/// # Panics
+/// Where the library breaks a promise.
+pub fn hold(files: Files) {
+    let case = Case { pristine: files.disk(), files };
+    let Some(seen) = read_only(&case) else { return };
+    for (_, way) in WAYS {
+        way(&case, &seen);
+    }
+}
+
+/// The disk that holds the files, and an environment that counts.
+fn counted(disk: &SimDisk) -> (Environment, Arc<Tally>) {
+    let tally = Arc::new(Tally::default());
+    let mut environment = environment(disk, 1);
+    environment.storage = Arc::new(Counted::new(environment.storage, Arc::clone(&tally)));
+    (environment, tally)
+}
+
+/// Readers: the diagnosis, a view, its scans, a verification. `None` where they refuse.
+fn read_only(case: &Case) -> Option<Seen> {
+    let disk = case.disk();
+    let (environment, tally) = counted(&disk);
+    let (seen, memory) = measured(|| look(case, &environment));
+    case.assert_unchanged(&disk);
+    hold_cost(&case.files, memory, &tally);
+    seen
+}
+
+/// Both limits of one way of opening and reading, with all it returns, and the memory of the
+/// simulated disk and of this module.
+fn hold_cost(files: &Files, memory: u64, tally: &Tally) {
+    let cost = Cost { memory, read: tally.read(), calls: tally.calls() };
+    cost.hold(files.len(), files.files.len() as u64);
+}
+
+fn look(case: &Case, environment: &Environment) -> Option<Seen> {
+    let files = &case.files;
+    let (findings, first) = LogView::diagnose(environment).expect("the disk answers");
+    findings.iter().for_each(|finding| hold_finding(files, finding));
+    let mut view = match LogView::open_in(environment) {
+        Ok(view) => view,
+        Err(error) => {
+            hold_refusal(&error);
+            assert_eq!(first.map(|first| first.to_string()), Some(error.to_string()));
+            refuse_to_write(case, &error);
+            return None;
+        }
+    };
+    assert_eq!(view.findings(), findings, "two looks at the same bytes differ");
+    let shown = scan_view(files, &view);
+    let proven = view.scan_proven(Lsn::FIRST).expect("nothing was trimmed");
+    let proven: Vec<_> =
+        proven.map_while(|record| record.ok().map(|record| (record.lsn, record.index))).collect();
+    assert!(shown.records.keys().take(proven.len()).eq(proven.iter()) || !shown.damage.is_empty());
+
+    match view.verify(|_| {}) {
+        Ok(verified) => {
+            assert_eq!(shown.refused, None);
+            assert_eq!(verified.records, shown.records.len() as u64);
+            let bytes: usize = shown.records.values().map(Vec::len).sum();
+            assert_eq!(verified.record_bytes, bytes as u64);
+            let fatal = view.damage().is_some();
+            let damaged = fatal || !shown.damage.is_empty();
+            assert_eq!(verified.verdict == Verdict::Damaged, damaged, "{:?}", verified.verdict);
+            assert_eq!(verified.damage.is_empty(), !damaged);
+            verified.damage.iter().for_each(|error| hold_damage(files, error));
+            assert!(verified.first <= verified.end || damaged);
+            assert!(verified.proven <= verified.end);
+        }
+        Err(error) => {
+            hold_refusal(&error);
+            assert_eq!(shown.refused, Some(error.to_string()), "the verification refuses alone");
+        }
+    }
+    let fatal = view.damage().cloned();
+    Some(Seen { shown, torn: view.is_torn(), fatal })
+}
+
+/// What no reader and no writer goes on with: another version, another log, no regular file.
+fn hold_refusal(error: &Error) {
+    let typed = matches!(error, Error::Unknown { .. } | Error::Foreign { .. } | Error::Io { .. });
+    assert!(typed, "a reader refuses with {error:?}");
+}
+
+/// What a reader refuses a writer refuses as well, and changes nothing.
+fn refuse_to_write(case: &Case, error: &Error) {
+    let disk = case.disk();
+    let found = Log::open_in(environment(&disk, 1), options());
+    let found = found.expect_err("a writer opens what readers refuse");
+    assert!(same_error(&found, error), "{found:?} and not {error:?}");
+    case.assert_unchanged(&disk);
+}
+
+/// The same, but for who found it: what cannot be opened is met by readers in other words.
+fn same_error(one: &Error, other: &Error) -> bool {
+    let io = |error: &Error| matches!(error, Error::Io { .. });
+    one.to_string() == other.to_string() || io(one) && io(other)
+}
+
+fn hold_finding(files: &Files, finding: &Finding) {
+    assert_eq!(finding.decision, decide(finding.row, finding.proven_beyond));
+    let parsed = FileName::parse(&finding.name);
+    let Some(FileName::Segment(id)) = parsed else {
+        unreachable!("{} is no segment", finding.name);
+    };
+    hold_offset(files, id, finding.offset);
+}
+
+/// A byte that is, or could be, in the file of a segment.
+fn hold_offset(files: &Files, id: SegmentId, offset: u64) {
+    let len = files.segment(id).map_or(0, |bytes| bytes.len() as u64);
+    let stated = header_in(files, id).map_or(0, |header| header.file_len);
+    assert!(offset <= len.max(stated), "byte {offset} of segment {id}, which has {len}");
+}
+
+/// What a file says of the segment that its name says; of another, if of none.
+fn header_in(files: &Files, id: SegmentId) -> Option<SegmentHeader> {
+    header_for(files.segment(id)?, id)
+}
+
+fn header_for(file: &[u8], id: SegmentId) -> Option<SegmentHeader> {
+    let copy = |at| SegmentHeader::decode(file.get(at..).unwrap_or_default()).ok();
+    let copies = [copy(0), copy(BLOCK)];
+    let ours = copies.iter().flatten().find(|header| header.number == id);
+    ours.or(copies.iter().flatten().next()).copied()
+}
+
+fn hold_damage(files: &Files, error: &Error) {
+    let Error::Damaged { segment, offset, from, to, .. } = error else {
+        unreachable!("{error:?} is no damage");
+    };
+    assert!(from <= to, "damage from {from} to {to}");
+    hold_offset(files, *segment, *offset);
+}
+
+/// Reads all records of a view; each is looked up in the bytes of the files.
+fn scan_view(files: &Files, view: &LogView) -> Shown {
+    let mut scan = view.scan(Lsn::FIRST).expect("from the beginning on");
+    shown(files, view.segments(), |each| match scan.next_ref() {
+        Ok(Some(record)) => Ok(Some(each.record(record.lsn, record.index, record.bytes))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    })
+}
+
+/// The same of an open log.
+fn scan_log(files: &Files, log: &Log) -> Shown {
+    let mut scan = log.scan(Lsn::FIRST).expect("from the beginning on");
+    let segments = log.segments();
+    shown(files, &segments, |each| match scan.next_ref() {
+        Ok(Some(record)) => Ok(Some(each.record(record.lsn, record.index, record.bytes))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    })
+}
+
+/// Where records are looked up, and kept.
+struct Each<'a> {
+    files: &'a Files,
+    segments: &'a [Segment],
+    shown: Shown,
+    last: Option<(Lsn, u32)>,
+}
+
+impl Each<'_> {
+    fn record(&mut self, lsn: Lsn, index: u32, bytes: &[u8]) {
+        let address = (lsn, index);
+        assert!(self.last < Some(address), "{address:?} after {:?}", self.last);
+        self.last = Some(address);
+        assert!(self.stands(lsn, index, bytes), "{address:?} was shown and is in no file");
+        self.shown.records.insert(address, bytes.to_vec());
+    }
+
+    /// Whether the record is in the file, where its address says.
+    fn stands(&self, lsn: Lsn, index: u32, bytes: &[u8]) -> bool {
+        // Hostile headers may say that two segments hold the same addresses.
+        self.segments.iter().any(|segment| self.stands_in(segment, lsn, index, bytes))
+    }
+
+    fn stands_in(&self, segment: &Segment, lsn: Lsn, index: u32, bytes: &[u8]) -> bool {
+        let seed = FrameSeed::new(segment.header.log, segment.header.salt);
+        let offset = lsn.since(segment.base()).map(|from_base| layout::FRAMES_START + from_base);
+        let offset = offset.and_then(|offset| usize::try_from(offset).ok()).unwrap_or(usize::MAX);
+        let there = self.files.segment(segment.number()).and_then(|file| file.get(offset..));
+        match there.map(|there| decode_frame(there, seed, lsn)) {
+            Some(Ok((frame, body))) if frame.kind == FrameKind::Record => {
+                index == 0 && body == bytes
+            }
+            Some(Ok((frame, body))) if frame.kind == FrameKind::Batch => {
+                let nth = usize::try_from(index).unwrap_or(usize::MAX);
+                BatchRecords::new(body).nth(nth).is_some_and(|record| record == Ok(bytes))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn shown(
+    files: &Files,
+    segments: &[Segment],
+    mut next: impl FnMut(&mut Each<'_>) -> Result<Option<()>>,
+) -> Shown {
+    let mut each = Each { files, segments, shown: Shown::default(), last: None };
+    // A record takes four bytes, a damaged range eight: a scan that goes on longer never ends.
+    let steps = files.len() / 4 + 8 * segments.len() as u64 + 16;
+    for _ in 0..steps {
+        match next(&mut each) {
+            Ok(Some(())) => {}
+            Ok(None) => return each.shown,
+            Err(error) if error.is_damage() => {
+                hold_damage(files, &error);
+                if let Error::Damaged { segment, from, to, .. } = error {
+                    each.shown.damage.push((segment, from, to));
+                }
+            }
+            Err(error) => {
+                hold_refusal(&error);
+                each.shown.refused = Some(error.to_string());
+                return each.shown;
+            }
+        }
+    }
+    unreachable!("{steps} steps, and the scan goes on");
+}
+
+/// Opens for writing; `None` where it refuses as it must, with nothing changed.
+fn open(files: &Files, seen: &Seen, disk: &SimDisk) -> Option<(Log, RecoveryReport)> {
+    let before = Files::of(disk);
+    let (environment, tally) = counted(disk);
+    let (opened, memory) = measured(|| Log::open_in(environment, options()));
+    hold_cost(files, memory, &tally);
+    match opened {
+        Ok(log) => {
+            assert!(seen.fatal.is_none(), "opened although {:?}", seen.fatal);
+            let report = log.report().clone();
+            report.findings.iter().for_each(|finding| hold_finding(files, finding));
+            assert_eq!(report.tail_ambiguous, seen.torn);
+            assert!(report.findings.iter().all(|finding| finding.decision != Decision::Damage));
+            hold_kept(&before, &Files::of(disk), &report);
+            Some((log, report))
+        }
+        // What is named like a spare and is no file is in the way of one that becomes one.
+        Err(error @ Error::Io { .. }) => {
+            hold_obstacle(files, &error);
+            None
+        }
+        Err(error) => {
+            let fatal = seen.fatal.as_ref().map(ToString::to_string);
+            assert_eq!(fatal, Some(error.to_string()), "readers saw another reason to refuse");
+            hold_damage(files, &error);
+            assert!(Files::of(disk) == before, "who refuses changed a byte");
+            None
+        }
+    }
+}
+
+/// What was there is there, but for files below the trim point, header copies that did not
+/// verify, and files that are no part of the log.
+fn hold_kept(before: &Files, after: &Files, report: &RecoveryReport) {
+    for (name, bytes) in &before.files {
+        let Some(FileName::Segment(id)) = FileName::parse(name) else { continue };
+        let kept = after.files.get(name);
+        if report.removed.contains(&id) {
+            assert!(kept.is_none());
+            assert!(below(before, id, report.trim), "segment {id} was removed, and was needed");
+        } else if report.rebuilt.contains(&id) {
+            let kept = kept.expect("a segment whose header was mended");
+            let start = usize::try_from(layout::FRAMES_START).expect("a small number");
+            assert_eq!(kept.len(), bytes.len());
+            assert!(kept.get(start..) == bytes.get(start..), "frames of segment {id} changed");
+            assert_eq!(header_for(kept, id), header_for(bytes, id), "the good header copy changed");
+        } else if kept.is_none() {
+            let header = header_for(bytes, id);
+            let ours = header.is_some_and(|header| header.number == id);
+            assert!(!ours, "segment {id} is gone");
+            let frames = bytes.get(8192..12288).unwrap_or_default();
+            assert!(header.is_some() || frames.iter().all(|&byte| byte == 0));
+        } else {
+            assert!(kept == Some(bytes), "bytes of segment {id} changed");
+        }
+    }
+}
+
+/// Whether a header with a higher number says that the trim point is not in this file.
+fn below(files: &Files, id: SegmentId, trim: Lsn) -> bool {
+    files.files.keys().any(|name| {
+        let Some(FileName::Segment(other)) = FileName::parse(name) else { return false };
+        let header = header_in(files, other);
+        other > id && header.is_some_and(|header| header.number == other && header.prev_end <= trim)
+    })
+}
+
+/// The process dies; the next one finds this.
+fn killed(log: Log, disk: &SimDisk) -> SimDisk {
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    disk.after_kill()
+}
+
+/// What one open shows the next one shows, and what readers saw.
+fn open_twice(case: &Case, seen: &Seen) {
+    let files = &case.files;
+    let mut disk = case.disk();
+    let mut first: Option<RecoveryReport> = None;
+    for _ in 0..2 {
+        let Some((log, report)) = open(files, seen, &disk) else { return };
+        let shown = scan_log(files, &log);
+        assert!(shown == seen.shown, "a writer shows something else than readers");
+        if let Some(first) = first.replace(report.clone()) {
+            assert_eq!((first.end, first.next, first.trim), (report.end, report.next, report.trim));
+            assert!(report.removed.is_empty() && report.rebuilt.is_empty(), "done only once");
+        }
+        disk = killed(log, &disk);
+    }
+}
+
+/// A tail that may be torn or damaged is refused on demand, and only that.
+fn open_unless_ambiguous(case: &Case, seen: &Seen) {
+    let disk = case.disk();
+    let opened = Log::open_in(environment(&disk, 1), options().refuse_ambiguous_tail(true));
+    match opened {
+        Ok(_) => assert!(seen.fatal.is_none() && !seen.torn),
+        Err(Error::AmbiguousTail { .. }) => {
+            assert!(seen.fatal.is_none() && seen.torn);
+            case.assert_unchanged(&disk);
+        }
+        Err(error @ Error::Io { .. }) => hold_obstacle(&case.files, &error),
+        Err(error) => {
+            assert_eq!(seen.fatal.as_ref().map(ToString::to_string), Some(error.to_string()));
+            case.assert_unchanged(&disk);
+        }
+    }
+}
+
+/// What may keep an open log from going on: the end of the addresses, as near as a header says, and
+/// what is no regular file and has a name that the log needs.
+fn hold_obstacle(files: &Files, error: &Error) {
+    let named = files.others.iter().any(|name| FileName::parse(name).is_some());
+    let stopped =
+        matches!(error, Error::Exhausted { .. }) || named && matches!(error, Error::Io { .. });
+    assert!(stopped, "an open log stops with {error:?}");
+}
+
+/// New records come behind the old ones, and the next open shows both.
+fn go_on(case: &Case, seen: &Seen) {
+    let (files, disk) = (&case.files, case.disk());
+    let Some((log, report)) = open(files, seen, &disk) else { return };
+    let mut expected = seen.shown.records.clone();
+    // Each of the long ones needs a segment of its own.
+    let new: [&[u8]; 4] = [b"new", &[1; 5000], &[2; 5000], b""];
+    for bytes in new {
+        match log.append(bytes) {
+            Ok(receipt) => {
+                assert!(receipt.lsn >= report.next, "{} is before {}", receipt.lsn, report.next);
+                assert!(expected.insert((receipt.lsn, 0), bytes.to_vec()).is_none());
+            }
+            Err(error) => return hold_obstacle(files, &error),
+        }
+    }
+    if let Err(error) = log.close() {
+        return hold_obstacle(files, &error);
+    }
+    let after = Files::of(&disk);
+    let closed = LogView::open_in(&environment(&disk, 1));
+    let mut view = closed.expect("a log that was closed");
+    let shown = scan_view(&after, &view);
+    if shown.refused.is_none() && seen.shown.refused.is_none() {
+        assert!(shown.records == expected, "records came or went");
+        assert_eq!(shown.damage, seen.shown.damage);
+    }
+    assert!(view.is_clean() && !view.is_torn() && view.damage().is_none());
+    if let Ok(verified) = view.verify(|_| {}) {
+        let whole = seen.shown.damage.is_empty();
+        let verdict = if whole { Verdict::Clean } else { Verdict::Damaged };
+        assert_eq!(verified.verdict, verdict, "of a log that was closed");
+    }
+    let again = Log::open_in(environment(&disk, 2), options()).expect("a log that was closed");
+    assert!(again.report().clean);
+    if seen.shown.refused.is_none() {
+        assert!(scan_log(&after, &again).records == expected, "records came or went");
+    }
+}
+
+/// What is trimmed stays away, what is not stays. Of sound logs only: damage that a clean close
+/// hid from the first open is met by the second one, before the trim frame.
+fn trim(case: &Case, seen: &Seen) {
+    if !seen.shown.damage.is_empty() || seen.shown.refused.is_some() {
+        return;
+    }
+    let (files, disk) = (&case.files, case.disk());
+    let Some((log, report)) = open(files, seen, &disk) else { return };
+    let Some(&(point, _)) = seen.shown.records.keys().nth(seen.shown.records.len() / 2) else {
+        return;
+    };
+    if let Err(error) = log.trim(point) {
+        return hold_obstacle(files, &error);
+    }
+    let expected = seen.shown.records.range((point, 0)..);
+    let disk = killed(log, &disk);
+    let view = LogView::open_in(&environment(&disk, 1)).expect("a log that was trimmed");
+    assert!(view.trim_point() >= point.max(report.trim));
+    let after = Files::of(&disk);
+    let shown = scan_view(&after, &view);
+    assert!(view.damage().is_none(), "{:?}", view.damage());
+    let kept: Vec<_> = shown.records.range((point, 0)..).collect();
+    assert!(kept == expected.collect::<Vec<_>>(), "records behind the trim point went");
+}
