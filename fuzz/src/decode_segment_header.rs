@@ -65,8 +65,8 @@ fn hold_error(bytes: &[u8], error: HeaderError) {
             assert_eq!(at_end.map(|check| u64::from_le_bytes(*check)), Some(found));
             assert_ne!(expected, found);
         }
-        HeaderError::Version { found } => {
-            assert!(found != VERSION && word(8) == Some(found));
+        HeaderError::Version { found, newest } => {
+            assert!(found != VERSION && newest == VERSION && word(8) == Some(found));
         }
         HeaderError::Flags { found } => assert!(found != 0 && word(12) == Some(found)),
         HeaderError::Field { field } => {

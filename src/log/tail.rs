@@ -28,8 +28,6 @@ const STRIDE: usize = 64;
 /// What was found at the end of the last segment.
 #[derive(Debug)]
 pub(crate) struct TailFacts {
-    /// LSN of the first frame.
-    pub(crate) base: Lsn,
     /// E: where the last whole batch ends.
     pub(crate) end: Lsn,
     /// Check of the last frame before E.
@@ -77,7 +75,6 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
         file,
         span: open_span(header),
         facts: TailFacts {
-            base: header.base,
             end: header.base,
             end_check: header.prev_check,
             row: Row::Zeros,
