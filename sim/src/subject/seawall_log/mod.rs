@@ -7,7 +7,6 @@
 
 mod clients;
 mod damage;
-mod mended;
 mod op;
 mod open_hurt;
 mod tamper;

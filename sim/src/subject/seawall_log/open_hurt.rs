@@ -54,9 +54,6 @@ impl SeawallLog {
                         case.judge_cut(view.end(), &shown, noted)?;
                     }
                     case.judge(&shown)?;
-                    if !shown.ended {
-                        self.judge_repair(world, &case, &shown)?;
-                    }
                 }
                 Ok(Opened { parts, cells, refused: true })
             }
@@ -90,7 +87,7 @@ fn behind_close(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.row == Row::Closed)
 }
 
-pub(super) fn read(log: &Log) -> Result<Shown, Stop> {
+fn read(log: &Log) -> Result<Shown, Stop> {
     let mut shown = Shown::default();
     let mut scan = match log.scan_at(Lsn::FIRST, Durability::Buffered) {
         Ok(scan) => scan,
