@@ -181,8 +181,11 @@ fn scan(view: &LogView) {
     }
 }
 
+/// A way to open it: its name, and what does it.
+type Way = (&'static str, fn(Environment));
+
 /// Each as a program would do it; what they say is not looked at here.
-const WAYS: [(&str, fn(Environment)); 4] = [
+const WAYS: [Way; 4] = [
     ("diagnose", |environment| drop(LogView::diagnose(&environment))),
     ("view, scan", |environment| drop(LogView::open_in(&environment).map(|view| scan(&view)))),
     ("view, verify", |environment| {

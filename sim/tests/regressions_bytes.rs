@@ -53,7 +53,7 @@ fn replace_first(disk: &SimDisk, number: u64) -> Lsn {
     let seed = FrameSeed::new(header.log, header.salt);
     let mut frame = Vec::new();
     place_frame(&mut frame, FrameSpec::of(FrameKind::Record), &[&[1; 1000]]);
-    finish_run(&mut frame, seed, header.base, header.prev_check);
+    let _ = finish_run(&mut frame, seed, header.base, header.prev_check);
     disk.overwrite_durably(&name(number), layout::FRAMES_START, &frame).unwrap();
     header.base.checked_add(frame.len() as u64).unwrap()
 }
