@@ -52,7 +52,7 @@ const DIRECTORIES: [Hostile; 12] = [
     ("every second record damaged", |dir| damaged(dir, true)),
     ("every second record damaged, in the last segment", |dir| damaged(dir, false)),
     ("thousands of tiny files", |dir| {
-        for number in 1..3000 {
+        for number in 1..2000 {
             write(dir, number * 2, &noise(128));
         }
     }),
