@@ -134,11 +134,11 @@ fn what_is_too_large_is_refused_before_anything_is_written() {
     let log = Log::open(dir.path(), small()).unwrap();
     let before = log.append(b"before").unwrap();
     let record = vec![0; usize::try_from(seawall::RECORD_LEN_MAX).unwrap() + 1];
-    assert!(matches!(log.append(&record), Err(seawall::Error::TooLarge { .. })));
+    assert!(matches!(log.append(&record), Err(Error::TooLarge { .. })));
     let half = &record[..record.len() / 2];
     assert!(matches!(
         log.append_batch(&[half, half, half, half]),
-        Err(seawall::Error::TooLarge { .. })
+        Err(Error::TooLarge { .. })
     ));
     let behind = log.append(b"behind").unwrap();
     assert!(behind.lsn.since(before.end).unwrap() <= 64, "at most an idle mark lies between");
@@ -171,7 +171,7 @@ fn options_that_cannot_be_are_refused_by_name() {
     ] {
         let error = Log::open(dir.path(), options).unwrap_err();
         assert!(
-            matches!(error, seawall::Error::Option { option, .. } if option == name),
+            matches!(error, Error::Option { option, .. } if option == name),
             "{name}: {error}"
         );
     }
@@ -209,10 +209,10 @@ fn addresses_that_are_none_are_told_from_damage() {
     let second = log.append(&[2; 100]).unwrap();
     for lsn in [first.lsn.get() + 8, second.lsn.get() + 16, 1] {
         let error = log.read(Lsn::new(lsn)).unwrap_err();
-        assert!(matches!(error, seawall::Error::NoRecord { .. }), "{lsn}: {error:?}");
+        assert!(matches!(error, Error::NoRecord { .. }), "{lsn}: {error:?}");
     }
     let error = log.read(Lsn::new(1 << 40)).unwrap_err();
-    assert!(matches!(error, seawall::Error::Beyond { .. }), "{error:?}");
+    assert!(matches!(error, Error::Beyond { .. }), "{error:?}");
     // A scan may start between two records.
     let from = Lsn::new(first.lsn.get() + 8);
     let records: Vec<_> = log.scan(from).unwrap().collect::<Result<_, _>>().unwrap();

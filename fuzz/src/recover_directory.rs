@@ -220,8 +220,11 @@ fn hold_damage(files: &Files, error: &Error) {
 fn scan_view(files: &Files, view: &LogView) -> Shown {
     let mut scan = view.scan(Lsn::FIRST).expect("from the beginning on");
     shown(files, view.segments(), |each| match scan.next_ref() {
-        Ok(Some(record)) => Ok(Some(each.record(record.lsn, record.index, record.bytes))),
-        Ok(None) => Ok(None),
+        Ok(Some(record)) => {
+            each.record(record.lsn, record.index, record.bytes);
+            Ok(true)
+        }
+        Ok(None) => Ok(false),
         Err(error) => Err(error),
     })
 }
@@ -231,8 +234,11 @@ fn scan_log(files: &Files, log: &Log) -> Shown {
     let mut scan = log.scan(Lsn::FIRST).expect("from the beginning on");
     let segments = log.segments();
     shown(files, &segments, |each| match scan.next_ref() {
-        Ok(Some(record)) => Ok(Some(each.record(record.lsn, record.index, record.bytes))),
-        Ok(None) => Ok(None),
+        Ok(Some(record)) => {
+            each.record(record.lsn, record.index, record.bytes);
+            Ok(true)
+        }
+        Ok(None) => Ok(false),
         Err(error) => Err(error),
     })
 }
@@ -281,15 +287,15 @@ impl Each<'_> {
 fn shown(
     files: &Files,
     segments: &[Segment],
-    mut next: impl FnMut(&mut Each<'_>) -> Result<Option<()>>,
+    mut next: impl FnMut(&mut Each<'_>) -> Result<bool>,
 ) -> Shown {
     let mut each = Each { files, segments, shown: Shown::default(), last: None };
     // A record takes four bytes, a damaged range eight: a scan that goes on longer never ends.
     let steps = files.len() / 4 + 8 * segments.len() as u64 + 16;
     for _ in 0..steps {
         match next(&mut each) {
-            Ok(Some(())) => {}
-            Ok(None) => return each.shown,
+            Ok(true) => {}
+            Ok(false) => return each.shown,
             Err(error) if error.is_damage() => {
                 hold_damage(files, &error);
                 if let Error::Damaged { segment, from, to, .. } = error {

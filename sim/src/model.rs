@@ -281,9 +281,9 @@ impl Model {
 
     /// A reader that goes on for ever was shown the beginning of an append.
     pub(crate) fn shown(&mut self, id: EntryId, lsn: Lsn, durable: bool) -> Result<(), Violation> {
-        let (trim, lying) = (self.trim, self.lying);
+        let lying = self.lying;
         let Some(entry) = self.entry_mut(id) else { return Ok(()) };
-        if entry.fate == Fate::Gone && !(lying && lsn < trim) {
+        if entry.fate == Fate::Gone && !lying {
             return broken("G2", format_args!("append {id} is gone, and shown at LSN {lsn}"));
         }
         entry.lsn.get_or_insert(lsn);
@@ -375,11 +375,11 @@ impl Look<'_> {
         let Some(id) = self.model.identify(bytes) else {
             return broken("G2", format_args!("nobody appended what is shown at LSN {lsn}"));
         };
-        let (number, trim, lying) = (self.number, self.model.trim, self.model.lying);
+        let (number, lying) = (self.number, self.model.lying);
         let Some(entry) = self.model.entry_mut(id) else { return Ok(()) };
-        // On a disk that lies a trim may be lost with the rest of its suffix.
-        let untrimmed = lying && entry.lsn.is_some_and(|lsn| lsn < trim);
-        if entry.fate == Fate::Gone && !untrimmed {
+        // On a disk that lies a trim may be lost with the rest of its suffix, and so may the void frame
+        // that was written over an append which failed.
+        if entry.fate == Fate::Gone && !lying {
             let what = format!("append {id} was gone and is back at LSN {lsn}");
             return broken(if entry.lsn.is_some() { "G9" } else { "G2" }, what);
         }

@@ -9,6 +9,7 @@
     clippy::disallowed_methods,
     reason = "reads and writes the corpora, which are files of the repository, not of a log"
 )]
+#![allow(clippy::panic, reason = "a test that cannot go on fails")]
 
 use checks::TARGETS;
 use checks::mend::Place;

@@ -52,7 +52,7 @@ const DIRECTORIES: [Hostile; 12] = [
     ("every second record damaged", |dir| damaged(dir, true)),
     ("every second record damaged, in the last segment", |dir| damaged(dir, false)),
     ("thousands of tiny files", |dir| {
-        for number in 1..3000 {
+        for number in 1..2000 {
             write(dir, number * 2, &noise(128));
         }
     }),
@@ -181,8 +181,11 @@ fn scan(view: &LogView) {
     }
 }
 
+/// A way to open it: its name, and what does it.
+type Way = (&'static str, fn(Environment));
+
 /// Each as a program would do it; what they say is not looked at here.
-const WAYS: [(&str, fn(Environment)); 4] = [
+const WAYS: [Way; 4] = [
     ("diagnose", |environment| drop(LogView::diagnose(&environment))),
     ("view, scan", |environment| drop(LogView::open_in(&environment).map(|view| scan(&view)))),
     ("view, verify", |environment| {
