@@ -136,10 +136,7 @@ fn what_is_too_large_is_refused_before_anything_is_written() {
     let record = vec![0; usize::try_from(seawall::RECORD_LEN_MAX).unwrap() + 1];
     assert!(matches!(log.append(&record), Err(Error::TooLarge { .. })));
     let half = &record[..record.len() / 2];
-    assert!(matches!(
-        log.append_batch(&[half, half, half, half]),
-        Err(Error::TooLarge { .. })
-    ));
+    assert!(matches!(log.append_batch(&[half, half, half, half]), Err(Error::TooLarge { .. })));
     let behind = log.append(b"behind").unwrap();
     assert!(behind.lsn.since(before.end).unwrap() <= 64, "at most an idle mark lies between");
 }
@@ -170,10 +167,7 @@ fn options_that_cannot_be_are_refused_by_name() {
         ("durability", small().durability(interval(1))),
     ] {
         let error = Log::open(dir.path(), options).unwrap_err();
-        assert!(
-            matches!(error, Error::Option { option, .. } if option == name),
-            "{name}: {error}"
-        );
+        assert!(matches!(error, Error::Option { option, .. } if option == name), "{name}: {error}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
 }
