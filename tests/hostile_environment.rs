@@ -40,7 +40,8 @@ fn ends(case: impl FnOnce() + Send + 'static) {
 /// Said where libtest does not catch it: what is skipped must be seen.
 #[expect(clippy::explicit_write, reason = "libtest catches what eprintln! prints")]
 fn skip(what: &str) {
-    eprintln!("SKIPPED: {what}");
+    use std::io::Write;
+    writeln!(std::io::stderr(), "SKIPPED: {what}").unwrap();
 }
 
 fn small() -> Options {

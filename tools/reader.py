@@ -61,10 +61,13 @@ def file_of(number):
     return f"{number:020}.seg"
 
 
+A_GAP = "a gap"
+
+
 def damaged(number, offset, start, end, cause):
     """A range that cannot be read back."""
     return {"segment": number, "file": file_of(number), "offset": offset, "from": start, "to": end,
-            "cause": cause}
+            "recorded": cause == A_GAP, "cause": cause}
 
 
 def table_of(polynomial):
@@ -563,9 +566,10 @@ class Log:
             skipped, skip_batch = skip_batch and frame.kind == BATCH, False
             if skipped or frame.kind == GAP:
                 # Perhaps the rest of a batch whose beginning is gone: told, not shown.
-                skip_batch = frame.continues or frame.kind == GAP
+                # A repair lets a gap end where a batch begins.
+                skip_batch = frame.continues and frame.kind == BATCH
                 yield frame, []
-                why = "a gap" if frame.kind == GAP else "a batch lacks its beginning"
+                why = A_GAP if frame.kind == GAP else "a batch lacks its beginning"
                 yield lost(lsn, frame.end, why)
             else:
                 yield frame, records

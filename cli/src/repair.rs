@@ -84,13 +84,19 @@ impl Repair {
         // Where nothing is to be done nothing is made, no directory either.
         let needed = !Log::plan_repair(&environment)?.steps.is_empty();
         let repaired = if needed {
+            let is_new = !place.exists();
             let quarantine =
                 Posix::create(&place).map_err(|e| io_error("open the quarantine", &place, e))?;
             let bar = progress::bar("repair", 0);
-            Some(Log::repair(&environment, &quarantine, &label(), |progress| {
+            let repaired = Log::repair(&environment, &quarantine, &label(), |progress| {
                 bar.set_length(progress.total);
                 bar.set_position(progress.done);
-            })?)
+            });
+            if repaired.is_err() && is_new {
+                // Goes only if it is empty, and harms nobody where it stays.
+                let _left_behind = std::fs::remove_dir(&place);
+            }
+            Some(repaired?)
         } else {
             None
         };

@@ -38,7 +38,7 @@ fn bytes(dir: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_damaged_log_is_repaired_goes_on_and_can_be_put_back() {
     let (_scratch, dir, input) = log();
-    patch(&dir.join(segment(2)), |bytes| bytes[8192 + 3000] ^= 1);
+    patch(&dir.join(segment(1)), |bytes| bytes[8192 + 3000] ^= 1);
     // The last one has lost its headers, so that the log does not open.
     patch(&dir.join(segment(3)), |bytes| bytes[..8192].fill(0));
     let before = bytes(&dir);
@@ -95,7 +95,7 @@ fn scratch_copy(dir: &Path) -> TempDir {
 fn a_missing_segment_gets_a_stand_in_and_a_quarantine_may_be_elsewhere() {
     let (scratch, dir, _) = log();
     fs::remove_file(dir.join(segment(2))).unwrap();
-    patch(&dir.join(segment(1)), |bytes| bytes[8192 + 3000] ^= 1);
+    patch(&dir.join(segment(3)), |bytes| bytes[8192 + 3000] ^= 1);
     let left = run("cat", &dir, &[]).expect(3).stdout;
     let elsewhere = scratch.path().join("kept");
     let options = ["--apply", "--quarantine", elsewhere.to_str().unwrap()];
@@ -129,10 +129,11 @@ fn a_repair_beside_a_writer_is_refused() {
     let mut acks = BufReader::new(writer.stdout.take().unwrap());
     stdin.write_all(b"mine\n").unwrap();
     acks.read_line(&mut String::new()).unwrap();
-    let before = bytes(&dir);
+    let damaged = || fs::read(dir.join(segment(2))).unwrap();
+    let before = damaged();
     let refused = run("repair", &dir, &["--apply"]).expect(4);
     assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
-    assert!(bytes(&dir) == before);
+    assert!(damaged() == before && !dir.join("quarantine").exists());
     drop(stdin);
     ended(writer).expect(0);
     run("repair", &dir, &["--apply"]).expect(0);
