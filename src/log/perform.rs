@@ -75,8 +75,8 @@ impl Performer {
             }
             Action::Write(write) => self.write(write),
             Action::Sync { segment, upto } => {
-                let synced = self.active.with(&*self.storage, segment, |file| file.sync_data());
-                Event::Synced { upto, outcome: synced.flatten() }
+                let file = self.active.with(&*self.storage, segment, Arc::clone);
+                Event::Synced { upto, outcome: file.and_then(|file| file.sync_data()) }
             }
             Action::Prepare(preparation) => Event::Prepared(self.prepare(preparation)),
             Action::Begin { header } => {
@@ -115,13 +115,15 @@ impl Performer {
         let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
         let written = self.active.with(&*self.storage, segment, |file| {
             write_full(&**file, offset, &[&run.bytes])?;
-            Ok(sync.then(|| file.sync_data()))
+            Ok(sync.then(|| Arc::clone(file)))
         });
         // Nobody else adds to it.
         let appended = self.appended.load(Ordering::Relaxed) + run.bytes.len() as u64;
         self.appended.store(appended, Ordering::Relaxed);
         let (outcome, synced) = match written {
-            Ok(Ok(synced)) => (Ok(Finished { last_check, frames }), synced),
+            Ok(Ok(file)) => {
+                (Ok(Finished { last_check, frames }), file.map(|file| file.sync_data()))
+            }
             Ok(Err(failure)) => (Err(failure), None),
             Err(error) => (Err(WriteFailure { written: 0, error }), None),
         };
