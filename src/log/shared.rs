@@ -347,8 +347,9 @@ impl Shared {
         let failures = state.machine.failures();
         state.machine.request(goal);
         loop {
-            // Asking for an action may settle the matter without one, where the log is closed.
-            if self.step(&mut state) || state.machine.is_closed() {
+            // Asking for an action may settle the matter without one, where the log is closed. And who
+            // sleeps at a door of a log that does nothing any more is never woken.
+            if self.step(&mut state) || state.machine.is_closed() || state.machine.is_poisoned() {
                 if let Some(outcome) = try_reach(&mut state.machine, goal) {
                     return outcome;
                 }

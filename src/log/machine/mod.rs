@@ -409,6 +409,10 @@ impl Machine {
         })
     }
 
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.is_some()
+    }
+
     pub(crate) fn poisoned(&self) -> Option<Error> {
         self.poisoned.as_ref().map(|cause| Error::Poisoned { cause: Arc::clone(cause) })
     }
