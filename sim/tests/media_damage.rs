@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use seawall::{Error, Log, LogView, Lsn, Options, Verdict};
+use seawall::{Error, Log, LogView, Lsn, Options, Receipt, Verdict};
 use seawall_sim::{Concern, CrashKind, CrashPolicy, Rng, Seed, SimDisk, environment};
 use std::collections::BTreeMap;
 
@@ -198,28 +198,34 @@ fn no_single_damage_to_a_closed_log_goes_unnoticed_or_shows_wrong_bytes() {
     harm(true);
 }
 
-/// A frame that verifies alone, at its place, under the right salt, and yet is not the one that was
-/// followed: an overwritten version that came back. Only the chain tells.
-#[test]
-fn a_frame_that_was_written_over_and_came_back_breaks_the_chain() {
+/// A disk on which the second of some frames is that of another history: an overwritten version that
+/// came back. It verifies alone, at its place, under the right salt. And where the frames stand.
+fn another_frame_came_back(others: &[u8], len: usize) -> (SimDisk, Vec<Receipt>) {
     let history = |second: u8| {
         let disk = SimDisk::new(Seed::new(1));
         // The same entropy: the same log id and salt.
         let level = seawall::Durability::Os;
         let log = Log::open_in(environment(&disk, 1), options().durability(level)).unwrap();
-        let receipts: Vec<_> =
-            [1, second, 3].into_iter().map(|byte| log.append(&[byte; 100]).unwrap()).collect();
+        let bytes = [1, second].into_iter().chain(others.iter().copied());
+        let receipts = bytes.map(|byte| log.append(&vec![byte; len]).unwrap()).collect();
         disk.crash_now(CrashKind::Kill);
         drop(log);
         (settled(&disk), receipts)
     };
-    let ((disk, receipts), (other, _)) = (history(2), history(9));
+    let ((disk, receipts), (other, _)): ((_, Vec<Receipt>), _) = (history(2), history(99));
     let name = disk.names().remove(0);
     let [from, to] = [receipts[1].lsn, receipts[1].end].map(|lsn| 8192 + lsn.get());
     let frame = other.read_durable(&name).unwrap()
         [usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
         .to_vec();
     disk.overwrite_durably(&name, from, &frame).unwrap();
+    (disk, receipts)
+}
+
+/// Only the chain tells that another frame was followed.
+#[test]
+fn a_frame_that_was_written_over_and_came_back_breaks_the_chain() {
+    let (disk, receipts) = another_frame_came_back(&[3], 100);
     let mut view = LogView::open_in(&environment(&disk, 2)).unwrap();
     assert_ne!(view.verify(|_| {}).unwrap().verdict, Verdict::Clean);
     assert_eq!(view.end(), receipts[2].lsn, "what follows another frame is not followed");
@@ -230,25 +236,8 @@ fn a_frame_that_was_written_over_and_came_back_breaks_the_chain() {
 /// came back was shown and nobody told of the broken chain behind it. Found by the second reader.
 #[test]
 fn a_frame_that_came_back_in_a_closed_segment_is_told_as_damage() {
-    let history = |second: u8| {
-        let disk = SimDisk::new(Seed::new(1));
-        let level = seawall::Durability::Os;
-        let log = Log::open_in(environment(&disk, 1), options().durability(level)).unwrap();
-        let bytes = [1, second, 3, 4, 5, 6, 7, 8, 9];
-        let receipts: Vec<_> =
-            bytes.into_iter().map(|byte| log.append(&[byte; 1500]).unwrap()).collect();
-        assert!(log.segments().len() > 1);
-        disk.crash_now(CrashKind::Kill);
-        drop(log);
-        (settled(&disk), receipts)
-    };
-    let ((disk, receipts), (other, _)) = (history(2), history(9));
-    let name = disk.names().remove(0);
-    let [from, to] = [receipts[1].lsn, receipts[1].end].map(|lsn| 8192 + lsn.get());
-    let frame = other.read_durable(&name).unwrap()
-        [usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
-        .to_vec();
-    disk.overwrite_durably(&name, from, &frame).unwrap();
+    let (disk, receipts) = another_frame_came_back(&[3, 4, 5, 6, 7, 8, 9], 1500);
+    assert!(disk.names().len() > 1, "the first segment is closed");
     let mut view = LogView::open_in(&environment(&disk, 2)).unwrap();
     let found = view.verify(|_| {}).unwrap();
     assert_eq!(found.verdict, Verdict::Damaged);

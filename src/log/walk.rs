@@ -34,32 +34,6 @@ pub(crate) struct Extent {
     pub(crate) fluid: bool,
 }
 
-impl Current {
-    /// Whether the frame at `at` follows what is *now* before it: a frame that was read and failed
-    /// may have been written over since. Goes on there if it does.
-    ///
-    /// Counts as a search: breaks that are made on purpose are as many as there are frames.
-    fn follows_anew(&mut self, at: Lsn) -> bool {
-        if self.file.len().map_or(true, |len| self.searched >= 2 * len) {
-            return false;
-        }
-        self.searched += at.since(self.base).unwrap_or(0);
-        let file = Arc::clone(&self.file);
-        let mut scan = FrameScan::new(file, self.span, self.base, Some(self.prev_check));
-        while scan.position() < at {
-            if !matches!(scan.next(), Ok(Some(_))) {
-                return false;
-            }
-        }
-        let last = scan.last_check();
-        let follows = scan.position() == at && matches!(scan.next(), Ok(Some(_)));
-        if follows {
-            self.scan = FrameScan::new(Arc::clone(&self.file), self.span, at, last);
-        }
-        follows
-    }
-}
-
 /// Who keeps the segments.
 pub(crate) trait Extents: fmt::Debug + Send {
     /// The extent that holds `at`, or else the first behind it; `None` at the end. What the
@@ -456,6 +430,30 @@ fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> 
 }
 
 impl Current {
+    /// Whether the frame at `at` follows what is *now* before it: a frame that was read and failed
+    /// may have been written over since. Goes on there if it does.
+    ///
+    /// Counts as a search: breaks that are made on purpose are as many as there are frames.
+    fn follows_anew(&mut self, at: Lsn) -> bool {
+        if self.file.len().map_or(true, |len| self.searched >= 2 * len) {
+            return false;
+        }
+        self.searched += at.since(self.base).unwrap_or(0);
+        let file = Arc::clone(&self.file);
+        let mut scan = FrameScan::new(file, self.span, self.base, Some(self.prev_check));
+        while scan.position() < at {
+            if !matches!(scan.next(), Ok(Some(_))) {
+                return false;
+            }
+        }
+        let last = scan.last_check();
+        let follows = scan.position() == at && matches!(scan.next(), Ok(Some(_)));
+        if follows {
+            self.scan = FrameScan::new(Arc::clone(&self.file), self.span, at, last);
+        }
+        follows
+    }
+
     /// The first place behind `from` where a frame verifies and the next one chains to it, or the
     /// extent ends with it: 64 bits of checks at least.
     ///

@@ -62,15 +62,8 @@ impl Machine {
     #[inline]
     pub(crate) fn append_quietly(&mut self, record: &[u8]) -> Option<Receipt> {
         let len = frame_len(record.len() as u64, false);
-        if self.level != Durability::Buffered || len > self.allowance {
-            return None;
-        }
-        self.allowance -= len;
-        place_record(&mut self.pending, record);
-        let lsn = self.marks.accepted;
-        let end = after(lsn, len);
-        self.marks.accepted = end;
-        Some(Receipt { lsn, end })
+        let quiet = self.level == Durability::Buffered && len <= self.allowance;
+        quiet.then(|| self.place_within(record, len))
     }
 
     /// Takes a record and at once the write that hands it to the kernel, if none is under way, no sync
@@ -82,15 +75,22 @@ impl Machine {
         if len > self.allowance || busy || self.sync_wanted > self.marks.durable {
             return None;
         }
+        let receipt = self.place_within(record, len);
+        self.awaited.push_back(receipt.lsn);
+        self.commit_busy = true;
+        let write = self.write().expect("invariant: who has an allowance has a segment");
+        Some((receipt, write))
+    }
+
+    /// Places a record that the allowance covers.
+    #[inline]
+    fn place_within(&mut self, record: &[u8], len: u64) -> Receipt {
         self.allowance -= len;
         place_record(&mut self.pending, record);
         let lsn = self.marks.accepted;
         let end = after(lsn, len);
         self.marks.accepted = end;
-        self.awaited.push_back(lsn);
-        self.commit_busy = true;
-        let write = self.write().expect("invariant: who has an allowance has a segment");
-        Some((Receipt { lsn, end }, write))
+        Receipt { lsn, end }
     }
 
     fn append_looking(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
