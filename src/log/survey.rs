@@ -103,6 +103,8 @@ pub(crate) struct Survey {
     pub(crate) verified: bool,
     /// Segments were listed, and all of them were gone when they were to be read.
     pub(crate) overtaken: bool,
+    /// A spare's name that a writer cannot use.
+    blocked: Option<String>,
 }
 
 struct Surveyed {
@@ -125,6 +127,10 @@ pub(crate) fn survey(storage: &dyn Storage, access: Access) -> Result<Survey> {
     survey.read_headers(storage, access, &mut files)?;
     survey.overtaken = listed && files.is_empty();
     survey.judge(&files);
+    // Behind what the segments say, which readers say as well.
+    if let Some(name) = survey.blocked.take() {
+        survey.fail(Error::io("use", name, no_regular_file()));
+    }
     Ok(survey)
 }
 
@@ -155,7 +161,7 @@ impl Survey {
                 (Some(FileName::Spare(number)), EntryKind::File) => self.spares.push(number),
                 // A writer would come upon it when it needs the name, in the middle of its work.
                 (Some(FileName::Spare(_)), EntryKind::Other) if access == Access::Writer => {
-                    self.fail(Error::io("use", entry.name, no_regular_file()));
+                    self.blocked.get_or_insert(entry.name);
                 }
                 (Some(FileName::Spare(_)), EntryKind::Other) | (None, _) => {}
             }
