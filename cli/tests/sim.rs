@@ -125,6 +125,23 @@ fn one_run_is_replayed_from_its_seed_and_from_a_file_and_drawn() {
 }
 
 #[test]
+fn what_a_fuzzer_decided_is_replayed_from_its_bytes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("decisions");
+    fs::write(&file, [0xa5; 700]).unwrap();
+    let (file, page) = (file.to_str().unwrap(), scratch.path().join("timeline.html"));
+    let page = page.to_str().unwrap();
+    let ran = sim(&["replay", file, "--decisions", "--timeline", page, "--json"]).expect(0);
+    let told = ran.json();
+    assert_eq!((&told["broken"], &told["seed"]), (&Value::Null, &Value::Null));
+    assert!(number(&told, "crash_cycles") > 0);
+    assert_eq!(told["replay"], format!("cargo run --release -- sim replay {file} --decisions"));
+    assert!(fs::read_to_string(page).unwrap().contains("Life 1, after a"));
+    let ran = sim(&["replay", file]).expect(1);
+    assert!(ran.stderr.contains("--decisions"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_breaks_no_promise_is_not_made_smaller() {
     let scratch = tempfile::tempdir().unwrap();
     let ran = sim(&["shrink", &stored(scratch.path())]).expect(0);

@@ -8,6 +8,7 @@
 //! of changes to a real log, some of which mend.
 
 pub mod bounds;
+pub mod decisions;
 pub mod decode_frame;
 pub mod decode_segment_header;
 pub mod decode_trailer;
@@ -22,11 +23,12 @@ pub mod sources;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target whose corpus a test replays.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("decode_frame", decode_frame::run),
     ("decode_segment_header", decode_segment_header::run),
     ("decode_trailer", decode_trailer::run),
     ("scan_segment", scan_segment::run),
     ("recover_directory", recover_directory::run),
     ("round_trip", round_trip::run),
+    ("decisions", decisions::run),
 ];

@@ -143,12 +143,45 @@ impl<S: Subject> Campaign<S> {
         Plan::<S>::draw(seed, &self.draw).line(None, usize::MAX)
     }
 
+    /// The run that these bytes decide, without its side branches, as [`trunk`](Self::trunk).
+    #[must_use]
+    pub fn trunk_decided(&self, decisions: &[u8]) -> Scenario<S> {
+        Plan::<S>::decided(decisions, &self.draw).line(None, usize::MAX)
+    }
+
     /// The run of a seed that leads to its first broken promise.
     ///
     /// # Errors
     /// That promise.
     pub(crate) fn seed(&self, seed: u64, tally: &mut Tally) -> Result<(), Box<Failure<S>>> {
-        let plan = Plan::<S>::draw(seed, &self.draw);
+        self.planned(Plan::draw(seed, &self.draw), tally)
+    }
+
+    /// The runs that these bytes decide, each from as few of them as it needs; behind the last one
+    /// every decision is the first of those there are. One seed draws as much from some 1,500 bytes.
+    ///
+    /// A fuzzer that is guided by what its inputs reach can so be let loose on a store: it decides
+    /// on the disk, the operations, what goes wrong and where the power is cut. Two bytes decide what a
+    /// crash policy leaves open. The bytes mean something for this version only; the scenario of a
+    /// failure is what to keep.
+    ///
+    /// ```
+    /// use seawall_sim::{Campaign, SeawallLog};
+    ///
+    /// let figures = Campaign::<SeawallLog>::new().decided(b"any bytes").expect("no promise breaks");
+    /// assert!(figures.crash_cycles > 0);
+    /// ```
+    ///
+    /// # Errors
+    /// The first broken promise. No seed drew the run: the one that is named there is the disk's.
+    pub fn decided(&self, decisions: &[u8]) -> Result<Figures, Box<Failure<S>>> {
+        let mut tally = Tally::new(self.deep);
+        self.planned(Plan::decided(decisions, &self.draw), &mut tally)?;
+        Ok(tally.take())
+    }
+
+    fn planned(&self, plan: Plan<S>, tally: &mut Tally) -> Result<(), Box<Failure<S>>> {
+        let seed = plan.setup.seed;
         tally.begin_seed(seed);
         let outcome = self.tree(&plan, tally);
         tally.end_seed();

@@ -1,4 +1,4 @@
-//! Draws a run from a seed: which disk, which options, which operations, what goes wrong, where it
+//! Draws a run from a seed, or from the bytes of a fuzzer: which disk, which options, which operations, what goes wrong, where it
 //! is cut off and in how many ways that can have gone. Knows nothing of what comes of it.
 //!
 //! ```text
@@ -58,13 +58,44 @@ pub(crate) struct Plan<S: Subject> {
     pub(crate) branches: Vec<Branch<S::Op>>,
 }
 
+/// Who decides: a seed, which has a stream for everything; or given bytes, which are asked in turn.
+struct Decider {
+    root: Option<Seed>,
+    mix: Rng,
+}
+
+impl Decider {
+    /// Decides something that is to move nothing else.
+    fn apart<T>(&mut self, path: &[u64], concern: Concern, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        match self.root {
+            Some(root) => {
+                let seed = path.iter().fold(root, |seed, &index| seed.child(index));
+                draw(&mut seed.rng(concern))
+            }
+            None => draw(&mut self.mix),
+        }
+    }
+}
+
 impl<S: Subject> Plan<S> {
     /// Draws the run of a seed.
     pub(crate) fn draw(seed: u64, draw: &Draw) -> Self {
         let root = Seed::new(seed);
-        let mut mix = root.child(1).rng(Concern::Workload);
+        let mix = root.child(1).rng(Concern::Workload);
+        Self::by(Decider { root: Some(root), mix }, seed, draw)
+    }
+
+    /// The run that these bytes decide.
+    pub(crate) fn decided(decisions: &[u8], draw: &Draw) -> Self {
+        let mut mix = Rng::from_decisions(decisions);
+        let seed = mix.next_u64();
+        Self::by(Decider { root: None, mix }, seed, draw)
+    }
+
+    fn by(mut decider: Decider, seed: u64, draw: &Draw) -> Self {
+        let mix = &mut decider.mix;
         let class = draw.class.unwrap_or_else(|| *mix.pick(S::CLASSES).unwrap_or(&Class::Crash));
-        let preset = draw.preset.unwrap_or_else(|| draw_preset(class, &mut mix));
+        let preset = draw.preset.unwrap_or_else(|| draw_preset(class, mix));
         let setup = Setup {
             seed,
             class,
@@ -75,43 +106,45 @@ impl<S: Subject> Plan<S> {
             } else {
                 EvictionBehaviour::Seen
             },
-            noise: if mix.chance(1, 3) { CallNoise::drawn(&mut mix) } else { CallNoise::NONE },
+            noise: if mix.chance(1, 3) { CallNoise::drawn(mix) } else { CallNoise::NONE },
             slow: mix.chance(1, 4),
         };
-        let options = S::draw_options(class, &mut root.child(2).rng(Concern::Workload));
+        let options = decider.apart(&[2], Concern::Workload, |rng| S::draw_options(class, rng));
         let mut plan = Self { setup, options, trunk: Vec::new(), branches: Vec::new() };
         if draw.no_crashes {
-            let mut life = plan.life(root.child(100), &mut mix);
+            let mut life = plan.life(100, &mut decider);
             life.end = None;
             plan.trunk.push(life);
             return plan;
         }
-        let lives = 1 + mix.index(4);
-        let twigs = 3 + mix.below(6);
+        let lives = 1 + decider.mix.index(4);
+        let twigs = 3 + decider.mix.below(6);
         for nth in 0..lives {
-            let branch = root.child(100 + nth as u64);
-            let life = plan.life(branch, &mut mix);
-            let mut twig = branch.child(1).rng(Concern::CrashPolicy);
-            for _ in 0..twigs {
-                let drawn = plan.twig(nth, &life, &mut twig);
-                plan.branches.push(drawn);
-            }
+            let branch = 100 + nth as u64;
+            let life = plan.life(branch, &mut decider);
+            let drawn: Vec<_> = decider.apart(&[branch, 1], Concern::CrashPolicy, |twig| {
+                (0..twigs).map(|_| plan.twig(nth, &life, twig)).collect()
+            });
+            plan.branches.extend(drawn);
             plan.trunk.push(life);
         }
         plan.trunk.push(Life::last());
         plan
     }
 
-    fn life(&self, seed: Seed, mix: &mut Rng) -> Life<S::Op> {
-        let mut ops_rng = seed.rng(Concern::Workload);
+    fn life(&self, branch: u64, decider: &mut Decider) -> Life<S::Op> {
+        let mix = &mut decider.mix;
         let count = if mix.chance(1, 6) { 1 + mix.index(20) } else { 28 + mix.index(28) };
-        let ops = (0..count).map(|_| S::draw_op(&self.options, &mut ops_rng)).collect();
-        let mishaps = self.mishaps(count, &mut seed.rng(Concern::Errors));
-        let mut crash = seed.rng(Concern::CrashPolicy);
-        let call = crash.chance(3, 4).then(|| crash.below(CALLS_IN_OP));
-        let op = if call.is_some() { count - crash.index(count / 3 + 1) } else { count };
-        let end = Some(draw_end(Place { op, call }, &mut crash));
-        Life { mishaps, ops, end }
+        let ops = decider.apart(&[branch], Concern::Workload, |rng| {
+            (0..count).map(|_| S::draw_op(&self.options, rng)).collect()
+        });
+        let mishaps = decider.apart(&[branch], Concern::Errors, |rng| self.mishaps(count, rng));
+        let end = decider.apart(&[branch], Concern::CrashPolicy, |crash| {
+            let call = crash.chance(3, 4).then(|| crash.below(CALLS_IN_OP));
+            let op = if call.is_some() { count - crash.index(count / 3 + 1) } else { count };
+            draw_end(Place { op, call }, crash)
+        });
+        Life { mishaps, ops, end: Some(end) }
     }
 
     fn mishaps(&self, ops: usize, rng: &mut Rng) -> Vec<(usize, Mishap)> {

@@ -4,6 +4,9 @@
 //! crash, and another crash moves no latency: this is what makes a failure shrink. The bounded
 //! draws are made here, from the raw words of the generator, so that no upgrade of a library
 //! changes what a seed means.
+//!
+//! Or no seed: a stream may also be read from given bytes, each decision from as few of them as it
+//! needs ([`Rng::from_decisions`]). Then a fuzzer decides.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
@@ -91,27 +94,79 @@ impl Seed {
 
 /// A stream of numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rng(ChaCha8Rng);
+pub struct Rng(Source);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all streams are generated: a box would cost them"
+)]
+enum Source {
+    Generated(ChaCha8Rng),
+    Decided { bytes: Vec<u8>, at: usize },
+}
+
+/// Of 64 bits that are drawn whole so many bytes are decided; the others are 0. All that is made of
+/// such a word is the seed of something, and its neighbours are as good.
+const WORD_BYTES: u32 = 2;
 
 impl Rng {
+    /// A stream whose numbers stand in `bytes`: below 256, one byte for each; below 65,536, two, the
+    /// less significant first; 64 bits from two. Behind their end every number is 0.
+    ///
+    /// Smaller bytes decide smaller numbers, and every number can be decided.
+    ///
+    /// ```
+    /// use seawall_sim::Rng;
+    ///
+    /// let mut rng = Rng::from_decisions(&[0x80, 0xff, 0x34, 0x12]);
+    /// assert_eq!((rng.below(10), rng.below(10), rng.next_u64()), (5, 9, 0x1234));
+    /// assert_eq!((rng.below(1000), rng.position()), (0, 4));
+    /// ```
+    #[must_use]
+    pub fn from_decisions(bytes: &[u8]) -> Self {
+        Self(Source::Decided { bytes: bytes.to_vec(), at: 0 })
+    }
+
     fn keyed(seed: Seed, concern: u64) -> Self {
         let words = [seed.master, seed.branch, concern, 0x5345_4157_414c_4c31];
         let mut key = [0; 32];
         for (to, word) in key.chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
         }
-        Self(ChaCha8Rng::from_seed(key))
+        Self(Source::Generated(ChaCha8Rng::from_seed(key)))
     }
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+        self.word(WORD_BYTES)
+    }
+
+    /// The next 64 bits, of which so many bytes are decided if somebody decides.
+    fn word(&mut self, decided: u32) -> u64 {
+        match &mut self.0 {
+            Source::Generated(rng) => rng.next_u64(),
+            Source::Decided { bytes, at } => {
+                let rest = bytes.get(*at..).unwrap_or_default();
+                let taken = rest.iter().take(decided as usize);
+                let word = taken.zip(0..).map(|(&byte, nth)| u64::from(byte) << (8 * nth)).sum();
+                *at = at.saturating_add(decided as usize).min(bytes.len());
+                word
+            }
+        }
     }
 
     /// A number below `end`; 0 when `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        let product = u128::from(self.next_u64()).wrapping_mul(u128::from(end));
-        u64::try_from(product >> 64).unwrap_or(0)
+        let bits = match self.0 {
+            Source::Generated(_) => u64::BITS,
+            Source::Decided { .. } => {
+                end.saturating_sub(1).checked_ilog2().map_or(0, |log| log + 1)
+            }
+        };
+        let bytes = bits.div_ceil(u8::BITS);
+        let product = u128::from(self.word(bytes)).wrapping_mul(u128::from(end));
+        u64::try_from(product >> (bytes * u8::BITS)).unwrap_or(0)
     }
 
     /// As [`below`](Self::below), for counting things in memory.
@@ -156,7 +211,10 @@ impl Rng {
     /// How far the stream was read, for comparing two runs of one seed.
     #[must_use]
     pub fn position(&self) -> u128 {
-        self.0.get_word_pos()
+        match &self.0 {
+            Source::Generated(rng) => rng.get_word_pos(),
+            Source::Decided { at, .. } => *at as u128,
+        }
     }
 }
 
@@ -184,6 +242,31 @@ mod tests {
         }
         assert_eq!(seen, [true; 5]);
         assert_eq!((rng.below(0), rng.pick::<u8>(&[])), (0, None));
+    }
+
+    #[test]
+    fn a_decision_takes_the_bytes_it_needs_and_reaches_its_whole_range() {
+        for end in [2, 3, 10, 255, 256, 257, 1000, 65_536, 65_537] {
+            let bytes = if end <= 256 {
+                1
+            } else if end <= 65_536 {
+                2
+            } else {
+                3
+            };
+            let mut rng = Rng::from_decisions(&[0xff; 8]);
+            assert_eq!((rng.below(end), rng.position()), (end - 1, bytes));
+            assert_eq!(Rng::from_decisions(&[0; 8]).below(end), 0);
+        }
+        let all: Vec<u64> = (0..=255).map(|byte| Rng::from_decisions(&[byte]).below(7)).collect();
+        assert!(all.is_sorted() && (0..7).all(|number| all.contains(&number)));
+    }
+
+    #[test]
+    fn one_possible_number_is_no_decision() {
+        let mut rng = Rng::from_decisions(&[9]);
+        assert_eq!((rng.below(0), rng.below(1), rng.position()), (0, 0, 0));
+        assert_eq!((rng.next_u64(), rng.next_u64(), rng.position()), (9, 0, 1));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use seawall_sim::{Campaign, Class, Failure, Sabotage, Scenario, SeawallLog, play, shrink};
+use seawall_sim::{
+    Campaign, Class, Concern, Failure, Figures, Sabotage, Scenario, SeawallLog, Seed, play, shrink,
+};
 use std::num::NonZeroUsize;
 
 const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -30,6 +32,62 @@ fn no_promise_breaks_over_fixed_seeds_of_every_class() {
     assert!(figures.operations_median() >= 20, "{figures}");
     assert!(figures.multi_part_share() > 0.2, "{figures}");
     assert!(figures.nested.iter().all(|&count| count > 50), "{figures}");
+}
+
+/// What a fuzzer could give: as many bytes as a seed takes for its decisions, and fewer.
+fn decisions(nth: u64) -> Vec<u8> {
+    let mut rng = Seed::new(nth).rng(Concern::Workload);
+    let mut bytes = vec![0; rng.index(2000)];
+    rng.fill(&mut bytes);
+    bytes
+}
+
+#[test]
+fn decided_runs_reach_what_drawn_ones_do_and_break_no_promise() {
+    let campaign = Campaign::<SeawallLog>::new();
+    let mut all = Figures::default();
+    for nth in 0..1000 {
+        let figures = campaign.decided(&decisions(nth)).unwrap_or_else(|failure| {
+            panic!("decisions {nth}: {failure:?}");
+        });
+        all.add(&figures);
+    }
+    println!("{all}");
+    for class in Class::ALL {
+        assert!(all.cycles_by_class[&class] > 500, "{class}: {all}");
+    }
+    assert!(all.lossy_crash_share() > 0.4 && all.multi_part_share() > 0.2, "{all}");
+    assert!(all.nested.iter().all(|&count| count > 10), "{all}");
+}
+
+#[test]
+fn the_same_decisions_are_the_same_run_and_each_of_them_counts() {
+    let campaign = Campaign::<SeawallLog>::new();
+    let mut counted = 0;
+    for nth in 0..50 {
+        let mut bytes = decisions(nth);
+        let trunk = campaign.trunk_decided(&bytes);
+        assert!(trunk == campaign.trunk_decided(&bytes));
+        // Most bytes of the first life do, and those of side branches are not in the trunk.
+        if let Some(byte) = bytes.get_mut(100) {
+            *byte ^= 0x80;
+            counted += usize::from(trunk != campaign.trunk_decided(&bytes));
+        }
+    }
+    assert!(counted > 30, "{counted} of 50");
+}
+
+#[test]
+fn decisions_that_break_a_promise_come_with_a_run_that_breaks_it_too() {
+    for (sabotage, class) in CHEATS {
+        let mut campaign = Campaign::<SeawallLog>::new();
+        campaign.draw.class = Some(class);
+        campaign.sabotage = Some(sabotage);
+        let broken = (0..2000).find_map(|nth| campaign.decided(&decisions(nth)).err());
+        let failure = broken.expect("a cheat that nothing notices");
+        let (life, violation) = play(&failure.scenario, Some(sabotage)).expect_err("the same");
+        assert_eq!((life, violation), (failure.life, failure.violation), "{sabotage:?}");
+    }
 }
 
 fn broken(sabotage: Sabotage, class: Class) -> Box<Failure<SeawallLog>> {

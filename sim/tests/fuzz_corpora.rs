@@ -131,7 +131,7 @@ fn every_prefix_of_every_seed_passes_its_check() {
     for Seed { target, name, bytes } in seeds() {
         for len in 0..bytes.len() {
             println!("{target}: {len} bytes of {name}");
-            if target != "scan_segment" || len % 31 == 0 {
+            if !matches!(target, "scan_segment" | "decisions") || len % 31 == 0 {
                 check(target)(&bytes[..len]);
             }
         }

@@ -120,6 +120,26 @@ mod tests {
         assert_eq!(body_of(&[b"one".into(), b"three".into(), vec![]]), body);
     }
 
+    fn cuts(lens: &[u64], body_max: u64) -> Vec<(usize, u64, bool)> {
+        let frames = cut(lens.iter().copied(), body_max);
+        frames.map(|BatchCut { records, body_len, last }| (records, body_len, last)).collect()
+    }
+
+    #[test]
+    fn frames_of_a_batch_are_filled_to_the_last_byte_and_the_last_one_says_so() {
+        assert_eq!(cuts(&[10, 10, 10], 42), [(3, 42, true)]);
+        assert_eq!(cuts(&[10, 10, 10], 41), [(2, 28, false), (1, 14, true)]);
+        assert_eq!(cuts(&[10, 10, 10], 28), [(2, 28, false), (1, 14, true)]);
+        assert_eq!(cuts(&[0, 0], 7), [(1, 4, false), (1, 4, true)]);
+        assert_eq!(cuts(&[], 42), []);
+    }
+
+    #[test]
+    fn a_record_that_no_frame_holds_has_one_alone() {
+        assert_eq!(cuts(&[1, 100, 1], 20), [(1, 5, false), (1, 104, false), (1, 5, true)]);
+        assert_eq!(cuts(&[100], 0), [(1, 104, true)]);
+    }
+
     #[test]
     fn a_batch_without_records_is_none() {
         assert_eq!(BatchRecords::check(b""), Err(BatchError { left: 0 }));

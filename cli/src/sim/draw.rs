@@ -29,7 +29,12 @@ impl Drawn {
 
     /// The command that replays a seed.
     pub(crate) fn replay(&self, seed: u64) -> String {
-        let mut line = format!("cargo run --release -- sim replay {seed}");
+        self.command(&seed.to_string())
+    }
+
+    /// The command that replays what is drawn from something else.
+    pub(crate) fn command(&self, what: &str) -> String {
+        let mut line = format!("cargo run --release -- sim replay {what}");
         if let Some(class) = self.class {
             line.push_str(&format!(" --class {class}"));
         }

@@ -34,8 +34,8 @@ pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
 
 /// # Errors
 /// [`Failure::Input`], with the name of the file.
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::Input {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::Input {
         what: format!("cannot read {}: {error}", path.display()),
         hint: "give a seed, or the file of a stored scenario",
     })

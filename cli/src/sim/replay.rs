@@ -1,8 +1,7 @@
 //! `seawall sim replay`: one run again, and its story if that is wanted.
 
-use super::draw::Drawn;
 use super::host;
-use super::source::Source;
+use super::source::{Source, Which};
 use super::unless_unread;
 use crate::exit::{self, Failure, Status};
 use crate::render;
@@ -15,14 +14,12 @@ use std::path::PathBuf;
 #[command(after_help = exit::sim_help(
     "  seawall sim replay 4711\n  \
        seawall sim replay 4711 --class media --timeline timeline.html\n  \
-       seawall sim replay scenario.json",
+       seawall sim replay scenario.json\n  \
+       seawall sim replay fuzz/artifacts/decisions/crash-5f1c --decisions",
 ))]
 pub(crate) struct Replay {
-    /// The seed, or the file of a scenario.
-    #[arg(value_name = "SEED|FILE")]
-    what: String,
     #[command(flatten)]
-    drawn: Drawn,
+    which: Which,
     /// Write an HTML page: operations, disk calls, what each crash took.
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
@@ -33,7 +30,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn run(&self) -> Result<Status, Failure> {
-        let source = Source::play(&self.what, &self.drawn)?;
+        let source = Source::play(&self.which)?;
         if let Some(file) = &self.timeline {
             host::write(file, &page(&self.report(&source)))?;
         }
@@ -53,7 +50,7 @@ impl Replay {
             ("crashes", scenario.crash_count().to_string()),
         ];
         Report {
-            title: format!("Replay of {}", self.what),
+            title: format!("Replay of {}", self.which.what),
             summary: summary.map(|(label, value)| (label.to_owned(), value)).into(),
             tables: Vec::new(),
             failure: Some(story.into_page(source.replay.clone(), scenario.to_json())),
@@ -61,7 +58,7 @@ impl Replay {
     }
 
     fn show(&self, source: &Source) -> Result<(), Failure> {
-        let (what, scenario) = (&self.what, &source.scenario);
+        let (what, scenario) = (&self.which.what, &source.scenario);
         render::text(&match &source.broken {
             Some((life, violation)) => format!("{what} ({scenario}), life {life}: {violation}\n"),
             None => format!("{what}: no promise breaks\n{}\n", source.figures),

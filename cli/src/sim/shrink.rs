@@ -1,8 +1,7 @@
 //! `seawall sim shrink`: a failing run made small, so that a person can read it.
 
-use super::draw::Drawn;
 use super::host::{self, Watch};
-use super::source::Source;
+use super::source::{Source, Which};
 use super::unless_unread;
 use crate::exit::{self, Failure, Status};
 use crate::progress;
@@ -20,11 +19,8 @@ use std::time::Duration;
        seawall sim replay small.json --timeline timeline.html",
 ))]
 pub(crate) struct Shrink {
-    /// The seed, or the file of a scenario.
-    #[arg(value_name = "SEED|FILE")]
-    what: String,
     #[command(flatten)]
-    drawn: Drawn,
+    which: Which,
     /// Write the small scenario here and not to standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -38,7 +34,7 @@ impl Shrink {
         let stop = stop::flag()?;
         let watch = Watch::start();
         let limit = Duration::from_secs(self.seconds);
-        let source = Source::play(&self.what, &self.drawn)?;
+        let source = Source::play(&self.which)?;
         let bar = progress::counter(None);
         let small = shrink(&source.scenario, None, |played| {
             bar.set_message(format!("{played} plays"));
@@ -47,7 +43,8 @@ impl Shrink {
         });
         bar.finish_and_clear();
         let Some(small) = small.filter(|_| source.broken.is_some()) else {
-            let said = format!("{}: no promise breaks, there is nothing to shrink\n", self.what);
+            let said =
+                format!("{}: no promise breaks, there is nothing to shrink\n", self.which.what);
             return unless_unread(render::text(&said), Status::Clean);
         };
         // Beside the scenario, which may go into a pipe.

@@ -1,11 +1,24 @@
-//! A run from wherever it is: drawn from a seed, or stored in a file.
+//! A run from wherever it is: drawn from a seed, decided by a fuzzer, or stored in a file.
 
 use super::draw::Drawn;
 use super::host;
 use crate::exit::Failure;
-use seawall_sim::{Figures, Scenario, SeawallLog, Violation, play};
+use seawall_sim::{Failure as CampaignFailure, Figures, Scenario, SeawallLog, Violation, play};
 use std::num::NonZeroUsize;
 use std::path::Path;
+
+/// Which run, as the command line says it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Which {
+    /// The seed, or the file of a scenario.
+    #[arg(value_name = "SEED|FILE")]
+    pub(crate) what: String,
+    /// The file holds decisions: the input of a fuzzer that broke a promise.
+    #[arg(long)]
+    decisions: bool,
+    #[command(flatten)]
+    drawn: Drawn,
+}
 
 /// A run, and what came of it.
 #[derive(Debug)]
@@ -24,9 +37,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Plays the run of a seed, or of a file.
-    pub(crate) fn play(what: &str, drawn: &Drawn) -> Result<Self, Failure> {
+    /// Plays it.
+    pub(crate) fn play(which: &Which) -> Result<Self, Failure> {
+        let Which { what, decisions, drawn } = which;
         match what.parse::<u64>() {
+            _ if *decisions => Self::of_decisions(what, drawn),
             Ok(seed) => Ok(Self::of_seed(seed, drawn)),
             Err(_) => Self::of_file(what, drawn),
         }
@@ -36,16 +51,35 @@ impl Source {
         let campaign = drawn.campaign();
         let seeds = seed..seed.saturating_add(1);
         let (figures, failure) = campaign.run_while(seeds, NonZeroUsize::MIN, |_| true);
-        let replay = drawn.replay(seed);
-        match failure.map(|failure| *failure) {
+        let broken = failure.map(|failure| *failure);
+        Self::of_draw(Some(seed), figures, broken, || campaign.trunk(seed), drawn.replay(seed))
+    }
+
+    fn of_decisions(file: &str, drawn: &Drawn) -> Result<Self, Failure> {
+        let decisions = host::read(Path::new(file))?;
+        let campaign = drawn.campaign();
+        let (figures, broken) = match campaign.decided(&decisions) {
+            Ok(figures) => (figures, None),
+            Err(failure) => (Figures::default(), Some(*failure)),
+        };
+        let replay = drawn.command(&format!("{file} --decisions"));
+        let trunk = || campaign.trunk_decided(&decisions);
+        Ok(Self::of_draw(None, figures, broken, trunk, replay))
+    }
+
+    fn of_draw(
+        seed: Option<u64>,
+        figures: Figures,
+        broken: Option<CampaignFailure<SeawallLog>>,
+        trunk: impl FnOnce() -> Scenario<SeawallLog>,
+        replay: String,
+    ) -> Self {
+        match broken {
             Some(failure) => {
                 let broken = Some((failure.life, failure.violation));
-                Self { seed: Some(seed), scenario: failure.scenario, broken, figures, replay }
+                Self { seed, scenario: failure.scenario, broken, figures, replay }
             }
-            None => {
-                let scenario = campaign.trunk(seed);
-                Self { seed: Some(seed), scenario, broken: None, figures, replay }
-            }
+            None => Self { seed, scenario: trunk(), broken: None, figures, replay },
         }
     }
 
@@ -57,11 +91,13 @@ impl Source {
                 hint: "leave them out",
             });
         }
-        let text = host::read(Path::new(what))?;
+        // What is no text is no scenario, and may be what a fuzzer decided.
+        let text = String::from_utf8_lossy(&host::read(Path::new(what))?).into_owned();
         let scenario: Scenario<SeawallLog> =
             Scenario::from_json(&text).map_err(|error| Failure::Input {
                 what: format!("{what} holds no scenario: {error}"),
-                hint: "give a file that `seawall sim shrink --out` wrote",
+                hint: "give a file that `seawall sim shrink --out` wrote, or the input of a fuzzer and \
+                       --decisions",
             })?;
         let (figures, broken) = match play(&scenario, None) {
             Ok(figures) => (figures, None),

@@ -17,6 +17,7 @@ pub(crate) fn of(target: &str) -> String {
         "decode_trailer" => trailer(),
         "scan_segment" => [header(), frame(), trailer()].concat(),
         "recover_directory" => [changes(), frame(), limits()].concat(),
+        "decisions" => decisions(),
         _ => [frame(), limits()].concat(),
     };
     let mut text = String::from("# Made by the test `fuzz_corpora`.\n");
@@ -80,4 +81,16 @@ fn changes() -> Vec<Word> {
         (0..16_u8).map(|kind| (format!("change_{kind}"), vec![kind, 0])).collect();
     words.push(word("name_last", FileName::Segment(SegmentId::new(u64::MAX)).text().as_bytes()));
     words
+}
+
+/// How lives end: a power cut or a kill, what becomes of the call, what survives, two bytes for the
+/// rest. And eight times the first thing that can be decided, or the last.
+fn decisions() -> Vec<Word> {
+    vec![
+        word("cut_all_lost", &[0xff, 0, 0, 1, 2]),
+        word("cut_some_lost", &[0xff, 0, 0xff, 0x80, 1, 2]),
+        word("kill", &[0, 0, 0, 1, 2]),
+        word("first", &[0; 8]),
+        word("last", &[0xff; 8]),
+    ]
 }

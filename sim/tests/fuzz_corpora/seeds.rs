@@ -37,6 +37,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
     add("scan_segment", inputs.collect());
     add("recover_directory", directory_seeds());
     add("round_trip", round_trip_seeds());
+    add("decisions", decision_seeds());
     all
 }
 
@@ -152,6 +153,16 @@ fn directory_seeds() -> Vec<(String, Vec<u8>)> {
 fn round_trip_seeds() -> Vec<(String, Vec<u8>)> {
     let real = real_segments().into_iter().filter(|(_, file)| header_of(file).is_some());
     real.map(|(name, file)| (name, file[8192..8192 + 600].to_vec())).collect()
+}
+
+/// Nothing decided, and as many decisions as a seed of a campaign makes.
+fn decision_seeds() -> Vec<(String, Vec<u8>)> {
+    let drawn = (0..4_u64).map(|seed| {
+        let mut bytes = vec![0; 1500];
+        seawall_sim::Seed::new(seed).rng(seawall_sim::Concern::Workload).fill(&mut bytes);
+        (format!("drawn-{seed}"), bytes)
+    });
+    std::iter::once(("nothing".to_owned(), Vec::new())).chain(drawn).collect()
 }
 
 const FILE_LEN: usize = 16384;

@@ -202,7 +202,8 @@ impl Results {
     /// What is there, if there is a file. A line that a run could not finish counts as not there.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self { known: BTreeMap::new(), file: None }) };
-        let text = if path.exists() { host::read(path)? } else { String::new() };
+        let text = if path.exists() { host::read(path)? } else { Vec::new() };
+        let text = String::from_utf8_lossy(&text);
         let rows = text.lines().filter_map(|line| serde_json::from_str::<Row>(line).ok());
         let known = rows.map(|row| ((row.bug.clone(), row.master), row)).collect();
         let opened = OpenOptions::new().create(true).append(true).open(path);
