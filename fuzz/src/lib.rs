@@ -15,6 +15,7 @@ pub mod decode_trailer;
 pub mod directory;
 pub mod mend;
 pub mod recover_directory;
+mod rescue;
 pub mod round_trip;
 pub mod scan_segment;
 pub mod sources;

@@ -6,6 +6,7 @@
 use super::bounds::{Cost, Counted, Tally, measured};
 use super::directory::Files;
 use super::mend::BLOCK;
+use super::rescue;
 use super::sources::options;
 use seawall::format::batch::BatchRecords;
 use seawall::format::checksum::FrameSeed;
@@ -23,40 +24,40 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Records by address.
-type Records = BTreeMap<(Lsn, u32), Vec<u8>>;
+pub(super) type Records = BTreeMap<(Lsn, u32), Vec<u8>>;
 
 /// What a scan shows.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Shown {
-    records: Records,
+pub(super) struct Shown {
+    pub(super) records: Records,
     /// Each damaged range.
-    damage: Vec<(SegmentId, Lsn, Lsn)>,
+    pub(super) damage: Vec<(SegmentId, Lsn, Lsn)>,
     /// Why it ended early: something of another version.
-    refused: Option<String>,
+    pub(super) refused: Option<String>,
 }
 
 /// What a reader saw, and made of it.
 #[derive(Debug)]
-struct Seen {
-    shown: Shown,
+pub(super) struct Seen {
+    pub(super) shown: Shown,
     torn: bool,
     /// Why an open for writing would refuse.
-    fatal: Option<Error>,
+    pub(super) fatal: Option<Error>,
 }
 
 /// A directory, and a disk that holds it and is never opened itself.
-struct Case {
-    files: Files,
+pub(super) struct Case {
+    pub(super) files: Files,
     pristine: SimDisk,
 }
 
 impl Case {
     /// The same directory on a disk of its own.
-    fn disk(&self) -> SimDisk {
+    pub(super) fn disk(&self) -> SimDisk {
         self.pristine.after_kill()
     }
 
-    fn assert_unchanged(&self, disk: &SimDisk) {
+    pub(super) fn assert_unchanged(&self, disk: &SimDisk) {
         assert_eq!(disk.image_hash(), self.pristine.image_hash(), "a byte changed");
     }
 }
@@ -64,11 +65,13 @@ impl Case {
 /// A way of opening, held against what a reader saw.
 type Way = (&'static str, fn(&Case, &Seen));
 
-const WAYS: [Way; 4] = [
+const WAYS: [Way; 6] = [
     ("open, and again", open_twice),
     ("open, refusing what may be torn or damaged", open_unless_ambiguous),
     ("open, append, close, and again", go_on),
     ("open, trim, and again", trim),
+    ("repair, read, and open", rescue::repair),
+    ("copy, and read", rescue::copy),
 ];
 
 /// The input describes the directory.
@@ -92,7 +95,7 @@ pub fn hold(files: Files) {
 }
 
 /// The disk that holds the files, and an environment that counts.
-fn counted(disk: &SimDisk) -> (Environment, Arc<Tally>) {
+pub(super) fn counted(disk: &SimDisk) -> (Environment, Arc<Tally>) {
     let tally = Arc::new(Tally::default());
     let mut environment = environment(disk, 1);
     environment.storage = Arc::new(Counted::new(environment.storage, Arc::clone(&tally)));
@@ -111,7 +114,7 @@ fn read_only(case: &Case) -> Option<Seen> {
 
 /// Both limits of one way of opening and reading, with all it returns, and the memory of the
 /// simulated disk and of this module.
-fn hold_cost(files: &Files, memory: u64, tally: &Tally) {
+pub(super) fn hold_cost(files: &Files, memory: u64, tally: &Tally) {
     let cost = Cost { memory, read: tally.read(), calls: tally.calls() };
     cost.hold(files.len(), files.files.len() as u64);
 }
@@ -217,7 +220,7 @@ fn hold_damage(files: &Files, error: &Error) {
 }
 
 /// Reads all records of a view; each is looked up in the bytes of the files.
-fn scan_view(files: &Files, view: &LogView) -> Shown {
+pub(super) fn scan_view(files: &Files, view: &LogView) -> Shown {
     let mut scan = view.scan(Lsn::FIRST).expect("from the beginning on");
     shown(files, view.segments(), |each| match scan.next_ref() {
         Ok(Some(record)) => {
@@ -423,7 +426,7 @@ fn open_unless_ambiguous(case: &Case, seen: &Seen) {
 
 /// What may keep an open log from going on: the end of the addresses, as near as a header says, and
 /// what is no regular file and has a name that the log needs.
-fn hold_obstacle(files: &Files, error: &Error) {
+pub(super) fn hold_obstacle(files: &Files, error: &Error) {
     let named = files.others.iter().any(|name| FileName::parse(name).is_some());
     let stopped =
         matches!(error, Error::Exhausted { .. }) || named && matches!(error, Error::Io { .. });

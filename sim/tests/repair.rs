@@ -94,6 +94,32 @@ fn a_sound_log_is_left_as_it_is() {
     assert!(empty.names().is_empty());
 }
 
+/// A header of a stand-in stated the trim point of the whole log, of which the header behind it, which
+/// is older than the trim, knows nothing: that is a contradiction, and the log opened no more than before.
+#[test]
+fn what_stands_in_for_the_segment_of_the_trim_point_agrees_with_the_headers_behind_it() {
+    let disk = written(false);
+    let starts = LogView::open_in(&environment(&disk, 1)).unwrap();
+    let starts: Vec<_> = starts.segments().iter().map(seawall::Segment::base).collect();
+    let point = *records(&disk).0.keys().map(|(lsn, _)| lsn).find(|&&lsn| lsn > starts[1]).unwrap();
+    let log = Log::open_in(environment(&disk, 1), options()).unwrap();
+    log.append_at(b"a segment whose header knows of no trim", Durability::Sync).unwrap();
+    log.trim(point).unwrap();
+    log.tend().unwrap();
+    drop(log);
+    let disk = settled(&disk);
+    assert!(!disk.names().contains(&name(1)), "the first segment was removed");
+    disk.remove(&name(2)).unwrap();
+    disk.sync_dir().unwrap();
+    let (shown, _) = records(&disk);
+    let repaired = repair(&disk, "first").unwrap();
+    assert!(repaired.left.is_none() && repaired.steps.len() == 1, "{repaired:?}");
+    assert!(records(&disk).0 == shown);
+    assert_eq!(recorded(&disk).unwrap(), [(point, starts[2])]);
+    let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+    assert_eq!(log.report().trim, point);
+}
+
 #[test]
 fn a_second_repair_does_nothing() {
     for case in cases() {

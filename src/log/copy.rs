@@ -83,6 +83,8 @@ impl LogView {
         copying.run(&parts)?;
         let first = parts.first().map_or(Lsn::FIRST, |part| part.header.base);
         let segments = parts.len() as u64;
+        // Where nothing is proven of the only segment it ends where that one begins.
+        let end = parts.last().map_or(end, |part| part.end);
         Ok(Copied { segments, first: first.max(self.first().min(end)), end, bytes: total })
     }
 }

@@ -189,7 +189,9 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Option<Hole>
     let to = SegmentEnd { lsn: header.prev_end, check: header.prev_check };
     let hole = |first: SegmentId, from| {
         let count = header.number.get().saturating_sub(first.get());
-        Hole { first, count, jumps_max: count, from, to, trim: trim.min(from.lsn) }
+        // No more than the segment behind says: it would contradict them. What was trimmed since
+        // stands in a frame that is still there.
+        Hole { first, count, jumps_max: count, from, to, trim: header.trim.min(from.lsn) }
     };
     if let Some(before) = before {
         let first = before.header.number.next();

@@ -1,0 +1,104 @@
+//! Two ways out of a hostile directory, for the target `recover_directory`: it is repaired, or copied.
+//! Neither may cost the only copy of anything, nor show what was not there.
+
+use super::bounds::measured;
+use super::directory::Files;
+use super::recover_directory::{Case, Seen, counted, hold_cost, hold_obstacle, scan_view};
+use super::sources::options;
+use seawall::{Damage, Error, Log, LogView, Verdict};
+use seawall_sim::{Seed, SimDisk, environment};
+
+/// What stands behind the names of originals.
+const LABEL: &str = "fuzz";
+
+/// A repair keeps every original, shows what was shown before, and leaves a log that is sound or says
+/// what is gone.
+pub(super) fn repair(case: &Case, seen: &Seen) {
+    let (disk, quarantine) = (case.disk(), SimDisk::new(Seed::new(1)));
+    let (source, tally) = counted(&disk);
+    let (done, memory) = measured(|| Log::repair(&source, &quarantine, LABEL, |_| {}));
+    hold_cost(&case.files, memory, &tally);
+    let repaired = match done {
+        Ok(repaired) => repaired,
+        Err(error) => {
+            let typed = matches!(
+                error,
+                Error::Unrepairable { .. }
+                    | Error::Unknown { .. }
+                    | Error::Foreign { .. }
+                    | Error::Io { .. }
+            );
+            assert!(typed, "a repair refuses with {error:?}");
+            return case.assert_unchanged(&disk);
+        }
+    };
+    let after = Files::of(&disk);
+    for (name, bytes) in &case.files.files {
+        if after.files.get(name) != Some(bytes) {
+            let kept = format!("{name}.{LABEL}");
+            assert!(repaired.quarantined.contains(&kept), "{name} was replaced and not kept");
+            assert!(quarantine.read_durable(&kept).as_ref() == Some(bytes), "{kept} is another");
+        }
+    }
+    assert_eq!(repaired.quarantined.is_empty(), !repaired.steps.iter().any(|step| step.replaces()));
+    assert!(repaired.left.is_none(), "{:?} is left", repaired.left);
+    hold_mended(case, seen, &disk);
+}
+
+fn hold_mended(case: &Case, seen: &Seen, disk: &SimDisk) {
+    let after = Files::of(disk);
+    let mut view = LogView::open_in(&environment(disk, 1)).expect("a log that was repaired");
+    assert!(view.damage().is_none(), "{:?} behind a repair", view.damage());
+    let shown = scan_view(&after, &view);
+    assert!(shown.records == seen.shown.records, "a repair shows something else");
+    for &(_, from, to) in &seen.shown.damage {
+        let told = shown.damage.iter().any(|range| range.1 <= from && to <= range.2);
+        assert!(told, "{from}..{to} was gone and is no gap: {:?}", shown.damage);
+    }
+    let verified = view.verify(|_| {}).expect("a log that was repaired");
+    for error in &verified.damage {
+        let recorded = matches!(error, Error::Damaged { cause: Damage::Gap, .. });
+        assert!(recorded, "{error} behind a repair");
+    }
+    assert_eq!(verified.verdict == Verdict::Damaged, !verified.damage.is_empty());
+    let again = Log::plan_repair(&environment(disk, 1)).expect("a log that was repaired");
+    assert!(again.steps.is_empty(), "a second repair would do {:?}", again.steps);
+    match Log::open_in(environment(disk, 1), options()) {
+        Ok(_) => {}
+        Err(error) => hold_obstacle(&case.files, &error),
+    }
+}
+
+/// A copy shows what is proven, or is refused and opens as no log.
+pub(super) fn copy(case: &Case, seen: &Seen) {
+    let (disk, dest) = (case.disk(), SimDisk::new(Seed::new(1)));
+    let (source, tally) = counted(&disk);
+    let view = LogView::open_in(&source).expect("it was opened before");
+    let (done, memory) = measured(|| view.copy_to(&dest, |_| {}));
+    hold_cost(&case.files, memory, &tally);
+    case.assert_unchanged(&disk);
+    let copied = match done {
+        Ok(copied) => copied,
+        Err(error) => {
+            // What a forged mark or close record proves may end inside a frame.
+            let short = matches!(&error, Error::Damaged { to, .. } if *to == view.proven());
+            let harmed = seen.fatal.is_some() || !seen.shown.damage.is_empty();
+            let refused = seen.shown.refused.is_some();
+            assert!(short || harmed || refused, "a sound log is not copied: {error:?}");
+            let opened = Log::open_in(environment(&dest, 1), options());
+            assert!(dest.names().is_empty() || opened.is_err(), "half a copy opens");
+            return;
+        }
+    };
+    let files = Files::of(&dest);
+    let mut copy = LogView::open_in(&environment(&dest, 1)).expect("a copy");
+    assert!(copy.damage().is_none() && copy.end() == copied.end, "{copied:?}");
+    let shown = scan_view(&files, &copy);
+    let proven = seen.shown.records.range(..(view.proven(), 0));
+    // A trim that is not proven may be stated behind the end of the copy.
+    let kept = shown.records.range((view.trim_point(), 0)..);
+    assert!(kept.eq(proven), "a copy shows something else");
+    let gaps = !seen.shown.damage.is_empty();
+    let verdict = copy.verify(|_| {}).expect("a copy").verdict;
+    assert!(verdict == Verdict::Clean || gaps, "a copy of a sound log is {verdict:?}");
+}
