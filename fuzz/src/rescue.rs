@@ -6,15 +6,24 @@ use super::directory::Files;
 use super::recover_directory::{Case, Seen, counted, hold_cost, hold_obstacle, scan_view};
 use super::sources::options;
 use seawall::{Damage, Error, Log, LogView, Verdict};
-use seawall_sim::{Seed, SimDisk, environment};
+use seawall_sim::{Limits, Seed, SimDisk, environment};
 
 /// What stands behind the names of originals.
 const LABEL: &str = "fuzz";
 
+/// Room on each disk beside what it holds. A header may state a file of 2 GiB, which is then made
+/// that long, and a simulated disk holds its files in memory.
+const ROOM: u64 = 4 << 20;
+
+fn limited(disk: SimDisk) -> SimDisk {
+    disk.set_limits(Some(Limits::bytes(disk.used() + ROOM)));
+    disk
+}
+
 /// A repair keeps every original, shows what was shown before, and leaves a log that is sound or says
 /// what is gone.
 pub(super) fn repair(case: &Case, seen: &Seen) {
-    let (disk, quarantine) = (case.disk(), SimDisk::new(Seed::new(1)));
+    let (disk, quarantine) = (limited(case.disk()), limited(SimDisk::new(Seed::new(1))));
     let (source, tally) = counted(&disk);
     let (done, memory) = measured(|| Log::repair(&source, &quarantine, LABEL, |_| {}));
     hold_cost(&case.files, memory, &tally);
@@ -27,6 +36,7 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
                     | Error::Unknown { .. }
                     | Error::Foreign { .. }
                     | Error::Io { .. }
+                    | Error::Full { .. }
             );
             assert!(typed, "a repair refuses with {error:?}");
             return case.assert_unchanged(&disk);
@@ -42,6 +52,7 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
     }
     assert_eq!(repaired.quarantined.is_empty(), !repaired.steps.iter().any(|step| step.replaces()));
     assert!(repaired.left.is_none(), "{:?} is left", repaired.left);
+    disk.set_limits(None);
     hold_mended(case, seen, &disk);
 }
 
@@ -71,7 +82,7 @@ fn hold_mended(case: &Case, seen: &Seen, disk: &SimDisk) {
 
 /// A copy shows what is proven, or is refused and opens as no log.
 pub(super) fn copy(case: &Case, seen: &Seen) {
-    let (disk, dest) = (case.disk(), SimDisk::new(Seed::new(1)));
+    let (disk, dest) = (case.disk(), limited(SimDisk::new(Seed::new(1))));
     let (source, tally) = counted(&disk);
     let view = LogView::open_in(&source).expect("it was opened before");
     let (done, memory) = measured(|| view.copy_to(&dest, |_| {}));
@@ -83,7 +94,7 @@ pub(super) fn copy(case: &Case, seen: &Seen) {
             // What a forged mark or close record proves may end inside a frame.
             let short = matches!(&error, Error::Damaged { to, .. } if *to == view.proven());
             let harmed = seen.fatal.is_some() || !seen.shown.damage.is_empty();
-            let refused = seen.shown.refused.is_some();
+            let refused = seen.shown.refused.is_some() || error.is_full();
             assert!(short || harmed || refused, "a sound log is not copied: {error:?}");
             let opened = Log::open_in(environment(&dest, 1), options());
             assert!(dest.names().is_empty() || opened.is_err(), "half a copy opens");

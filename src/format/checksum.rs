@@ -238,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn near_checks_of_places_far_apart_do_not_share_what_they_have_in_common() {
+        let seed = FrameSeed::new(LogId::new([3; 16]), Salt::new(4));
+        let mut near = NearChecks::new(seed, 1);
+        for lsn in [8, 8 << 32, 8, 8 << 16, 8 << 48, 8 << 16, 0].map(Lsn::new) {
+            let mut rest = [0; 16];
+            rest[12] = 1;
+            assert_eq!(near.header_check(lsn, 0, 0, 0), seed.header_check(lsn, &rest), "{lsn}");
+        }
+    }
+
+    #[test]
     fn bodies_of_every_short_length_agree_with_another_implementation() {
         let bytes: Vec<u8> =
             (0..2100_u32).map(|n| n.wrapping_mul(0x9E37_79B9).to_le_bytes()[3]).collect();

@@ -98,6 +98,14 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_those_of_the_document() {
+        let mib = [RECORD_LEN_MAX, BATCH_LEN_MAX, SEGMENT_LEN_MAX, FILE_LEN_MAX];
+        assert_eq!(mib.map(|len| len >> 20), [256, 512, 1024, 2048]);
+        assert_eq!(mib.map(|len| len % (1 << 20)), [0; 4]);
+        assert_eq!((BODY_LEN_MAX, SEGMENT_LEN_MIN), (268_435_460, 16_384));
+    }
+
+    #[test]
     fn rooms_of_the_shortest_segment_are_as_documented() {
         assert_eq!(trailer_offset(SEGMENT_LEN_MIN), 16320);
         assert_eq!(frame_room(SEGMENT_LEN_MIN), 8128);

@@ -274,6 +274,35 @@ fn law_1_the_check_matches() {
 }
 
 #[test]
+fn zeros_are_zeros_only_from_the_check_to_the_flags() {
+    let header = |check: u32, byte: u8| {
+        let mut header = [0; 24];
+        header[..4].copy_from_slice(&check.to_le_bytes());
+        header[19] = byte;
+        decode(&header).expect_err("no frame").to_owned()
+    };
+    assert_eq!(header(0, 0), FrameError::Zeros);
+    assert!(matches!(header(0, 1), FrameError::Check { found: 0, .. }));
+    assert!(matches!(header(1, 0), FrameError::Check { found: 1, .. }));
+}
+
+#[test]
+fn what_verifies_as_nothing_is_of_no_later_version() {
+    let zeros = FrameError::Zeros;
+    let check = FrameError::Check { expected: 1, found: 2 };
+    let chain = FrameError::Chain { expected: 1, found: 2 };
+    for error in [zeros, check, chain, FrameError::TooLong { len: 1 }] {
+        assert!(!error.is_unknown(), "{error}");
+    }
+}
+
+#[test]
+fn records_and_batches_hold_records_and_nothing_else_does() {
+    let holding = FrameKind::ALL.into_iter().filter(|kind| kind.holds_records());
+    assert_eq!(holding.collect::<Vec<_>>(), [FrameKind::Record, FrameKind::Batch]);
+}
+
+#[test]
 fn law_2_an_intact_frame_of_unknown_kind_is_refused_by_name() {
     for found in [0, 8, 0xff] {
         let error = FrameError::Kind { found };

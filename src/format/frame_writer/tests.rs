@@ -69,6 +69,18 @@ fn a_placed_frame_is_found_where_it_starts_and_nowhere_else() {
 }
 
 #[test]
+fn a_placed_frame_says_whether_its_batch_goes_on() {
+    for (continues, mark) in [(false, None), (true, None), (false, Some(BASE)), (true, Some(BASE))]
+    {
+        let mut run = Vec::new();
+        let spec = FrameSpec { continues, ..FrameSpec::of(FrameKind::Batch).marking(mark) };
+        place_frame(&mut run, spec, &[b"\x01\0\0\0a"]);
+        let found = placed_at(&run, 0).expect("a frame");
+        assert_eq!((found.continues, found.body), (continues, &b"\x01\0\0\0a"[..]));
+    }
+}
+
+#[test]
 fn a_record_is_placed_alike_either_way() {
     for len in [0, 1, 3, 4, 5, 11, 12, 13, 100, 4096] {
         let (record, mut one, mut other) = (vec![7; len], vec![1; 8], vec![1; 8]);
