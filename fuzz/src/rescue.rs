@@ -61,7 +61,16 @@ fn hold_mended(case: &Case, seen: &Seen, disk: &SimDisk) {
     let mut view = LogView::open_in(&environment(disk, 1)).expect("a log that was repaired");
     assert!(view.damage().is_none(), "{:?} behind a repair", view.damage());
     let shown = scan_view(&after, &view);
-    assert!(shown.records == seen.shown.records, "a repair shows something else");
+    // Where a segment ends otherwise than its successor says, the last frame is another than was
+    // acknowledged: the gap takes its place.
+    let ends: Vec<_> = seen.shown.damage.iter().filter(|range| range.1 == range.2).collect();
+    let last = |lsn| {
+        let mut gaps = shown.damage.iter().filter(|gap| gap.1 <= lsn && lsn < gap.2);
+        gaps.any(|gap| ends.iter().any(|end| end.1 == gap.2))
+    };
+    let mut expected = seen.shown.records.clone();
+    expected.retain(|place, _| shown.records.contains_key(place) || !last(place.0));
+    assert!(shown.records == expected, "a repair shows something else");
     for &(_, from, to) in &seen.shown.damage {
         let told = shown.damage.iter().any(|range| range.1 <= from && to <= range.2);
         assert!(told, "{from}..{to} was gone and is no gap: {:?}", shown.damage);
