@@ -17,6 +17,7 @@ use super::tail::open_span;
 use super::verify::Progress;
 use super::view::LogView;
 use crate::error::{Damage, Error, Result};
+use crate::format::frame::FrameError;
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::name::FileName;
@@ -77,7 +78,12 @@ impl LogView {
             return Err(Error::NotEmpty { dir: dest.place() });
         }
         let end = if planted!("copy-beyond-proven") { self.end() } else { self.proven() };
-        let parts = parts(self, end);
+        let mut parts = parts(self, end);
+        if let Some(last) = parts.last_mut().filter(|last| !last.closed) {
+            let whole = whole_before(self, last)?;
+            last.check = last.check.filter(|_| last.end == whole);
+            last.end = whole;
+        }
         let total = parts.iter().map(Part::len).sum();
         let mut copying = Copying { view: self, dest, progress: &mut progress, done: 0, total };
         copying.run(&parts)?;
@@ -132,6 +138,31 @@ fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
         Part { header, end, check, file_len, closed: clean }
     };
     needed.iter().enumerate().map(part).collect()
+}
+
+/// Where the last frame ends, up to the end of the part, that is no beginning of a batch: what is proven
+/// may end in the middle of one. What does not verify before is left to be found in the copy.
+fn whole_before(view: &LogView, part: &Part) -> Result<Lsn> {
+    let name = FileName::Segment(part.header.number).text();
+    let file = match view.storage().open(&name, OpenMode::Read) {
+        Ok(file) => file,
+        // The copy itself finds out whether it was trimmed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(part.end),
+        Err(error) => return Err(Error::io("open", name, error)),
+    };
+    let mut span = open_span(&part.header);
+    span.limit = part.end;
+    let mut scan = FrameScan::new(file, span, part.header.base, Some(part.header.prev_check));
+    let mut whole = part.header.base;
+    loop {
+        match scan.next() {
+            Ok(Some((_, header))) if header.continues => {}
+            Ok(Some(_)) => whole = scan.position(),
+            Ok(None) | Err(ScanError::Frame(FrameError::Short { .. })) => return Ok(whole),
+            Err(ScanError::Frame(_)) => return Ok(part.end),
+            Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
+        }
+    }
 }
 
 struct Copying<'a> {

@@ -27,7 +27,13 @@ type Stretches = BTreeMap<SegmentId, Vec<Range<Lsn>>>;
 /// # Errors
 /// What reading says; [`Error::Unrepairable`] for headers that contradict each other.
 pub(super) fn gather(view: &LogView) -> Result<Facts> {
-    let mut facts = Facts { trim: view.trim_point(), ..Facts::default() };
+    let entries = view.storage().list();
+    let entries = entries.map_err(|e| Error::io("list", view.storage().place(), e))?;
+    let files = entries.iter().filter_map(|entry| match FileName::parse(&entry.name) {
+        Some(FileName::Segment(id)) => Some(id),
+        _ => None,
+    });
+    let mut facts = Facts { trim: view.trim_point(), files: files.collect(), ..Facts::default() };
     let last = view.segments().last().map(Segment::number);
     for finding in view.findings().iter().filter(|found| found.decision == Decision::Damage) {
         let Some(FileName::Segment(id)) = FileName::parse(&finding.name) else { continue };

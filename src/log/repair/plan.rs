@@ -21,7 +21,7 @@ use crate::format::layout;
 use crate::format::name::FileName;
 use crate::log::survey::SegmentEnd;
 use crate::position::{Lsn, SegmentId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest gap: it fills the longest segment.
 const GAP_LEN_MAX: u64 = layout::frame_room(layout::FILE_LEN_MAX);
@@ -115,6 +115,8 @@ pub(super) struct Facts {
     pub(super) known: Vec<Known>,
     /// Numbers without a header: with a file of this length, or without one.
     pub(super) lost: BTreeMap<SegmentId, Option<u64>>,
+    /// Numbers that have a file, whatever is in it: no file is made in its place before it is kept.
+    pub(super) files: BTreeSet<SegmentId>,
 }
 
 /// A segment that has a header.
@@ -152,7 +154,7 @@ pub(super) fn plan(facts: &Facts) -> Result<Vec<RepairStep>> {
     for known in &facts.known {
         if let Some(hole) = hole_before(known, before, facts.trim) {
             steps.extend(before.and_then(|before| before.kept(facts.trim)));
-            steps.extend(hole.filled(&facts.lost)?);
+            steps.extend(hole.filled(&facts.files)?);
         }
         steps.extend(known.rewrite.clone().map(RepairStep::Rewrite));
         before = Some(known);
@@ -214,7 +216,7 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Option<Hole>
 
 impl Hole {
     /// The stand-ins for it.
-    fn filled(&self, lost: &BTreeMap<SegmentId, Option<u64>>) -> Result<Vec<RepairStep>> {
+    fn filled(&self, files: &BTreeSet<SegmentId>) -> Result<Vec<RepairStep>> {
         let Some(len) = self.to.lsn.since(self.from.lsn) else {
             return refuse(
                 self.first,
@@ -249,7 +251,7 @@ impl Hole {
             let check = if left == 0 { self.to.check } else { before.check };
             let stand_in = StandIn::of(segment, before, jump, gap_len, check)?;
             let end = stand_in.gap.map_or(SegmentEnd { lsn: stand_in.base, ..before }, end_of);
-            let replaces = lost.get(&segment).is_some_and(Option::is_some);
+            let replaces = files.contains(&segment);
             steps.push(RepairStep::StandIn(StandIn { replaces, trim: self.trim, ..stand_in }));
             (before, segment) = (end, segment.next());
         }
@@ -307,7 +309,7 @@ fn behind(last: &Known, facts: &Facts) -> Result<Vec<RepairStep>> {
         let room = layout::frame_room(file_len.min(layout::FILE_LEN_MAX));
         let stand_in = StandIn::of(segment, before, 0, room, before.check)?;
         before = stand_in.gap.map_or(before, end_of);
-        let (replaces, trim) = (found.is_some(), facts.trim.min(stand_in.prev.lsn));
+        let (replaces, trim) = (facts.files.contains(&segment), facts.trim.min(stand_in.prev.lsn));
         steps.push(RepairStep::StandIn(StandIn { replaces, trim, ..stand_in }));
     }
     Ok(steps)

@@ -30,7 +30,12 @@ fn hole(count: u64, len: u64) -> Facts {
     let to = Lsn::new(64 + len);
     let first = known(1, Lsn::FIRST, 0, from);
     let next = known(2 + count, to, 22, SegmentEnd { lsn: to, check: 22 });
-    Facts { trim: Lsn::FIRST, known: vec![first, next], lost: BTreeMap::new() }
+    Facts {
+        trim: Lsn::FIRST,
+        known: vec![first, next],
+        lost: BTreeMap::new(),
+        files: BTreeSet::new(),
+    }
 }
 
 /// The stand-ins, each of which must follow the one before and be a segment that can be.
@@ -100,7 +105,7 @@ proptest! {
         let (trim, len) = (Lsn::new(trim * 8), words * 8);
         let to = Lsn::new(trim.get() + len);
         let known = vec![known(number, to, 22, SegmentEnd { lsn: to, check: 22 })];
-        let facts = Facts { trim, known, lost: BTreeMap::new() };
+        let facts = Facts { trim, known, lost: BTreeMap::new(), files: BTreeSet::new() };
         let Ok(steps) = plan(&facts) else {
             // So few numbers cannot be of so long a log.
             let needed = (len / Lsn::JUMP + 1).max((len % Lsn::JUMP).div_ceil(GAP_LEN_MAX));
@@ -145,11 +150,13 @@ fn what_is_lost_at_the_end_gets_gaps_as_long_as_its_files_and_keeps_their_addres
     let end = SegmentEnd { lsn: Lsn::new(64), check: 11 };
     let known = vec![known(1, Lsn::FIRST, 0, end)];
     let lost = BTreeMap::from([(SegmentId::new(2), Some(64 << 10)), (SegmentId::new(4), Some(5))]);
-    let steps = plan(&Facts { trim: Lsn::FIRST, known, lost }).expect("stand-ins");
+    // The third is no loss, as it was never begun; but it is a file.
+    let files = [1, 2, 3].map(SegmentId::new).into();
+    let steps = plan(&Facts { trim: Lsn::FIRST, known, lost, files }).expect("stand-ins");
     let (stand_ins, _) = stand_ins(&steps, end);
     let rooms: Vec<_> =
         stand_ins.iter().map(|it| (it.segment.get(), it.file_len, it.replaces)).collect();
-    assert_eq!(rooms, [(2, 64 << 10, true), (3, 16 << 10, false), (4, 16 << 10, true)]);
+    assert_eq!(rooms, [(2, 64 << 10, true), (3, 16 << 10, true), (4, 16 << 10, false)]);
 }
 
 #[test]
