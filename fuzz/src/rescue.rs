@@ -5,7 +5,8 @@ use super::bounds::measured;
 use super::directory::Files;
 use super::recover_directory::{Case, Seen, counted, hold_cost, hold_obstacle, scan_view};
 use super::sources::options;
-use seawall::{Damage, Error, Log, LogView, Verdict};
+use seawall::format::gap::GAP_LEN_MIN;
+use seawall::{Damage, Error, Log, LogView, Lsn, Verdict};
 use seawall_sim::{Limits, Seed, SimDisk, environment};
 
 /// What stands behind the names of originals.
@@ -61,22 +62,25 @@ fn hold_mended(case: &Case, seen: &Seen, disk: &SimDisk) {
     let mut view = LogView::open_in(&environment(disk, 1)).expect("a log that was repaired");
     assert!(view.damage().is_none(), "{:?} behind a repair", view.damage());
     let shown = scan_view(&after, &view);
-    // Where a segment ends otherwise than its successor says, the last frame is another than was
-    // acknowledged: the gap takes its place.
-    let ends: Vec<_> = seen.shown.damage.iter().filter(|range| range.1 == range.2).collect();
-    let last = |lsn| {
+    // What is gone may be less than a frame, if bytes were made up; or nothing, where a segment ends
+    // otherwise than its successor says. Then the gap takes the place of a neighbour as well.
+    let tiny = |range: &&(_, Lsn, Lsn)| range.2.since(range.1).is_none_or(|len| len < GAP_LEN_MIN);
+    let swallowed = |lsn: Lsn| {
         let mut gaps = shown.damage.iter().filter(|gap| gap.1 <= lsn && lsn < gap.2);
-        gaps.any(|gap| ends.iter().any(|end| end.1 == gap.2))
+        gaps.any(|gap| {
+            let mut tiny = seen.shown.damage.iter().filter(tiny);
+            tiny.any(|range| gap.1 <= range.1 && range.2 <= gap.2)
+        })
     };
     let mut expected = seen.shown.records.clone();
-    expected.retain(|place, _| shown.records.contains_key(place) || !last(place.0));
+    expected.retain(|place, _| shown.records.contains_key(place) || !swallowed(place.0));
     // A trim that stood behind damage counts again.
     expected.retain(|place, _| place.0 >= view.trim_point());
     assert!(shown.records == expected, "a repair shows something else");
     for &(_, from, to) in &seen.shown.damage {
-        let from = from.max(view.trim_point().min(to));
+        let from = from.max(view.first().min(to));
         let gap = shown.damage.iter().any(|range| range.1 <= from && to <= range.2);
-        let told = gap || from == to && to <= view.trim_point();
+        let told = gap || from == to && to <= view.first();
         assert!(told, "{from}..{to} was gone and is no gap: {:?}", shown.damage);
     }
     let verified = view.verify(|_| {}).expect("a log that was repaired");

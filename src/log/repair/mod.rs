@@ -58,8 +58,9 @@ impl Log {
     /// `quarantine` (which may be on another disk), under its name with `label` behind it: one to
     /// 32 letters, digits or `-`, to tell one repair from another. What is gone is then said by a
     /// gap, so that readers get [`Error::Damaged`] there, now and later. All records that a reader
-    /// showed before are shown afterwards, at the same addresses; but not the last of a segment that
-    /// ends otherwise than its successor says, which is another than was acknowledged.
+    /// showed before are shown afterwards, at the same addresses; but not the last one of a segment
+    /// that ends otherwise than its successor says, which is another than was acknowledged, and not
+    /// what stands behind damage that is shorter than any frame, which no log ever had.
     ///
     /// A log that is sound is left as it is. After a crash, repair again: at any moment each file
     /// is the old one or the new one, and the old one is in the quarantine.
