@@ -3,7 +3,7 @@
 
 use super::bounds::measured;
 use super::directory::Files;
-use super::recover_directory::{Case, Seen, counted, hold_cost, hold_obstacle, scan_view};
+use super::recover_directory::{Case, Seen, counted, hold_cost_of, hold_obstacle, scan_view};
 use super::sources::options;
 use seawall::format::gap::GAP_LEN_MIN;
 use seawall::{Damage, Error, Log, LogView, Lsn, Verdict};
@@ -16,6 +16,10 @@ const LABEL: &str = "fuzz";
 /// that long, and a simulated disk holds its files in memory.
 const ROOM: u64 = 4 << 20;
 
+/// How often a repair, or a copy, may look at everything: survey, view, what is gone, the originals, the
+/// new files, and a view again.
+const LOOKS: u64 = 4;
+
 fn limited(disk: SimDisk) -> SimDisk {
     disk.set_limits(Some(Limits::bytes(disk.used() + ROOM)));
     disk
@@ -27,7 +31,7 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
     let (disk, quarantine) = (limited(case.disk()), limited(SimDisk::new(Seed::new(1))));
     let (source, tally) = counted(&disk);
     let (done, memory) = measured(|| Log::repair(&source, &quarantine, LABEL, |_| {}));
-    hold_cost(&case.files, memory, &tally);
+    hold_cost_of(LOOKS, &case.files, memory, &tally);
     let repaired = match done {
         Ok(repaired) => repaired,
         Err(error) => {
@@ -103,7 +107,7 @@ pub(super) fn copy(case: &Case, seen: &Seen) {
     let (source, tally) = counted(&disk);
     let view = LogView::open_in(&source).expect("it was opened before");
     let (done, memory) = measured(|| view.copy_to(&dest, |_| {}));
-    hold_cost(&case.files, memory, &tally);
+    hold_cost_of(LOOKS, &case.files, memory, &tally);
     case.assert_unchanged(&disk);
     let copied = match done {
         Ok(copied) => copied,

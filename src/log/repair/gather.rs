@@ -35,9 +35,14 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
     });
     let mut facts = Facts { trim: view.trim_point(), files: files.collect(), ..Facts::default() };
     let last = view.segments().last().map(Segment::number);
-    for finding in view.findings().iter().filter(|found| found.decision == Decision::Damage) {
+    for finding in view.findings() {
         let Some(FileName::Segment(id)) = FileName::parse(&finding.name) else { continue };
         match finding.row {
+            // It was prepared when the segment before it had begun: that, and all up to it, is gone.
+            Row::Unborn if last.is_some_and(|last| id > last.next()) => {
+                facts.lost.entry(SegmentId::new(id.get() - 1)).or_insert(None);
+            }
+            _ if finding.decision != Decision::Damage => {}
             Row::Contradiction => {
                 let why = "its header and that of the segment behind it contradict each other";
                 return Err(Error::Unrepairable { name: finding.name.clone(), why });
@@ -96,9 +101,11 @@ fn known(
         let mut findings = view.findings().iter();
         findings.any(|found| found.row == row && found.name == name)
     };
-    let shortened = is_last && damaged(Row::Shortened);
+    let end = segment.closed.unwrap_or(view.last_end());
+    // Of one without frames only headers are gone, and no stretch says so.
+    let needed = layout::FRAMES_START + end.lsn.since(header.base).unwrap_or(0);
+    let shortened = damaged(Row::Shortened) || segment.file_len < needed;
     if stretches.is_empty() && !shortened {
-        let end = segment.closed.unwrap_or(view.last_end());
         return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
     }
     let room_end = open_span(&header).limit;
@@ -107,7 +114,10 @@ fn known(
         None => view.limit(),
     };
     let (mut gaps, mut end) = gaps_of(view, segment, limit.min(room_end), stretches)?;
-    if shortened && let Some(GapFrame { from, to, prev, check }) = rest_of_room(end, room_end) {
+    if is_last
+        && shortened
+        && let Some(GapFrame { from, to, prev, check }) = rest_of_room(end, room_end)
+    {
         // Nothing says how far the frames went.
         gaps.push(GapFrame { from, to, prev, check });
         end = SegmentEnd { lsn: to, check };
