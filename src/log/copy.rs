@@ -261,6 +261,8 @@ impl Copying<'_> {
         let cause = loop {
             match scan.next() {
                 Ok(Some(_)) => {}
+                // Where nothing stands nothing is another than it was.
+                Ok(None) if part.len() == 0 => return Ok(()),
                 Ok(None) if part.check.is_none_or(|end| scan.last_check() == Some(end)) => {
                     return Ok(());
                 }

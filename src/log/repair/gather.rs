@@ -60,6 +60,13 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         }
     }
     let mut stretches = stretches(view)?;
+    if let Some(Error::Damaged { segment, from, cause: Damage::Batch, .. }) = view.damage() {
+        let told = stretches.get(segment).into_iter().flatten();
+        if !told.clone().any(|stretch| stretch.contains(from)) {
+            let why = "a batch has no end there, although its frames hold";
+            return Err(Error::Unrepairable { name: FileName::Segment(*segment).text(), why });
+        }
+    }
     for segment in view.segments() {
         let is_last = Some(segment.number()) == last;
         let stretches = stretches.remove(&segment.number()).unwrap_or_default();
