@@ -115,13 +115,13 @@ fn read_only(case: &Case) -> Option<Seen> {
 /// Both limits of one way of opening and reading, with all it returns, and the memory of the
 /// simulated disk and of this module.
 fn hold_cost(files: &Files, memory: u64, tally: &Tally) {
-    hold_cost_of(1, files, memory, tally);
+    hold_cost_of(1, files, 0, memory, tally);
 }
 
-/// The same of what looks at everything so many times.
-pub(super) fn hold_cost_of(times: u64, files: &Files, memory: u64, tally: &Tally) {
+/// The same of what looks at everything so many times, and made so many bytes.
+pub(super) fn hold_cost_of(times: u64, files: &Files, made: u64, memory: u64, tally: &Tally) {
     let cost = Cost { memory, read: tally.read() / times, calls: tally.calls() / times };
-    cost.hold(files.len(), files.files.len() as u64);
+    cost.hold(files.len() + made, files.files.len() as u64);
 }
 
 fn look(case: &Case, environment: &Environment) -> Option<Seen> {

@@ -31,7 +31,7 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
     let (disk, quarantine) = (limited(case.disk()), limited(SimDisk::new(Seed::new(1))));
     let (source, tally) = counted(&disk);
     let (done, memory) = measured(|| Log::repair(&source, &quarantine, LABEL, |_| {}));
-    hold_cost_of(LOOKS, &case.files, memory, &tally);
+    hold_cost_of(LOOKS, &case.files, disk.used(), memory, &tally);
     let repaired = match done {
         Ok(repaired) => repaired,
         Err(error) => {
@@ -107,7 +107,7 @@ pub(super) fn copy(case: &Case, seen: &Seen) {
     let (source, tally) = counted(&disk);
     let view = LogView::open_in(&source).expect("it was opened before");
     let (done, memory) = measured(|| view.copy_to(&dest, |_| {}));
-    hold_cost_of(LOOKS, &case.files, memory, &tally);
+    hold_cost_of(LOOKS, &case.files, dest.used(), memory, &tally);
     case.assert_unchanged(&disk);
     let copied = match done {
         Ok(copied) => copied,

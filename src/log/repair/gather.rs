@@ -224,10 +224,18 @@ impl Mending {
         while self.scan.position() < goal {
             if self.step()?.is_none() {
                 let (at, first) = (self.scan.position(), self.first);
-                if at >= first || first >= goal {
+                if at > first || first >= goal {
                     break;
                 }
-                gap = self.gap_over(&(at..first))?;
+                if at < first {
+                    gap = self.gap_over(&(at..first))?;
+                    continue;
+                }
+                // Readers begin here, and ask nobody whom the frame follows.
+                self.scan.seek(at);
+                if self.step()?.is_none() {
+                    break;
+                }
             }
         }
         Ok(gap)
