@@ -41,6 +41,8 @@ pub(super) struct Shown {
 pub(super) struct Seen {
     pub(super) shown: Shown,
     torn: bool,
+    /// How far it is proven durable.
+    pub(super) proven: Lsn,
     /// Why an open for writing would refuse.
     pub(super) fatal: Option<Error>,
 }
@@ -165,7 +167,7 @@ fn look(case: &Case, environment: &Environment) -> Option<Seen> {
         }
     }
     let fatal = view.damage().cloned();
-    Some(Seen { shown, torn: view.is_torn(), fatal })
+    Some(Seen { shown, torn: view.is_torn(), proven: view.proven(), fatal })
 }
 
 /// What no reader and no writer goes on with: another version, another log, no regular file.

@@ -197,7 +197,7 @@ struct Mending {
 #[derive(Clone, Copy, Debug)]
 struct Stepped {
     lsn: Lsn,
-    before: u32,
+    /// Check of the frame before it, or of the gap that takes that one's place.
     prev: u32,
     continues: bool,
 }
@@ -207,9 +207,9 @@ impl Mending {
     fn step(&mut self) -> Result<Option<Stepped>> {
         match self.scan.next() {
             Ok(Some((lsn, header))) => {
-                let before = std::mem::replace(&mut self.check, header.check);
+                self.check = header.check;
                 let (prev, continues) = (header.prev, header.continues);
-                self.last = Some(Stepped { lsn, before, prev, continues });
+                self.last = Some(Stepped { lsn, prev, continues });
                 Ok(self.last)
             }
             Ok(None) | Err(ScanError::Frame(_)) => Ok(None),
@@ -246,9 +246,9 @@ impl Mending {
         let (mut from, mut prev) = (self.scan.position(), self.check);
         // The end is not what it must be: then the last frame is another than was acknowledged.
         if stretch.is_empty()
-            && let Some(Stepped { lsn, before, .. }) = self.last
+            && let Some(last) = self.last
         {
-            (from, prev) = (lsn, before);
+            (from, prev) = (last.lsn, last.prev);
         }
         let mut to = stretch.end.max(from);
         if from == to {
