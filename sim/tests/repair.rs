@@ -120,6 +120,23 @@ fn what_stands_in_for_the_segment_of_the_trim_point_agrees_with_the_headers_behi
     assert_eq!(log.report().trim, point);
 }
 
+/// A file of the middle without headers and with zeros in its first frame block is no damage by itself: it was
+/// written over by what stands in for it, and not kept. Found by a fuzzer.
+#[test]
+fn a_file_that_looks_never_begun_is_kept_before_something_stands_in_for_it() {
+    let disk = written(false);
+    disk.overwrite_durably(&name(2), 0, &[0; 3 * 4096]).unwrap();
+    disk.overwrite_durably(&name(3), 0, &[0xff; 2 * 4096]).unwrap();
+    let originals = files(&disk);
+    let repaired = repair(&disk, "first").unwrap();
+    assert_eq!(repaired.quarantined, [2, 3].map(|number| format!("{}.first", name(number))));
+    let kept = all_files(&disk);
+    for number in [2, 3].map(name) {
+        assert!(kept[&format!("quarantine-{number}.first")] == originals[&number], "{number}");
+    }
+    assert!(repaired.left.is_none());
+}
+
 #[test]
 fn a_second_repair_does_nothing() {
     for case in cases() {

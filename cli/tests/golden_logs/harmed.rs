@@ -94,7 +94,7 @@ fn records(log: &Log) -> Vec<Receipt> {
     records.iter().map(|record| log.append(record.as_bytes()).unwrap()).collect()
 }
 
-fn damaged_record() -> SimDisk {
+pub(super) fn damaged_record() -> SimDisk {
     let disk = SimDisk::new(Seed::new(1));
     let log = open(&disk, 1);
     let receipts = records(&log);
@@ -122,14 +122,14 @@ fn zeros() -> SimDisk {
     disk
 }
 
-fn closed_segment() -> SimDisk {
+pub(super) fn closed_segment() -> SimDisk {
     let (disk, receipts) = three_segments();
     disk.flip_bit(&file(1), offset(&disk, 1, receipts[1].lsn) + 1000, 1).unwrap();
     disk
 }
 
 /// Two histories that differ in one record alone; a frame of the one comes to stand in the other.
-fn chain() -> SimDisk {
+pub(super) fn chain() -> SimDisk {
     let history = |byte: u8| {
         let disk = SimDisk::new(Seed::new(1));
         let log = open(&disk, 1);
@@ -161,7 +161,7 @@ fn short(newest: bool) -> SimDisk {
     disk
 }
 
-fn both_headers(newest: bool) -> SimDisk {
+pub(super) fn both_headers(newest: bool) -> SimDisk {
     let (disk, _) = three_segments();
     let number = if newest { last(&disk) } else { 2 };
     for at in [20, 4096 + 30] {
@@ -176,7 +176,7 @@ fn unborn() -> SimDisk {
     disk
 }
 
-fn missing(number: u64) -> SimDisk {
+pub(super) fn missing(number: u64) -> SimDisk {
     let (disk, _) = three_segments();
     disk.remove(&file(number)).unwrap();
     disk.sync_dir().unwrap();

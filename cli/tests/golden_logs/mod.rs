@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a log that cannot be made fails its test")]
 
 mod harmed;
+mod repaired;
 
 use seawall::format::header::SegmentHeader;
 use seawall::format::name::FileName;
@@ -35,7 +36,7 @@ impl GoldenLog {
     }
 }
 
-/// All of them: sound ones, torn ones, and those that are damaged or refused.
+/// All of them: sound ones, torn ones, those that are damaged or refused, and repaired ones.
 pub(crate) fn all() -> Vec<GoldenLog> {
     let sound = [
         ("worked-example", "a record, a batch, a trim and a clean close", worked_example()),
@@ -51,7 +52,7 @@ pub(crate) fn all() -> Vec<GoldenLog> {
         ("creation-interrupted", "a file was named and never begun", creation_interrupted()),
     ];
     let sound = sound.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk });
-    sound.chain(harmed::all()).collect()
+    sound.chain(harmed::all()).chain(repaired::all()).collect()
 }
 
 /// A smallest segment holds two or three of these.

@@ -1,0 +1,30 @@
+//! The golden logs that were damaged, and repaired: gaps in place of frames, and stand-ins in place of
+//! segments.
+
+use super::harmed::{both_headers, chain, closed_segment, damaged_record, missing};
+use super::{GoldenLog, settled};
+use seawall::Log;
+use seawall_sim::{Seed, SimDisk, environment};
+
+pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
+    let repaired = [
+        ("repaired-record", "a gap in the last segment", damaged_record()),
+        ("repaired-closed-segment", "a gap in a closed segment", closed_segment()),
+        ("repaired-chain", "a gap in place of a frame whose older version was back", chain()),
+        ("repaired-missing", "a stand-in for a segment of the middle", missing(2)),
+        ("repaired-missing-first", "a stand-in for the first segment", missing(1)),
+        ("repaired-header", "a stand-in for a segment without headers", both_headers(false)),
+        ("repaired-last-header", "a stand-in for the last segment", both_headers(true)),
+    ];
+    let repaired = repaired.map(|(name, story, disk)| (name, story, mended(&disk)));
+    repaired.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk })
+}
+
+/// The log behind its repair; what was kept is on another disk.
+fn mended(disk: &SimDisk) -> SimDisk {
+    let disk = settled(disk);
+    let quarantine = SimDisk::new(Seed::new(2));
+    let repaired = Log::repair(&environment(&disk, 9), &quarantine, "golden", |_| {}).unwrap();
+    assert!(repaired.left.is_none() && !repaired.steps.is_empty(), "{repaired:?}");
+    settled(&disk)
+}
