@@ -411,7 +411,8 @@ pub(crate) fn judge_repair(
 }
 
 /// Of so many images of a repair that was cut off one is repaired with the power cut again.
-const NESTED_STEP: usize = 60;
+/// A prime: a number that fits the calls of one repair would always come to the same of them.
+const NESTED_STEP: usize = 19;
 
 /// A repair of each kind of damage, with the power cut in every call of it.
 ///
