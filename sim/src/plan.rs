@@ -1,5 +1,6 @@
-//! Draws a run from a seed, or from the bytes of a fuzzer: which disk, which options, which operations, what goes wrong, where it
-//! is cut off and in how many ways that can have gone. Knows nothing of what comes of it.
+//! Draws a run from a seed, or from the bytes of a fuzzer: which disk, which options, which
+//! operations, what goes wrong, where it is cut off and in how many ways that can have gone. Knows
+//! nothing of what comes of it.
 //!
 //! ```text
 //!   trunk   life --end--> life --end--> life

@@ -48,8 +48,8 @@ pub struct Copied {
 }
 
 impl LogView {
-    /// Copies what this view shows, up to [`proven`](Self::proven), into `dest`, which must be
-    /// empty. May run beside a writer. `progress` is called now and then.
+    /// Copies what this view shows, up to [`proven`](Self::proven), or to the last whole record or
+    /// batch before it, into `dest`, which must be empty. May run beside a writer. `progress` is called now and then.
     ///
     /// The copy is a log of its own directory: it opens, it verifies, and it shows the records
     /// before its end at the addresses that they have here. It has the id of this log, so it is
@@ -154,11 +154,20 @@ fn whole_before(view: &LogView, part: &Part) -> Result<Lsn> {
     span.limit = part.end;
     let mut scan = FrameScan::new(file, span, part.header.base, Some(part.header.prev_check));
     let mut whole = part.header.base;
+    // A file that is too short is no proof that is.
+    let reaches_over = |scan: &FrameScan, needed: u64| {
+        scan.position().checked_add(needed).is_none_or(|end| end > part.end)
+    };
     loop {
         match scan.next() {
             Ok(Some((_, header))) if header.continues => {}
             Ok(Some(_)) => whole = scan.position(),
-            Ok(None) | Err(ScanError::Frame(FrameError::Short { .. })) => return Ok(whole),
+            Ok(None) => return Ok(whole),
+            Err(ScanError::Frame(FrameError::Short { needed, .. }))
+                if reaches_over(&scan, needed) =>
+            {
+                return Ok(whole);
+            }
             Err(ScanError::Frame(_)) => return Ok(part.end),
             Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
         }
