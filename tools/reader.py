@@ -505,8 +505,8 @@ class Log:
         return DAMAGED if hurt else TORN if self.torn() else CLEAN
 
     def first(self):
-        if self.segments and self.segments[0].header.prev_end <= self.trim:
-            return max(self.segments[0].header.base, self.trim)
+        if self.segments and self.segments[0].header.prev_end == self.trim:
+            return self.segments[0].header.base
         return self.trim
 
     def proven(self):

@@ -52,6 +52,7 @@ pub mod schedules;
 mod shrink;
 mod state;
 mod story;
+mod subdirectory;
 mod subject;
 mod sweep;
 #[cfg(test)]
@@ -88,6 +89,7 @@ pub use scenario::{End, Harm, HarmKind, Harmed, Life, Mishap, Place, Room, Scena
 pub use scene::UnitFate;
 pub use shrink::{Shrunk, shrink};
 pub use story::{Story, tell};
+pub use subdirectory::Subdirectory;
 pub use subject::seawall_log::{Level, LogOptions, Op as LogOp, SeawallLog, Turn, What};
 pub use subject::{Before, Class, Opened, Stop, Subject, World};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};

@@ -247,6 +247,9 @@ impl Player<'_> {
         if let Some(count) = passage.nested.checked_sub(1).and_then(|n| figures.nested.get_mut(n)) {
             *count += 1;
         }
+        for &what in &opened.done {
+            self.tally.count(what);
+        }
         for &cell in &opened.cells {
             *self.tally.cells.entry((cell, cause)).or_default() += 1;
         }

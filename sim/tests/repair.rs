@@ -6,13 +6,13 @@
 mod repairs;
 
 use repairs::{
-    Case, Quarantine, Tally, all_files, cases, copy, crashes_in_copies, crashes_in_repairs, files,
+    Case, QUARANTINE, Tally, all_files, cases, copy, crashes_in_copies, crashes_in_repairs, files,
     name, options, recorded, records, repair, settled, written,
 };
 use seawall::storage::{EntryKind, Storage};
 use seawall::{Damage, Durability, Error, Log, LogView, Lsn, RepairStep, Verdict};
 use seawall_sim::{
-    Concern, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, environment,
+    Concern, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, Subdirectory, environment,
 };
 
 #[test]
@@ -464,5 +464,5 @@ fn a_quarantine_that_cannot_be_written_to_ends_a_repair_and_nothing_is_changed()
     let error = Log::repair(&environment, &full, "first", |_| {}).unwrap_err();
     assert!(error.is_full(), "{error:?}");
     assert!(files(&case.disk) == case.originals && full.names().is_empty());
-    assert!(Quarantine(case.disk.clone()).list().unwrap().is_empty());
+    assert!(Subdirectory::new(&case.disk, QUARANTINE).list().unwrap().is_empty());
 }

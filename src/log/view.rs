@@ -124,9 +124,9 @@ impl LogView {
     }
 
     fn scan_until(&self, from: Lsn, end: Lsn) -> Result<ViewScan> {
-        let first = self.first();
-        if from < first && from != Lsn::FIRST {
-            return Err(Error::Trimmed { lsn: from, trim: first });
+        let trim = self.seen.trim;
+        if from < trim && from != Lsn::FIRST {
+            return Err(Error::Trimmed { lsn: from, trim });
         }
         let source = ViewSource {
             storage: Arc::clone(&self.storage),
@@ -136,7 +136,7 @@ impl LogView {
             read_twice: None,
             durable: None,
         };
-        Ok(ViewScan { walk: Walk::new(source, from.max(first)), done: false })
+        Ok(ViewScan { walk: Walk::new(source, from.max(trim)), done: false })
     }
 
     /// The log, unless there is none.
@@ -145,12 +145,14 @@ impl LogView {
         self.seen.log
     }
 
-    /// Where the log begins; at the trim point where the segment that holds it is missing.
+    /// Where the log begins: at the trim point, or behind the jump that the segment before it was
+    /// trimmed up to.
     #[must_use]
     pub fn first(&self) -> Lsn {
         let trim = self.seen.trim;
         match self.seen.segments.first() {
-            Some(segment) if segment.header.prev_end <= trim => segment.base().max(trim),
+            Some(segment) if segment.header.prev_end == trim => segment.base(),
+            // Inside a jump it lies only where a repair did not know of it: what is gone begins there.
             _ => trim,
         }
     }

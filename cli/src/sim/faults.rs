@@ -45,6 +45,12 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("slow calls", &["slow_calls"]),
     ("stuck calls", &["stuck_calls"]),
     ("clock jumps", &["clock_jumps"]),
+    ("repair of a hurt log", &["repairs"]),
+    ("repair of what needs none", &["repairs_idle"]),
+    ("repair refused", &["repairs_refused"]),
+    ("power cut in a repair", &["repairs_cut_off"]),
+    ("failing call in a repair", &["repairs_with_a_failing_call"]),
+    ("copy of a hurt log", &["hurt_logs_copied"]),
 ];
 
 /// Every fault with how often it happened, those that never did too.

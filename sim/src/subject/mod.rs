@@ -147,6 +147,8 @@ pub struct Opened {
     pub cells: Vec<usize>,
     /// It refused, with a typed error, because its disk is hurt.
     pub refused: bool,
+    /// What else was done on the way, each counted under its name among the faults.
+    pub done: Vec<&'static str>,
 }
 
 /// A store with its oracle.

@@ -3,56 +3,19 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
-use seawall::storage::{DirLock, Entry, OpenMode, Storage, StorageFile};
+use seawall::storage::Storage;
 use seawall::{
     Copied, Damage, Durability, Environment, Error, Log, LogView, Lsn, Options, Repaired, Verdict,
 };
-use seawall_sim::{Concern, CrashKind, CrashPolicy, InFlight, Rng, Seed, SimDisk, environment};
+use seawall_sim::{
+    Concern, CrashKind, CrashPolicy, InFlight, Rng, Seed, SimDisk, Subdirectory, environment,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::sync::Arc;
 
 pub(crate) type Records = BTreeMap<(Lsn, u32), Vec<u8>>;
 
-/// A directory beside that of the log, on the same disk: a crash is one moment for both.
-#[derive(Clone, Debug)]
-pub(crate) struct Quarantine(pub(crate) SimDisk);
-
-const PREFIX: &str = "quarantine-";
-
-impl Storage for Quarantine {
-    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
-        self.0.open(&format!("{PREFIX}{name}"), mode)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(&format!("{PREFIX}{from}"), &format!("{PREFIX}{to}"))
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(&format!("{PREFIX}{name}"))
-    }
-
-    fn list(&self) -> io::Result<Vec<Entry>> {
-        let ours = |entry: Entry| {
-            let name = entry.name.strip_prefix(PREFIX)?.to_owned();
-            Some(Entry { name, ..entry })
-        };
-        Ok(self.0.list()?.into_iter().filter_map(ours).collect())
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.0.sync_dir()
-    }
-
-    fn lock(&self) -> io::Result<Box<dyn DirLock>> {
-        self.0.lock()
-    }
-
-    fn place(&self) -> String {
-        "the quarantine".to_owned()
-    }
-}
+/// The directory for originals, on the disk of the log.
+pub(crate) const QUARANTINE: &str = "quarantine";
 
 pub(crate) fn options() -> Options {
     Options::new().segment_len(16 << 10).batch_frame_max(512).idle_mark(None).spares_max(0)
@@ -242,7 +205,7 @@ pub(crate) fn all_files(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
 }
 
 pub(crate) fn repair(disk: &SimDisk, label: &str) -> seawall::Result<Repaired> {
-    Log::repair(&environment(disk, 9), &Quarantine(disk.clone()), label, |_| {})
+    Log::repair(&environment(disk, 9), &Subdirectory::new(disk, QUARANTINE), label, |_| {})
 }
 
 /// What a verification says, as ranges that a repair recorded.
@@ -271,7 +234,7 @@ impl Case {
     pub(crate) fn originals_are_kept(&self, disk: &SimDisk) -> Result<(), String> {
         let now = all_files(disk);
         for (name, bytes) in &self.originals {
-            let copy = format!("{PREFIX}{name}.");
+            let copy = format!("{QUARANTINE}-{name}.");
             let kept = now.iter().any(|(other, held)| {
                 let is_copy = other.starts_with(&copy) && !other.ends_with(".partial");
                 (other == name || is_copy) && held == bytes

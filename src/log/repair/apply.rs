@@ -1,7 +1,7 @@
 //! Makes the files that a plan asks for, in an order that a crash may interrupt anywhere.
 //!
-//! 1. Each file that is to be replaced is copied to the quarantine under a passing name, synced,
-//!    and given its name there. The directory of the quarantine is synced.
+//! 1. Each file that is to be replaced is copied to the quarantine under a passing name, synced, read
+//!    again and compared, and given its name there. The directory of the quarantine is synced.
 //! 2. Each new file is written under a passing name beside the log, and synced.
 //! 3. Each takes the name of its segment. The directory is synced.
 //!
@@ -108,13 +108,13 @@ impl Work<'_> {
         &*self.environment.storage
     }
 
-    /// Bytes that will be written.
+    /// Bytes that will be written, or compared.
     fn measure(&self, steps: &[RepairStep]) -> Result<u64> {
         let mut total = 0;
         for step in steps {
             total += step.file_len();
             if step.replaces() {
-                total += self.original(step.segment())?.1;
+                total += 2 * self.original(step.segment())?.1;
             }
         }
         Ok(total)
@@ -159,6 +159,7 @@ impl Work<'_> {
             if !planted!("repair-before-quarantine-is-durable") {
                 copy.sync_all().map_err(|e| Error::io("sync", &*kept_name, e))?;
             }
+            self.compare(&*file, &name, &*copy, &kept_name, len)?;
             quarantine
                 .rename(&partial, &kept_name)
                 .map_err(|e| Error::io("rename", &*kept_name, e))?;
@@ -183,21 +184,49 @@ impl Work<'_> {
         self.piece.resize(PIECE, 0);
         let mut at = 0;
         while at < len {
-            let wanted = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
+            let wanted = piece_len(len - at);
             let piece = self.piece.get_mut(..wanted).unwrap_or_default();
-            let count = read_full(from, at, piece).map_err(|e| Error::io("read", name, e))?;
-            if count < wanted {
-                let error = io::Error::from(io::ErrorKind::UnexpectedEof);
-                return Err(Error::io("read", name, error));
-            }
+            read_whole(from, name, at, piece)?;
             write_full(to, at, &[piece]).map_err(|e| Error::io("write", new_name, e.into()))?;
-            at += count as u64;
-            self.wrote(count as u64);
+            at += wanted as u64;
+            self.did(wanted as u64);
         }
         Ok(())
     }
 
-    fn wrote(&mut self, len: u64) {
+    /// A sector that came from elsewhere once, on its way into the copy, would be the end of the only good
+    /// one: both are read again, from the device where the system lets us.
+    fn compare(
+        &mut self,
+        original: &dyn StorageFile,
+        name: &str,
+        copy: &dyn StorageFile,
+        kept_name: &str,
+        len: u64,
+    ) -> Result<()> {
+        for (file, name) in [(original, name), (copy, kept_name)] {
+            file.evict().map_err(|e| Error::io("evict", name, e))?;
+        }
+        let mut other = vec![0; piece_len(len)];
+        let mut at = 0;
+        while at < len {
+            let wanted = piece_len(len - at);
+            let piece = self.piece.get_mut(..wanted).unwrap_or_default();
+            let other = other.get_mut(..wanted).unwrap_or_default();
+            read_whole(original, name, at, piece)?;
+            read_whole(copy, kept_name, at, other)?;
+            if piece != other {
+                let what = "the copy differs from the original, so nothing was changed; one of the disks \
+                            returns other bytes than it was given: look at its reports, and repair again";
+                return Err(Error::io("compare", kept_name, io::Error::other(what)));
+            }
+            at += wanted as u64;
+            self.did(wanted as u64);
+        }
+        Ok(())
+    }
+
+    fn did(&mut self, len: u64) {
         self.done += len;
         let Self { done, total, .. } = *self;
         (self.progress)(Progress { done, total });
@@ -270,7 +299,7 @@ impl Work<'_> {
             let at = offset(&header, gap.from);
             write_full(file, at, &[&bytes]).map_err(|e| wrote(e.into()))?;
         }
-        self.wrote(*file_len);
+        self.did(*file_len);
         Ok(())
     }
 
@@ -279,13 +308,25 @@ impl Work<'_> {
         self.piece.resize(PIECE, 0);
         let mut at = range.start;
         while at < range.end {
-            let len = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
+            let len = piece_len(range.end - at);
             let zeros = self.piece.get(..len).unwrap_or_default();
             write_full(file, at, &[zeros]).map_err(|e| Error::io("write", name, e.into()))?;
             at += len as u64;
         }
         Ok(())
     }
+}
+
+fn piece_len(left: u64) -> usize {
+    usize::try_from(left).unwrap_or(PIECE).min(PIECE)
+}
+
+fn read_whole(file: &dyn StorageFile, name: &str, at: u64, into: &mut [u8]) -> Result<()> {
+    let count = read_full(file, at, into).map_err(|e| Error::io("read", name, e))?;
+    if count < into.len() {
+        return Err(Error::io("read", name, io::Error::from(io::ErrorKind::UnexpectedEof)));
+    }
+    Ok(())
 }
 
 fn offset(header: &SegmentHeader, lsn: Lsn) -> u64 {

@@ -215,6 +215,20 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Option<Hole>
 }
 
 impl Hole {
+    /// How many of them begin behind a jump; `None` where no number of jumps and gaps fits.
+    fn jumps(&self) -> Option<u64> {
+        let len = self.to.lsn.since(self.from.lsn)?;
+        let most = self.count.saturating_mul(GAP_LEN_MAX);
+        let left = |jumps: u64| len.checked_sub(jumps.saturating_mul(Lsn::JUMP));
+        let fits = |&jumps: &u64| {
+            left(jumps).is_some_and(|left| (jumps * GAP_LEN_MIN..=most).contains(&left))
+        };
+        // Runs that wrote nothing leave files without frames: nothing is gone with them.
+        let empty = |&jumps: &u64| left(jumps) == Some(0);
+        let mut all = 0..=self.jumps_max;
+        all.clone().find(fits).or_else(|| all.find(empty))
+    }
+
     /// The stand-ins for it.
     fn filled(&self, files: &BTreeSet<SegmentId>) -> Result<Vec<RepairStep>> {
         let Some(len) = self.to.lsn.since(self.from.lsn) else {
@@ -226,13 +240,7 @@ impl Hole {
         if self.count > STAND_INS_MAX {
             return refuse(self.first, "too many files are gone");
         }
-        let fits = |&jumps: &u64| {
-            let left = len.checked_sub(jumps.saturating_mul(Lsn::JUMP));
-            left.is_some_and(|left| {
-                (jumps * GAP_LEN_MIN..=self.count.saturating_mul(GAP_LEN_MAX)).contains(&left)
-            })
-        };
-        let Some(jumps) = (0..=self.jumps_max).find(fits) else {
+        let Some(jumps) = self.jumps() else {
             return refuse(self.first, "no gap is as long as what is gone");
         };
         let mut left = len - jumps * Lsn::JUMP;
@@ -240,7 +248,7 @@ impl Hole {
         for behind in (0..self.count).rev() {
             // The last ones jump, and each that does has a gap, which is told from before the jump.
             let jump = if behind < jumps { Lsn::JUMP } else { 0 };
-            let most = (left - behind.min(jumps) * GAP_LEN_MIN).min(GAP_LEN_MAX);
+            let most = left.saturating_sub(behind.min(jumps) * GAP_LEN_MIN).min(GAP_LEN_MAX);
             let too_short = |len: u64| (1..GAP_LEN_MIN).contains(&len);
             let gap_len = match most {
                 most if too_short(left - most) => most - GAP_LEN_MIN,

@@ -46,7 +46,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    fn covers(&self, lsn: Lsn) -> bool {
+    pub(super) fn covers(&self, lsn: Lsn) -> bool {
         self.ranges.iter().any(|&(from, to)| from <= lsn && lsn < to)
     }
 
@@ -83,7 +83,7 @@ impl Case<'_> {
 
     /// Somebody wrote headers that say something else, under a valid check. They are believed;
     /// what that makes of the frames is not for this program to know.
-    fn is_tampered(&self) -> bool {
+    pub(super) fn is_tampered(&self) -> bool {
         self.hurt().iter().any(|hurt| hurt.kind == HurtKind::Overwritten)
     }
 

@@ -9,6 +9,7 @@ mod clients;
 mod damage;
 mod op;
 mod open_hurt;
+mod rescue;
 mod tamper;
 
 pub(crate) use op::KINDS;
@@ -22,7 +23,7 @@ use crate::oracle::Violation;
 use crate::rng::Rng;
 use crate::subject::{Before, Class, Opened, Stop, Subject, World};
 use seawall::log::stepped::{Answer, Call, Done, Lane, Stepped, Work};
-use seawall::{Error, Finding, Follower, Log, Lsn, Row, ViewScan};
+use seawall::{Durability, Error, Finding, Follower, Log, Lsn, Row, ViewScan};
 
 /// A call of a client.
 #[derive(Debug)]
@@ -207,7 +208,7 @@ impl Subject for SeawallLog {
         let log = self.log()?;
         let report = log.log().report();
         let parts = log.log().segments().len();
-        Ok(Opened { parts, cells: cells_of(&report.findings), refused: false })
+        Ok(Opened { parts, cells: cells_of(&report.findings), ..Opened::default() })
     }
 
     fn make(&mut self, world: &World, op: &Op) -> Result<(), Stop> {
@@ -231,12 +232,13 @@ impl Subject for SeawallLog {
             return Ok(());
         }
         self.drive(world)?;
+        self.copy_live(world)?;
         // The faults are over: what the log refuses now it refuses for good.
         let poisoned = self.poisoned_at.is_some();
         let lens = [40];
         let id = self.model.begin(&lens);
         let record = self.model.records(id).pop().unwrap_or_default();
-        let appended = self.log()?.log().append_at(&record, seawall::Durability::Sync);
+        let appended = self.log()?.log().append_at(&record, Durability::Sync);
         match appended {
             Ok(receipt) => self.model.acknowledge(id, receipt.lsn, Sure::Power)?,
             Err(Error::Poisoned { .. }) if poisoned || world.class != Class::Crash => {

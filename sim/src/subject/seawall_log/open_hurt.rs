@@ -16,6 +16,8 @@ impl SeawallLog {
     /// Opens a log whose disk is hurt, and lets go of it again.
     pub(super) fn open_hurt(&mut self, world: &World, harmed: &Harmed) -> Result<Opened, Stop> {
         let case = self.case(world, harmed)?;
+        let mut done = Vec::new();
+        self.rescue(world, &case, &mut done)?;
         let opened = Log::open_in(world.environment(), self.options.options());
         if world.disk.is_dead() {
             return Err(Stop::Down);
@@ -29,7 +31,7 @@ impl SeawallLog {
                 let noted = report.tail_ambiguous || behind_close(&report.findings);
                 case.judge_cut(report.end, &shown, noted)?;
                 case.judge(&shown)?;
-                Ok(Opened { parts, cells: cells_of(&report.findings), refused: false })
+                Ok(Opened { parts, cells: cells_of(&report.findings), refused: false, done })
             }
             Err(error) => {
                 if case.is_harmless() {
@@ -55,7 +57,7 @@ impl SeawallLog {
                     }
                     case.judge(&shown)?;
                 }
-                Ok(Opened { parts, cells, refused: true })
+                Ok(Opened { parts, cells, refused: true, done })
             }
         }
     }
@@ -97,7 +99,7 @@ fn read(log: &Log) -> Result<Shown, Stop> {
     Ok(shown)
 }
 
-fn read_view(view: &LogView) -> Result<Shown, Stop> {
+pub(super) fn read_view(view: &LogView) -> Result<Shown, Stop> {
     let mut shown = Shown::default();
     let mut scan = match view.scan(Lsn::FIRST) {
         Ok(scan) => scan,
