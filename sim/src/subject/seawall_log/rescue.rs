@@ -147,6 +147,7 @@ fn hold_copy(
 fn untold(view: &LogView, shown: &Shown, from: Lsn, to: Lsn) -> Option<Lsn> {
     let ends = shown.ranges.iter().copied();
     let jumps = view.segments().iter().map(|segment| (segment.header.prev_end, segment.base()));
+    let jumps = jumps.filter(|(end, base)| end < base);
     let mut known: Vec<(Lsn, Lsn)> = ends.chain(jumps).collect();
     known.sort_unstable();
     let told = to <= view.first() || known.iter().any(|part| part.0 <= from && from <= part.1);
