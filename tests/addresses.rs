@@ -52,6 +52,25 @@ fn told(answer: &seawall::Result<seawall::Record>) -> String {
 }
 
 #[test]
+fn a_scan_says_how_far_it_has_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), options()).unwrap();
+    let receipts: Vec<_> = (0..5).map(|nth| log.append(&record(nth, 100)).unwrap()).collect();
+    let batch = log.append_batch(&[record(5, 10), record(6, 10)]).unwrap();
+    let mut scan = log.scan(receipts[1].lsn).unwrap();
+    assert_eq!(scan.position(), receipts[1].lsn);
+    for receipt in &receipts[1..] {
+        assert_eq!(scan.next().unwrap().unwrap().lsn, receipt.lsn);
+        assert_eq!(scan.position(), receipt.end);
+    }
+    for _ in 0..2 {
+        assert_eq!(scan.next().unwrap().unwrap().lsn, batch.lsn);
+    }
+    assert!(scan.next().is_none());
+    assert_eq!(scan.position(), batch.end);
+}
+
+#[test]
 fn many_addresses_are_told_what_each_alone_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::open(dir.path(), options()).unwrap();

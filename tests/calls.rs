@@ -177,6 +177,70 @@ fn levels_that_never_sync_a_commit_need_no_zeros() {
 }
 
 #[test]
+fn early_write_back_syncs_when_enough_was_written_and_not_before() {
+    for (bytes, expected) in [(Some(64 << 10), 4), (None, 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut environment, watcher) = Watcher::environment(dir.path());
+        environment.threads = false;
+        let options = quiet().durability(Durability::Os).write_back(bytes);
+        let log = Log::open_in(environment, options).unwrap();
+        log.append(b"prepares the segment").unwrap();
+        log.tend().unwrap();
+        watcher.take_counts();
+        for _ in 0..4 {
+            for _ in 0..17 {
+                log.append(&RECORD).unwrap();
+            }
+            log.tend().unwrap();
+            log.tend().unwrap(); // not so much was written since
+        }
+        let counts = watcher.take_counts();
+        assert_eq!(counts.all(Call::SyncData), expected, "{bytes:?}: {counts:?}");
+        assert!(log.watermarks().durable < log.watermarks().accepted, "it promises nothing");
+    }
+}
+
+#[test]
+fn a_segment_gives_its_unused_length_back_when_the_next_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut environment, _watcher) = Watcher::environment(dir.path());
+    environment.threads = false;
+    let options = Options::new().segment_len(1 << 20).idle_mark(None);
+    let log = Log::open_in(environment, options).unwrap();
+    // Three of these do not fit.
+    for _ in 0..3 {
+        log.append(&vec![7; 400 << 10]).unwrap();
+    }
+    log.tend().unwrap();
+    let first = log.segments()[0];
+    let name = format!("{:020}.seg", first.number().get());
+    let len = dir.path().join(name).metadata().unwrap().len();
+    assert!(len < 1 << 20, "{len} bytes are kept");
+    assert_eq!(first.file_len, len, "and the log knows it");
+}
+
+#[test]
+fn a_file_that_could_not_be_removed_is_removed_with_the_next_trim() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut environment, watcher) = Watcher::environment(dir.path());
+    environment.threads = false;
+    let options = Options::new().segment_len(1 << 20).idle_mark(None).spares_max(0);
+    let log = Log::open_in(environment, options).unwrap();
+    for _ in 0..7 {
+        log.append(&vec![7; 400 << 10]).unwrap();
+    }
+    log.tend().unwrap();
+    let (files, point) = (file_lens(dir.path()).len(), log.segments()[2].base());
+    watcher.fail(On::Segment, Call::Remove, EIO);
+    let told = log.trim(point);
+    assert!(matches!(told, Err(Error::Io { action: "remove", .. })), "{told:?}");
+    assert!(file_lens(dir.path()).len() > files - 2, "one is still there");
+    watcher.stop_failing();
+    log.trim(point).unwrap();
+    assert_eq!(file_lens(dir.path()).len(), files - 2);
+}
+
+#[test]
 fn buffered_appends_reach_the_kernel_in_few_calls() {
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());

@@ -230,6 +230,23 @@ fn a_sector_that_cannot_be_read_ends_a_repair_and_nothing_is_changed() {
     }
 }
 
+/// The disk of the quarantine takes bytes and returns others: an original that was replaced then would be gone.
+#[test]
+fn a_copy_that_is_not_the_original_ends_a_repair_and_nothing_is_changed() {
+    for kind in [HurtKind::LostWrite, HurtKind::Garbage, HurtKind::BitRot] {
+        let case = cases().find(|case| case.what == "rot in all three").unwrap();
+        let quarantine = SimDisk::new(Seed::new(3));
+        quarantine.hurt_synced(kind, ".partial", 1);
+        let log = environment(&case.disk, 9);
+        let error = Log::repair(&log, &quarantine, "first", |_| {}).unwrap_err();
+        assert!(matches!(error, Error::Io { action: "compare", .. }), "{kind}: {error:?}");
+        assert!(all_files(&case.disk) == case.originals, "{kind}: the log was changed");
+        assert!(quarantine.names().is_empty(), "{kind}: {:?} is left", quarantine.names());
+        let repaired = Log::repair(&log, &quarantine, "first", |_| {}).unwrap();
+        assert_eq!(repaired.quarantined.len(), 3, "{kind}");
+    }
+}
+
 #[test]
 fn a_disk_that_is_full_ends_a_repair_and_nothing_is_changed() {
     for Case { what, disk, originals, .. } in cases() {
