@@ -131,6 +131,15 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether it is to be mended, and has no byte for the frame that the next one says it ends with.
+    fn lacks_what_is_stated(&self, next: &Self) -> bool {
+        let (header, stated) = (&self.header, &next.header);
+        self.rewrite.is_some()
+            && header.number.next() == stated.number
+            && header.base == stated.prev_end
+            && header.prev_check != stated.prev_check
+    }
+
     /// A segment whose frames end at the trim point or below is no part of the log once something
     /// stands behind it: the next open removes its file. What is broken in there may be all there
     /// is left of what was acknowledged, so it is kept first.
@@ -152,6 +161,10 @@ pub(super) fn plan(facts: &Facts) -> Result<Vec<RepairStep>> {
     let mut steps = Vec::new();
     let mut before: Option<&Known> = None;
     for known in &facts.known {
+        if let Some(before) = before.filter(|before| before.lacks_what_is_stated(known)) {
+            let why = "it has no room for the frames that the next one says it ends with";
+            return refuse(before.header.number, why);
+        }
         if let Some(hole) = hole_before(known, before, facts.trim) {
             steps.extend(before.and_then(|before| before.kept(facts.trim)));
             steps.extend(hole.filled(&facts.files)?);
