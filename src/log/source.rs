@@ -72,14 +72,18 @@ impl Extents for Source {
             None => false,
         });
         let end = self.end;
-        let Some(live) = live.get_mut(behind).filter(|live| live.segment.base() < end) else {
+        let Some(live) = live.get_mut(behind) else {
             return Ok(None);
         };
         let segment = live.segment;
-        let whole = segment.closed.filter(|closed| closed.lsn <= self.end);
+        let whole = segment.closed.filter(|closed| closed.lsn <= end);
+        // One without frames ends where it begins, and its successor may contradict it.
+        if segment.base() >= end && whole.is_none() {
+            return Ok(None);
+        }
         let span = span_of(&segment);
         // No frame ends behind the room there is: whatever the end, no scan runs away.
-        let limit = whole.map_or(self.end, |closed| closed.lsn).min(span.limit);
+        let limit = whole.map_or(end, |closed| closed.lsn).min(span.limit);
         if at >= limit && at > segment.base() {
             return Ok(None);
         }

@@ -339,7 +339,9 @@ impl Extents for ViewSource {
         let Some(segment) = rest.first() else {
             return Ok(None);
         };
-        if segment.base().max(at) >= self.end {
+        // One without frames ends where it begins, and its successor may contradict it.
+        let whole = segment.closed.is_some_and(|closed| closed.lsn <= self.end);
+        if segment.base().max(at) >= self.end && !whole {
             return Ok(None);
         }
         // Segments before this one that are gone leave a hole between their predecessor's end
