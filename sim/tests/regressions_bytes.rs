@@ -145,3 +145,34 @@ fn a_file_that_becomes_a_spare_over_another_is_one_spare() {
         log.append(&[7; 1000]).unwrap();
     }
 }
+
+/// A segment without frames at the end of the log, of which its successor says another check: readers
+/// told it, a writer's scan ended before it.
+#[test]
+fn an_empty_segment_that_is_contradicted_is_told_at_the_end_of_the_log_too() {
+    let disk = three_segments();
+    let third = header(&disk, 3);
+    let base = third.prev_end.checked_add(Lsn::JUMP).unwrap();
+    let third = SegmentHeader { base, ..third };
+    let (number, prev_check) = (SegmentId::new(4), third.prev_check ^ 1);
+    let fourth = SegmentHeader { number, prev_end: base, prev_check, ..third };
+    for (number, header) in [(3, third), (4, fourth)] {
+        let mode = if number == 4 { OpenMode::Create } else { OpenMode::Write };
+        let file = disk.open(&name(number), mode).unwrap();
+        let rest = header.file_len - layout::FRAMES_START;
+        let zeros = vec![0; usize::try_from(rest).unwrap()];
+        write_full(&*file, 0, &[&header.blocks(), &zeros]).unwrap();
+        file.sync_all().unwrap();
+    }
+    disk.sync_dir().unwrap();
+    let view = LogView::open_in(&environment(&disk, 1)).unwrap();
+    let log = opened(&disk, 2).unwrap();
+    let contradicted = |error: &Error| {
+        matches!(error, Error::Damaged { segment, from, to, .. }
+            if segment.get() == 3 && *from == base && *to == base)
+    };
+    let by_reader: Vec<_> = view.scan(Lsn::FIRST).unwrap().filter_map(Result::err).collect();
+    assert!(matches!(&by_reader[..], [error] if contradicted(error)), "{by_reader:?}");
+    let by_writer: Vec<_> = log.scan(Lsn::FIRST).unwrap().filter_map(Result::err).collect();
+    assert!(matches!(&by_writer[..], [error] if contradicted(error)), "{by_writer:?}");
+}
