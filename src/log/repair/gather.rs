@@ -60,7 +60,8 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         }
     }
     let mut stretches = stretches(view)?;
-    if let Some(Error::Damaged { segment, from, cause: Damage::Batch, .. }) = view.damage() {
+    for error in view.all_damage() {
+        let Error::Damaged { segment, from, cause: Damage::Batch, .. } = error else { continue };
         let told = stretches.get(segment).into_iter().flatten();
         if !told.clone().any(|stretch| stretch.contains(from)) {
             let why = "a batch has no end there, although its frames hold";
