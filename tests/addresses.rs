@@ -175,3 +175,16 @@ fn an_address_costs_one_call_and_a_run_of_neighbours_as_well() {
     let counts = watcher.take_counts();
     assert_eq!(counts.of(On::Segment, Call::Write), 0);
 }
+
+#[test]
+fn where_a_frame_without_records_stands_is_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), options()).unwrap();
+    log.append(b"trimmed").unwrap();
+    let kept = log.append(b"kept").unwrap();
+    log.trim(kept.lsn).unwrap();
+    let behind = log.append(b"behind the trim frame").unwrap();
+    assert!(behind.lsn > kept.end, "the trim frame stands between them");
+    assert!(matches!(log.read(kept.end), Err(Error::NoRecord { lsn }) if lsn == kept.end));
+    assert!(matches!(log.read_batch(kept.end), Err(Error::NoRecord { .. })));
+}

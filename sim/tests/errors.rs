@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use seawall::storage::Storage;
-use seawall::{Durability, Error, Log, Lsn, Options};
+use seawall::{Durability, Error, Log, LogView, Lsn, Options};
 use seawall_sim::{
     Concern, CrashKind, CrashPolicy, EIO, ENOSPC, FaultPlan, Op, Operation, Seed, SimDisk,
     Workload, environment, run_with_fault,
@@ -187,4 +187,23 @@ fn a_second_writer_is_told_the_directory() {
     let error = Log::open_in(environment(&disk, 2), small()).unwrap_err();
     assert!(matches!(error, Error::Locked { .. }), "{error:?}");
     assert!(error.to_string().contains(&disk.place()), "{error}");
+}
+
+#[test]
+fn a_reader_believes_nothing_bad_that_a_second_look_does_not_confirm() {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = Log::open_in(environment(&disk, 1), small()).unwrap();
+    for _ in 0..10 {
+        log.append(&[7; 2500]).unwrap();
+    }
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = disk.after_kill();
+    disk.fail(FaultPlan::new(Operation::Read, EIO).suffix(".seg").times(1));
+    let view = LogView::open_in(&environment(&disk, 2)).unwrap();
+    assert!(view.damage().is_none());
+    assert_eq!(view.scan(Lsn::FIRST).unwrap().map(Result::unwrap).count(), 10);
+    disk.fail(FaultPlan::new(Operation::Read, EIO).suffix(".seg").times(100));
+    let told = LogView::open_in(&environment(&disk, 2));
+    assert!(matches!(told, Err(Error::Io { .. })), "{told:?}");
 }

@@ -268,3 +268,26 @@ fn a_header_copy_of_a_later_version_beside_a_good_one_is_refused_and_kept() {
         assert_eq!(disk.image_hash(), before);
     }
 }
+
+/// What lost its beginning is a batch only where it stands in the same segment: none spans two.
+#[test]
+fn a_batch_that_begins_the_segment_behind_a_damaged_end_is_shown() {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = Log::open_in(environment(&disk, 1), options()).unwrap();
+    let last = [(); 3].map(|()| log.append(&[7; 2500]).unwrap())[2];
+    assert_eq!(log.segments().len(), 1);
+    let batch = log.append_batch(&[[1; 1000], [2; 1000]]).unwrap();
+    assert_eq!(log.segments().len(), 2);
+    assert_eq!(log.segments()[1].base(), batch.lsn);
+    log.close().unwrap();
+    drop(log);
+    let at = 8192 + last.lsn.get() + 100;
+    disk.flip_bit("00000000000000000001.seg", at, 0).unwrap();
+    let view = LogView::open_in(&environment(&disk, 1)).unwrap();
+    let told: Vec<_> = view.scan(Lsn::FIRST).unwrap().collect();
+    let [Ok(_), Ok(_), Err(Error::Damaged { from, to, .. }), Ok(one), Ok(two)] = &told[..] else {
+        panic!("{} were told, or other ones", told.len());
+    };
+    assert_eq!((*from, *to), (last.lsn, batch.lsn));
+    assert_eq!(((one.lsn, one.index), (two.lsn, two.index)), ((batch.lsn, 0), (batch.lsn, 1)));
+}

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+use seawall::format::checksum::FrameSeed;
+use seawall::format::frame::{FrameKind, HEADER_LEN};
+use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::SegmentHeader;
+use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::storage::Storage;
 use seawall::{Decision, Durability, Log, LogView, Lsn, Options, Row, SegmentId, decide};
@@ -290,4 +294,36 @@ fn every_possible_cell_of_the_recovery_table_is_reached_from_bytes() {
         }
     }
     assert!(unreached.is_empty(), "{unreached:?}");
+}
+
+/// No log writes this: batches fit into segments. But who made it up is not believed either.
+#[test]
+fn a_batch_that_the_end_of_its_segment_cuts_off_is_none() {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = Log::open_in(environment(&disk, 1), options()).unwrap();
+    log.append(b"before").unwrap();
+    let disk = killed(&disk, log);
+    let header = header(&disk, 1);
+    let room = usize::try_from(layout::frame_room(header.file_len)).unwrap();
+    let mut frames = Vec::new();
+    place_frame(&mut frames, FrameSpec::of(FrameKind::Record), &[b"the last that holds"]);
+    let whole = frames.len();
+    let len = room - whole - HEADER_LEN - 4;
+    let record = vec![7; len];
+    let prefix = u32::try_from(len).unwrap().to_le_bytes();
+    let spec = FrameSpec { continues: true, ..FrameSpec::of(FrameKind::Batch) };
+    place_frame(&mut frames, spec, &[&prefix, &record]);
+    assert_eq!(frames.len(), room);
+    let seed = FrameSeed::new(header.log, header.salt);
+    let (_, count) = finish_run(&mut frames, seed, header.base, header.prev_check);
+    assert_eq!(count, 2);
+    disk.overwrite_durably(&name(1), layout::FRAMES_START, &frames).unwrap();
+
+    let view = LogView::open_in(&environment(&disk, 2)).unwrap();
+    let rows: Vec<_> = view.findings().iter().map(|finding| finding.row).collect();
+    assert_eq!(rows, [Row::HalfBatch]);
+    assert_eq!(view.end(), header.base.checked_add(whole as u64).unwrap());
+    let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+    assert_eq!(log.scan(Lsn::FIRST).unwrap().map(Result::unwrap).count(), 1);
+    assert!(log.report().cut.is_some());
 }

@@ -329,7 +329,10 @@ fn a_stand_in_for_the_last_segment_keeps_its_addresses_from_being_used_again() {
     let repaired = repair(&case.disk, "first").unwrap();
     assert!(matches!(repaired.steps[..], [RepairStep::StandIn(_)]), "{repaired:?}");
     let newest = case.acknowledged.keys().next_back().unwrap().0;
+    // The gap fills the segment: the log ends behind it, and is not torn there.
+    assert!(!LogView::open_in(&environment(&case.disk, 3)).unwrap().is_torn());
     let log = Log::open_in(environment(&case.disk, 3), options()).unwrap();
+    assert!(!log.report().tail_ambiguous);
     assert!(log.append(b"next").unwrap().lsn > newest);
     let gone = log.read(newest).unwrap_err();
     assert!(matches!(gone, Error::Damaged { cause: Damage::Gap, .. }), "{gone:?}");

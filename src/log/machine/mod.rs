@@ -539,33 +539,4 @@ fn after(lsn: Lsn, bytes: u64) -> Lsn {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Found by an order of threads. A close failed, so the drop of the last handle abandoned the
-    /// log, while the log's own thread was writing at the end of an interval; then the thread
-    /// waited for a sync that nobody would make any more, and the drop for the thread.
-    #[test]
-    fn who_waits_for_what_an_abandoned_machine_will_not_do_is_told() {
-        let start = Start {
-            log: LogId::new([7; 16]),
-            segments: Vec::new(),
-            origin: Origin::Fresh,
-            trim: Lsn::FIRST,
-            unborn: None,
-            spares: Vec::new(),
-        };
-        let mut machine = Machine::new(start, &Options::new());
-        let (lsn, end) = (Lsn::FIRST, Lsn::new(64));
-        for goal in [Goal::Written { lsn, end }, Goal::Durable { lsn, end }] {
-            assert!(machine.outcome(goal).is_none());
-        }
-        machine.abandon();
-        for goal in [Goal::Written { lsn, end }, Goal::Durable { lsn, end }] {
-            machine.request(goal);
-            assert!(machine.poll_commit().is_none());
-            assert!(matches!(machine.outcome(goal), Some(Err(Error::Closed))));
-        }
-        assert!(matches!(machine.outcome(Goal::Durable { lsn, end: Lsn::FIRST }), Some(Ok(()))));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 
 use super::plan::{Facts, Known, Rewrite};
 use crate::error::{Damage, Error, Result};
+use crate::format::frame::FrameKind;
 use crate::format::gap::{GAP_LEN_MIN, GapFrame};
 use crate::format::layout;
 use crate::format::name::FileName;
@@ -64,8 +65,7 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         let Error::Damaged { segment, from, cause: Damage::Batch, .. } = error else { continue };
         let told = stretches.get(segment).into_iter().flatten();
         if !told.clone().any(|stretch| stretch.contains(from)) {
-            let why = "a batch has no end there, although its frames hold";
-            return Err(Error::Unrepairable { name: FileName::Segment(*segment).text(), why });
+            return Err(without_end(FileName::Segment(*segment).text()));
         }
     }
     for segment in view.segments() {
@@ -74,6 +74,11 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         facts.known.push(known(view, segment, is_last, &stretches)?);
     }
     Ok(facts)
+}
+
+/// No gap can say this: nothing is gone.
+const fn without_end(name: String) -> Error {
+    Error::Unrepairable { name, why: "a batch has no end there, although its frames hold" }
 }
 
 /// What a reader is told is gone, but for what an earlier repair said and for whole files.
@@ -164,6 +169,8 @@ fn gaps_of(
         scan: FrameScan::new(file, span, header.base, Some(header.prev_check)),
         limit,
         first: view.first(),
+        is_tail: segment.closed.is_none() && !view.is_clean(),
+        in_batch: false,
         closing: closing.map(|end| end.check),
         check: header.prev_check,
         last: None,
@@ -186,6 +193,9 @@ struct Mending {
     limit: Lsn,
     /// Where readers begin.
     first: Lsn,
+    /// Whether the next open will walk over all of it, and look for the ends of batches.
+    is_tail: bool,
+    in_batch: bool,
     /// Check of the last frame, where something states it.
     closing: Option<u32>,
     /// Check of the frame before.
@@ -208,6 +218,11 @@ impl Mending {
     fn step(&mut self) -> Result<Option<Stepped>> {
         match self.scan.next() {
             Ok(Some((lsn, header))) => {
+                let whole = matches!(header.kind, FrameKind::Batch | FrameKind::Gap);
+                if self.is_tail && self.in_batch && !whole {
+                    return Err(without_end(self.name.clone()));
+                }
+                self.in_batch = header.continues;
                 self.check = header.check;
                 let (prev, continues) = (header.prev, header.continues);
                 self.last = Some(Stepped { lsn, prev, continues });
@@ -216,6 +231,12 @@ impl Mending {
             Ok(None) | Err(ScanError::Frame(_)) => Ok(None),
             Err(ScanError::Io(error)) => Err(Error::io("read", &*self.name, error)),
         }
+    }
+
+    /// Goes on at `at`, behind what does not verify.
+    fn seek(&mut self, at: Lsn) {
+        self.scan.seek(at);
+        self.in_batch = false;
     }
 
     /// Goes to the frame at `goal`. What does not verify below the trim point no reader is told of:
@@ -233,7 +254,7 @@ impl Mending {
                     continue;
                 }
                 // Readers begin here, and ask nobody whom the frame follows.
-                self.scan.seek(at);
+                self.seek(at);
                 if self.step()?.is_none() {
                     break;
                 }
@@ -256,7 +277,7 @@ impl Mending {
             return Ok(None);
         }
         let check = loop {
-            self.scan.seek(to);
+            self.seek(to);
             if to >= self.limit {
                 break self.closing.unwrap_or(prev);
             }
