@@ -279,8 +279,9 @@ fn a_batch_that_begins_the_segment_behind_a_damaged_end_is_shown() {
     let batch = log.append_batch(&[[1; 1000], [2; 1000]]).unwrap();
     assert_eq!(log.segments().len(), 2);
     assert_eq!(log.segments()[1].base(), batch.lsn);
-    log.close().unwrap();
+    disk.crash_now(CrashKind::Kill);
     drop(log);
+    let disk = settled(&disk);
     let at = 8192 + last.lsn.get() + 100;
     disk.flip_bit("00000000000000000001.seg", at, 0).unwrap();
     let view = LogView::open_in(&environment(&disk, 1)).unwrap();
