@@ -284,8 +284,9 @@ class Tail:
     def __init__(self, segment):
         self.segment, header = segment, segment.header
         self.end, self.check = header.base, header.prev_check
-        self.proven, self.trim, self.why = header.prev_end, 0, None
+        self.proven, self.trim, self.why = header.prev_end, header.trim, None
         self.beyond, self.readable, self.clean, self.row = 0, 0, False, "Undecodable"
+        self.readable_check = None
         short = segment.file.size < header.file_len
         if not short and self.closed_cleanly():
             return
@@ -313,7 +314,7 @@ class Tail:
         if mark.kind != CLOSE_MARK or mark.check != last:
             return False
         self.end = self.proven = end
-        self.check, self.trim, self.beyond = last, mark.trim(), 0
+        self.check, self.trim, self.beyond = last, max(self.trim, mark.trim()), 0
         self.clean, self.row = True, "Closed"
         return True
 
@@ -329,7 +330,7 @@ class Tail:
             except Invalid as why:
                 self.row, self.why = "Undecodable", str(why)
                 break
-            if in_batch and frame.kind != BATCH:
+            if in_batch and frame.kind not in (BATCH, GAP):
                 break
             self.proven = max(self.proven, frame.durable or 0)
             lsn, prev, in_batch = frame.end, frame.check, frame.continues
@@ -365,6 +366,13 @@ class Tail:
                 break
             last_marked, prev = frame.end, frame.check
             self.readable = max(self.readable, last_marked)
+        self.readable_check = prev if self.readable == last_marked else None
+
+    def readable_end(self):
+        """How far it is read, and the check of the frame that ends there, if one does."""
+        if self.readable > self.end:
+            return self.readable, self.readable_check
+        return self.end, self.check
 
 
 class Log:
@@ -382,7 +390,12 @@ class Log:
         self.last = good[-1] if good else None
         self.tail = Tail(self.last) if good else None
         self.end = self.tail.end if good else 0
-        self.trim = max([segment.header.trim for segment in good] + [self.tail.trim]) if good else 0
+        self.trim = self.tail.trim if good else 0
+        for one, after in zip(good, good[1:]):
+            if one.header.trim > after.header.trim:
+                self.find(after.number, 0, "Contradiction", True)
+                self.lost(after.number, 0, after.header.trim, one.header.trim,
+                          "its trim point is below an earlier one")
         begin = max([s.number for s in good if s.header.prev_end <= self.trim], default=1)
         self.segments = []
         for number, (segment, row) in files.items():
@@ -395,8 +408,7 @@ class Log:
             self.judge_tail()
         for segment in self.segments[:-1]:
             if not segment.closed:
-                found = Tail(segment)
-                segment.closed = found.end, found.check
+                segment.closed = Tail(segment).readable_end()
 
     def listed(self, directory):
         names = []
@@ -437,7 +449,7 @@ class Log:
 
     def lost(self, number, offset, start, end, cause, told=True):
         """A damaged range; with `told` unset a neighbour tells of it as well."""
-        damage = damaged(number, offset, start, end, cause)
+        damage = damaged(number, offset, start, max(start, end), cause)
         self.first_damage = self.first_damage or damage
         if told:
             self.damage.append(damage)
@@ -523,7 +535,7 @@ class Log:
 
     def read(self, start=0):
         """Every frame from `start` on with its records, and every damage that reading meets."""
-        at, before, self.skip_batch = max(start, self.first()), None, False
+        at, before, self.skip_batch = max(start, self.trim), None, False
         for segment in self.segments:
             limit, check = self.limit(segment)
             if limit > at:
@@ -531,18 +543,18 @@ class Log:
                 if self.trim <= at < hole:
                     number = before.number + 1 if before else segment.number - 1
                     yield None, damaged(number, 0, at, hole, "the segment is missing")
-                at = max(at, segment.header.base)
                 yield from self.read_segment(segment, at, limit, check)
                 at = limit
             before = segment
 
-    def read_segment(self, segment, lsn, limit, end_check):
+    def read_segment(self, segment, came_from, limit, end_check):
         def lost(start, end, why):
             # An end before the base is a contradiction; there is no such byte.
             offset = segment.offset(max(start, segment.header.base))
             return None, damaged(segment.number, offset, start, end, why)
 
         prev, skip_batch = None, self.skip_batch
+        lsn = max(came_from, segment.header.base)
         if lsn == segment.header.base:
             prev, skip_batch = segment.header.prev_check, False
         while lsn < limit:
@@ -570,7 +582,9 @@ class Log:
                 skip_batch = frame.continues and frame.kind == BATCH
                 yield frame, []
                 why = A_GAP if frame.kind == GAP else "a batch lacks its beginning"
-                yield lost(lsn, frame.end, why)
+                # Where a gap is all that a segment holds it stands for the jump before it, too.
+                alone = frame.kind == GAP and (lsn, frame.end) == (segment.header.base, limit)
+                yield lost(min(came_from, lsn) if alone else lsn, frame.end, why)
             else:
                 yield frame, records
             self.skip_batch = skip_batch

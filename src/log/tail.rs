@@ -351,6 +351,12 @@ impl TailFacts {
         SegmentEnd { lsn, check: check.filter(|_| lsn > self.end).unwrap_or(self.end_check) }
     }
 
+    /// Whether a frame that verifies ends at the [readable end](Self::readable_end).
+    pub(crate) fn ends_in_frame(&self) -> bool {
+        let end = self.readable_end();
+        end == self.end || end == self.beyond_end && self.beyond_check.is_some()
+    }
+
     /// How far a reader that goes on behind damage finds frames.
     pub(crate) fn readable_end(&self) -> Lsn {
         if self.is_proven_beyond() {

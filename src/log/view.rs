@@ -16,6 +16,7 @@ use crate::format::header::SegmentHeader;
 use crate::format::name::FileName;
 use crate::position::{LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct LogView {
 struct Seen {
     log: Option<LogId>,
     segments: Vec<Segment>,
+    /// Those among them that end in a frame that does not verify, and no successor states its check.
+    ends_unread: BTreeSet<SegmentId>,
     trim: Lsn,
     end: Lsn,
     /// The same, with the check there.
@@ -53,6 +56,13 @@ struct Seen {
     findings: Vec<Finding>,
     damage: Option<Error>,
     all_damage: Vec<Error>,
+}
+
+impl Seen {
+    /// Check of the last frame of a segment that ends here, if anything states it.
+    fn check_of(&self, segment: &Segment, end: SegmentEnd) -> Option<u32> {
+        (!self.ends_unread.contains(&segment.number())).then_some(end.check)
+    }
 }
 
 impl LogView {
@@ -207,6 +217,11 @@ impl LogView {
         self.seen.damage.as_ref()
     }
 
+    /// Check of the last frame of a closed segment, if anything states it.
+    pub(super) fn closing_check(&self, segment: &Segment) -> Option<u32> {
+        segment.closed.and_then(|end| self.seen.check_of(segment, end))
+    }
+
     /// Every damage that was met so far.
     pub(super) fn all_damage(&self) -> &[Error] {
         &self.seen.all_damage
@@ -243,14 +258,16 @@ fn look(storage: &dyn Storage) -> Result<Seen> {
         if survey.overtaken {
             continue;
         }
-        let Some(error) = survey.fatal.take() else { return Ok(see(survey, None)) };
+        let Some(error) = survey.fatal.take() else {
+            return Ok(see(survey, BTreeSet::new(), None));
+        };
         let place = place_of(&error);
         if before.as_ref() == Some(&place) {
             if !error.is_damage() {
                 return Err(error);
             }
-            find_ends(storage, &mut survey)?;
-            return Ok(see(survey, Some(error)));
+            let unread = find_ends(storage, &mut survey)?;
+            return Ok(see(survey, unread, Some(error)));
         }
         before = Some(place);
     }
@@ -260,9 +277,11 @@ fn look(storage: &dyn Storage) -> Result<Seen> {
 
 /// A segment whose successor is missing has nobody to say where it ends: its frames do. Without
 /// this it would be read to the end of the log, and what follows the hole taken for damage in it.
-fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
+/// Returns those of which the last frame does not verify.
+fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<BTreeSet<SegmentId>> {
+    let mut unread = BTreeSet::new();
     let Some((_, before_last)) = survey.segments.split_last_mut() else {
-        return Ok(());
+        return Ok(unread);
     };
     for segment in before_last.iter_mut().filter(|segment| segment.closed.is_none()) {
         let name = FileName::Segment(segment.number()).text();
@@ -275,8 +294,11 @@ fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<()> {
             return Err(Error::Unknown { name, what: found.unknown() });
         }
         segment.closed = Some(found.readable());
+        if !found.ends_in_frame() {
+            unread.insert(segment.number());
+        }
     }
-    Ok(())
+    Ok(unread)
 }
 
 fn place_of(error: &Error) -> String {
@@ -286,7 +308,7 @@ fn place_of(error: &Error) -> String {
     }
 }
 
-fn see(survey: Survey, damage: Option<Error>) -> Seen {
+fn see(survey: Survey, ends_unread: BTreeSet<SegmentId>, damage: Option<Error>) -> Seen {
     let tail = survey.tail.as_ref();
     let end = tail.map_or(Lsn::FIRST, |tail| tail.end);
     // What verifies beyond a damaged end is shown too.
@@ -303,6 +325,7 @@ fn see(survey: Survey, damage: Option<Error>) -> Seen {
         clean: tail.is_none_or(|tail| tail.clean),
         torn: survey.tail_ambiguous(),
         segments: survey.segments,
+        ends_unread,
         findings: survey.findings,
         damage,
         all_damage: survey.damage,
@@ -325,7 +348,7 @@ impl Extents for ViewSource {
         let limit_of = |segment: &Segment| {
             let (end, check) =
                 segment.closed.map_or((self.seen.limit, self.seen.end_check), |closed| {
-                    (closed.lsn, Some(closed.check))
+                    (closed.lsn, self.seen.check_of(segment, closed))
                 });
             // What a successor says may be anything: no frame ends behind the room there is.
             let room = open_span(&segment.header).limit;
@@ -419,9 +442,9 @@ impl ViewSource {
             && then.number() == here.number()
         {
             let end_of = |seen: &Seen, segment: &Segment| {
-                segment
-                    .closed
-                    .map_or((seen.limit, seen.end_check), |end| (end.lsn, Some(end.check)))
+                segment.closed.map_or((seen.limit, seen.end_check), |end| {
+                    (end.lsn, seen.check_of(segment, end))
+                })
             };
             let (before, after) = (end_of(&self.seen, then), end_of(&now, here));
             let other = before.0 == after.0 && before.1 != after.1;

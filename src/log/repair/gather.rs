@@ -62,9 +62,10 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
     }
     let mut stretches = stretches(view)?;
     for error in view.all_damage() {
-        let Error::Damaged { segment, from, cause: Damage::Batch, .. } = error else { continue };
+        let Error::Damaged { segment, from, to, cause, .. } = error else { continue };
         let told = stretches.get(segment).into_iter().flatten();
-        if !told.clone().any(|stretch| stretch.contains(from)) {
+        let of_frames = matches!(cause, Damage::Batch | Damage::Frame(_));
+        if of_frames && !told.clone().any(|told| told.start < *to && *from < told.end) {
             return Err(without_end(FileName::Segment(*segment).text()));
         }
     }
@@ -164,14 +165,15 @@ fn gaps_of(
         view.storage().open(&name, OpenMode::Read).map_err(|e| Error::io("open", &*name, e))?;
     let mut span = open_span(header);
     span.limit = limit;
-    let closing = segment.closed.or_else(|| view.is_clean().then_some(view.last_end()));
+    let closed_cleanly = segment.closed.is_none() && view.is_clean();
+    let closing = closed_cleanly.then_some(view.last_end().check);
     let mut mending = Mending {
         scan: FrameScan::new(file, span, header.base, Some(header.prev_check)),
         limit,
         first: view.first(),
         is_tail: segment.closed.is_none() && !view.is_clean(),
         in_batch: false,
-        closing: closing.map(|end| end.check),
+        closing: view.closing_check(segment).or(closing),
         check: header.prev_check,
         last: None,
         name,
