@@ -176,3 +176,45 @@ fn an_empty_segment_that_is_contradicted_is_told_at_the_end_of_the_log_too() {
     let by_writer: Vec<_> = log.scan(Lsn::FIRST).unwrap().filter_map(Result::err).collect();
     assert!(matches!(&by_writer[..], [error] if contradicted(error)), "{by_writer:?}");
 }
+
+/// The last mark of a segment whose successor was gone stood in a frame that did not verify. The check of
+/// the frame before was taken for that of another, so readers told a damage of nothing there, and a
+/// repair put a gap in the place of the good frame.
+#[test]
+fn a_repair_keeps_the_last_good_frame_before_one_that_does_not_verify_and_a_hole() {
+    let disk = three_segments();
+    let view = LogView::open_in(&environment(&disk, 1)).unwrap();
+    let end = view.segments()[0].closed.unwrap().lsn;
+    let records: Vec<_> = view.scan(Lsn::FIRST).unwrap().map(|r| r.unwrap().lsn).collect();
+    let of_first: Vec<_> = records.into_iter().filter(|&lsn| lsn < end).collect();
+    let [first, good @ .., last] = &of_first[..] else { unreachable!("{of_first:?}") };
+    assert!(good.len() > 2);
+    // Its trailer is not synced, and would keep the damage behind it out of sight.
+    disk.open(&name(1), OpenMode::Write).unwrap().sync_all().unwrap();
+    for lsn in [first, last] {
+        let offset = layout::FRAMES_START + lsn.get() + 500;
+        disk.overwrite_durably(&name(1), offset, &[0xff]).unwrap();
+    }
+    disk.remove(&name(2)).unwrap();
+    disk.sync_dir().unwrap();
+
+    let read = |disk: &SimDisk| {
+        let view = LogView::open_in(&environment(disk, 1)).unwrap();
+        let (mut shown, mut told) = (Vec::new(), Vec::new());
+        for record in view.scan(Lsn::FIRST).unwrap() {
+            match record {
+                Ok(record) if record.lsn < end => shown.push(record.lsn),
+                Ok(_) => {}
+                Err(Error::Damaged { from, to, .. }) => told.push((from, to)),
+                Err(error) => unreachable!("{error}"),
+            }
+        }
+        (shown, told)
+    };
+    let hole = (*last, header(&disk, 3).prev_end);
+    let told = vec![(*first, good[0]), hole];
+    assert_eq!(read(&disk), (good.to_vec(), told));
+    let quarantine = SimDisk::new(Seed::new(2));
+    Log::repair(&environment(&disk, 1), &quarantine, "first", |_| {}).unwrap();
+    assert_eq!(read(&disk).0, good);
+}
