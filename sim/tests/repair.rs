@@ -12,7 +12,8 @@ use repairs::{
 use seawall::storage::{EntryKind, Storage};
 use seawall::{Damage, Durability, Error, Log, LogView, Lsn, RepairStep, Verdict};
 use seawall_sim::{
-    Concern, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, Subdirectory, environment,
+    Concern, CrashKind, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, Subdirectory,
+    environment,
 };
 
 #[test]
@@ -394,6 +395,42 @@ fn a_copy_of_a_trimmed_log_begins_where_the_log_does() {
         let expected = records(&disk).0.into_iter().filter(|((lsn, _), _)| *lsn < copied.end);
         assert!(expected.eq(shown), "trimmed to {lsn}");
         drop(log);
+    }
+}
+
+/// A repair leaves what is below the trim point as it is, so it must not be in the way of a copy either.
+#[test]
+fn damage_below_the_trim_point_is_not_in_the_way_of_a_copy() {
+    for closed in [false, true] {
+        let disk = written(false);
+        let all: Vec<Lsn> = records(&disk).0.keys().map(|&(lsn, _)| lsn).collect();
+        let second = LogView::open_in(&environment(&disk, 1)).unwrap().segments()[1].base();
+        let in_second: Vec<Lsn> = all.into_iter().filter(|&lsn| lsn > second).collect();
+        let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+        log.trim(in_second[4]).unwrap();
+        log.append(b"vouches for the trim").unwrap();
+        log.append(b"and is vouched for").unwrap();
+        if closed {
+            log.close().unwrap();
+        }
+        disk.crash_now(CrashKind::Kill);
+        drop(log);
+        let disk = settled(&disk);
+        let offset = |lsn: Lsn| 8192 + lsn.since(second).unwrap() + 30;
+        disk.flip_bit(&name(2), offset(in_second[1]), 1).unwrap();
+        assert!(Log::plan_repair(&environment(&disk, 1)).unwrap().steps.is_empty());
+        let dest = SimDisk::new(Seed::new(6));
+        let copied = copy(&environment(&disk, 1), &dest).unwrap();
+        let shown = records(&dest).0;
+        let expected = records(&disk).0.into_iter().filter(|((lsn, _), _)| *lsn < copied.end);
+        assert!(expected.eq(shown.clone()) && shown.len() > 3, "closed: {closed}");
+        Log::open_in(environment(&dest, 3), options()).unwrap();
+
+        // And what is not below is.
+        disk.flip_bit(&name(2), offset(in_second[5]), 1).unwrap();
+        let dest = SimDisk::new(Seed::new(6));
+        let told = copy(&environment(&disk, 1), &dest);
+        assert!(matches!(told, Err(Error::Damaged { .. })), "closed: {closed}, {told:?}");
     }
 }
 

@@ -17,7 +17,8 @@ use super::tail::open_span;
 use super::verify::Progress;
 use super::view::LogView;
 use crate::error::{Damage, Error, Result};
-use crate::format::frame::FrameError;
+use crate::format::control;
+use crate::format::frame::{FrameError, FrameKind};
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::name::FileName;
@@ -58,7 +59,8 @@ impl LogView {
     ///
     /// # Errors
     /// [`Error::NotEmpty`]; [`Error::Locked`] if somebody else works in `dest`; [`Error::Damaged`]
-    /// for damage here: repair it, or copy the files as they are; [`Error::Trimmed`] where a trim
+    /// for damage here, unless it is below the trim point: repair it, or copy the files as they
+    /// are; [`Error::Trimmed`] where a trim
     /// overtook the copy: [`refresh`](Self::refresh) and begin anew, in an empty directory;
     /// [`Error::Full`], [`Error::Io`]. What was written to `dest` until then is no log that opens.
     pub fn copy_to(
@@ -79,10 +81,17 @@ impl LogView {
         }
         let end = if planted!("copy-beyond-proven") { self.end() } else { self.proven() };
         let mut parts = parts(self, end);
-        if let Some(last) = parts.last_mut().filter(|last| !last.closed) {
-            let whole = whole_before(self, last)?;
-            last.check = last.check.filter(|_| last.end == whole);
-            last.end = whole;
+        if let Some((last, before)) = parts.split_last_mut() {
+            let mut trim = self.trim_point();
+            if last.closed {
+                last.trim = trim;
+            } else {
+                let whole;
+                (whole, trim) = whole_before(self, last)?;
+                last.check = last.check.filter(|_| last.end == whole);
+                last.end = whole;
+            }
+            before.iter_mut().for_each(|part| part.trim = trim);
         }
         let total = parts.iter().map(Part::len).sum();
         let mut copying = Copying { view: self, dest, progress: &mut progress, done: 0, total };
@@ -105,6 +114,8 @@ struct Part {
     file_len: u64,
     /// The copy is closed cleanly here.
     closed: bool,
+    /// No reader of the copy begins before, and no open looks there.
+    trim: Lsn,
 }
 
 impl Part {
@@ -135,19 +146,21 @@ fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
         let used =
             layout::block_aligned(layout::FRAMES_START + end.since(header.base).unwrap_or(0));
         let file_len = if nth == last { header.file_len } else { used };
-        Part { header, end, check, file_len, closed: clean }
+        Part { header, end, check, file_len, closed: clean, trim: Lsn::FIRST }
     };
     needed.iter().enumerate().map(part).collect()
 }
 
 /// Where the last frame ends, up to the end of the part, that is no beginning of a batch: what is proven
-/// may end in the middle of one. What does not verify before is left to be found in the copy.
-fn whole_before(view: &LogView, part: &Part) -> Result<Lsn> {
+/// may end in the middle of one. And the trim point that is stated up to there. What does not verify
+/// before is left to be found in the copy.
+fn whole_before(view: &LogView, part: &Part) -> Result<(Lsn, Lsn)> {
+    let mut trim = part.header.trim;
     let name = FileName::Segment(part.header.number).text();
     let file = match view.storage().open(&name, OpenMode::Read) {
         Ok(file) => file,
         // The copy itself finds out whether it was trimmed.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(part.end),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((part.end, trim)),
         Err(error) => return Err(Error::io("open", name, error)),
     };
     let mut span = open_span(&part.header);
@@ -161,14 +174,19 @@ fn whole_before(view: &LogView, part: &Part) -> Result<Lsn> {
     loop {
         match scan.next() {
             Ok(Some((_, header))) if header.continues => {}
-            Ok(Some(_)) => whole = scan.position(),
-            Ok(None) => return Ok(whole),
+            Ok(Some((lsn, header))) => {
+                if header.kind == FrameKind::Trim {
+                    trim = trim.max(control::decode_trim(scan.body()).unwrap_or(trim).min(lsn));
+                }
+                whole = scan.position();
+            }
+            Ok(None) => return Ok((whole, trim)),
             Err(ScanError::Frame(FrameError::Short { needed, .. }))
                 if reaches_over(&scan, needed) =>
             {
-                return Ok(whole);
+                return Ok((whole, trim));
             }
-            Err(ScanError::Frame(_)) => return Ok(part.end),
+            Err(ScanError::Frame(_)) => return Ok((part.end, trim)),
             Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
         }
     }
@@ -261,7 +279,7 @@ impl Copying<'_> {
         self.read_back(part, file, name)
     }
 
-    /// Whether the copy is the frames that were to be copied, up to its end.
+    /// Whether the copy is the frames that were to be copied, from the trim point up to its end.
     fn read_back(&self, part: &Part, file: Arc<dyn StorageFile>, name: &str) -> Result<()> {
         let mut span = open_span(&part.header);
         span.limit = part.end;
@@ -271,12 +289,16 @@ impl Copying<'_> {
             match scan.next() {
                 Ok(Some(_)) => {}
                 // Where nothing stands nothing is another than it was.
-                Ok(None) if part.len() == 0 => return Ok(()),
+                Ok(None) if part.len() == 0 || part.end <= part.trim => return Ok(()),
                 Ok(None) if part.check.is_none_or(|end| scan.last_check() == Some(end)) => {
                     return Ok(());
                 }
                 Ok(None) => break Damage::End,
                 Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
+                // Damage below the trim point is nobody's, and no repair takes it away.
+                Err(ScanError::Frame(_)) if scan.position() < part.trim.min(part.end) => {
+                    scan.seek(part.trim.min(part.end));
+                }
                 Err(ScanError::Frame(error)) => break Damage::Frame(error),
             }
         };
