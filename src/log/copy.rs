@@ -60,9 +60,9 @@ impl LogView {
     /// # Errors
     /// [`Error::NotEmpty`]; [`Error::Locked`] if somebody else works in `dest`; [`Error::Damaged`]
     /// for damage here, unless it is below the trim point: repair it, or copy the files as they
-    /// are; [`Error::Trimmed`] where a trim
-    /// overtook the copy: [`refresh`](Self::refresh) and begin anew, in an empty directory;
-    /// [`Error::Full`], [`Error::Io`]. What was written to `dest` until then is no log that opens.
+    /// are; [`Error::Trimmed`] where a trim overtook the copy: [`refresh`](Self::refresh) and begin
+    /// anew, in an empty directory; [`Error::Full`], [`Error::Io`]. What was written to `dest`
+    /// until then is no log that opens.
     pub fn copy_to(
         &self,
         dest: &dyn Storage,
@@ -98,7 +98,7 @@ impl LogView {
         copying.run(&parts)?;
         let first = parts.first().map_or(Lsn::FIRST, |part| part.header.base);
         let segments = parts.len() as u64;
-        // Where nothing is proven of the only segment it ends where that one begins.
+        // Where nothing is proven of the last segment it ends where that one begins.
         let end = parts.last().map_or(end, |part| part.end);
         Ok(Copied { segments, first: first.max(self.first().min(end)), end, bytes: total })
     }
@@ -124,21 +124,17 @@ impl Part {
     }
 }
 
-/// Which segments hold something before `end`; the first one in any case.
+/// What is copied of each segment: all of those before the last, since its header proves them.
 fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
-    let segments = view.segments();
-    let needed = segments.partition_point(|segment| segment.base() < end).max(1);
-    let needed = segments.get(..needed.min(segments.len())).unwrap_or_default();
-    let last = needed.len().saturating_sub(1);
+    let last = view.segments().len().saturating_sub(1);
     let part = |(nth, segment): (usize, &Segment)| {
         // The trim point may be stated in frames that are not copied.
         let header = SegmentHeader {
             trim: view.trim_point().min(segment.header.prev_end),
             ..segment.header
         };
-        let ends = segment.closed.filter(|closed| closed.lsn <= end);
         let clean = nth == last && view.is_clean() && segment.closed.is_none();
-        let known = ends.or_else(|| clean.then(|| view.last_end()));
+        let known = segment.closed.or_else(|| clean.then(|| view.last_end()));
         let (end, check) = match known {
             Some(SegmentEnd { lsn, check }) => (lsn, Some(check)),
             None => (end.max(segment.base()), None),
@@ -148,7 +144,7 @@ fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
         let file_len = if nth == last { header.file_len } else { used };
         Part { header, end, check, file_len, closed: clean, trim: Lsn::FIRST }
     };
-    needed.iter().enumerate().map(part).collect()
+    view.segments().iter().enumerate().map(part).collect()
 }
 
 /// Where the last frame ends, up to the end of the part, that is no beginning of a batch: what is proven
