@@ -183,7 +183,7 @@ fn gaps_of(
         gaps.extend(mending.walk_to(stretch.start)?);
         gaps.extend(mending.gap_over(stretch)?);
     }
-    while mending.step()?.is_some() {}
+    gaps.extend(mending.walk_to(limit)?);
     let end = SegmentEnd { lsn: mending.scan.position(), check: mending.check };
     Ok((gaps, end))
 }

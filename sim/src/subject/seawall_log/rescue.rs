@@ -19,7 +19,7 @@ use super::{Durability, SeawallLog};
 use crate::crash::{CrashKind, CrashPolicy, InFlight};
 use crate::disk::SimDisk;
 use crate::environment::environment;
-use crate::faults::{EIO, ENOSPC, FaultPlan, Operation};
+use crate::faults::{EIO, ENOSPC, FaultPlan, Limits, Operation};
 use crate::medium::HurtKind;
 use crate::model::broken;
 use crate::oracle::Violation;
@@ -34,6 +34,10 @@ const QUARANTINE: &str = "quarantine";
 
 /// Part of a life's randomness that is for its rescue alone.
 const RESCUE: u64 = 77;
+
+/// Room beside what is there, where headers are made up: one may state a file of 2 GiB, which a repair
+/// then makes, and a simulated disk holds its files in memory.
+const ROOM: u64 = 32 << 20;
 
 /// Files by name.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -175,7 +179,15 @@ impl Found<'_> {
     }
 
     fn fork(&self) -> SimDisk {
-        self.disk.after_kill()
+        self.limited(self.disk.after_kill())
+    }
+
+    /// Twice as much as there is fits, for originals and new files, and some more.
+    fn limited(&self, disk: SimDisk) -> SimDisk {
+        if self.case.is_tampered() {
+            disk.set_limits(Some(Limits::bytes(3 * self.disk.used() + ROOM)));
+        }
+        disk
     }
 
     fn run(&self, disk: &SimDisk, label: &str) -> seawall::Result<Repaired> {
@@ -282,7 +294,7 @@ impl Found<'_> {
                 | Error::Unknown { .. }
                 | Error::Foreign { .. }
                 | Error::Io { .. }
-        );
+        ) || self.case.is_tampered() && error.is_full();
         if !typed {
             return Ok(damage(format!("a repair refuses with {error:?}"))?);
         }
@@ -407,7 +419,7 @@ impl Found<'_> {
 
     /// A copy shows what is proven, or is refused and opens as no log.
     fn copy(&self, view: &LogView) -> Result<(), Stop> {
-        let dest = SimDisk::new(Seed::new(self.entropy));
+        let dest = self.limited(SimDisk::new(Seed::new(self.entropy)));
         match view.copy_to(&dest, |_| {}) {
             Ok(copied) => hold_copy(view, &self.shown, copied.end, &dest, self.entropy),
             Err(error) if self.case.is_harmless() && !self.shown.ended => {
