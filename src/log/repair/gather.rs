@@ -119,7 +119,9 @@ fn known(
     // Of one without frames only headers are gone, and no stretch says so.
     let needed = layout::FRAMES_START + end.lsn.since(header.base).unwrap_or(0);
     let shortened = damaged(Row::Shortened) || segment.file_len < needed;
-    if stretches.is_empty() && !shortened {
+    let sound = stretches.is_empty() && !shortened;
+    let end_is_stated = segment.closed.is_none() || view.closing_check(segment).is_some();
+    if sound && end_is_stated {
         return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
     }
     let room_end = open_span(&header).limit;
@@ -128,6 +130,9 @@ fn known(
         None => view.limit(),
     };
     let (mut gaps, mut end) = gaps_of(view, segment, limit.min(room_end), stretches)?;
+    if sound {
+        return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
+    }
     if is_last
         && shortened
         && let Some(GapFrame { from, to, prev, check }) = rest_of_room(end, room_end)
