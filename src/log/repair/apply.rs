@@ -3,12 +3,14 @@
 //! 1. Each file that is to be replaced is copied to the quarantine under a passing name, synced, read
 //!    again and compared, and given its name there. The directory of the quarantine is synced.
 //! 2. Each new file is written under a passing name beside the log, and synced.
-//! 3. Each takes the name of its segment. The directory is synced.
+//! 3. The log as it will be is held to what a repair promises (`prospect`).
+//! 4. Each new file takes the name of its segment. The directory is synced.
 //!
-//! Until the third step the log is as it was, and an error takes back what was made. What a crash
-//! leaves of the first two has names that are foreign to a log; the next repair removes them.
+//! Until the fourth step the log is as it was, and an error takes back what was made. What a crash
+//! leaves of the first three has names that are foreign to a log; the next repair removes them.
 
 use super::plan::{RepairStep, Rewrite, StandIn};
+use super::prospect;
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
 use crate::format::gap::GapFrame;
@@ -16,6 +18,7 @@ use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::log::verify::Progress;
+use crate::log::view::LogView;
 use crate::position::{LogId, Lsn, Salt, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage, StorageFile, read_full, write_full};
 use std::io;
@@ -34,9 +37,11 @@ const PARTIAL: &str = "partial";
 /// Carries out the steps; returns the names of the originals in the quarantine.
 ///
 /// # Errors
-/// What the disks say. Before the new files take their names everything made here is removed.
+/// What the disks say; [`Error::Unrepairable`] where this would not do. Before the new files take their
+/// names everything made here is removed.
 pub(super) fn apply(
     environment: &Environment,
+    view: &LogView,
     log: LogId,
     steps: &[RepairStep],
     quarantine: &dyn Storage,
@@ -45,12 +50,13 @@ pub(super) fn apply(
 ) -> Result<Vec<String>> {
     let storage = &*environment.storage;
     let mut work = Work { environment, progress, done: 0, total: 0, piece: Vec::new(), log };
-    work.total = work.measure(steps)?;
+    work.total = work.measure(steps)? + view.frame_bytes();
     let mut kept = Made { storage: quarantine, names: Vec::new() };
     let mut made = Made { storage, names: Vec::new() };
     let outcome = work
         .keep_originals(steps, label, &mut kept)
-        .and_then(|quarantined| work.write_new(steps, &mut made).map(|()| quarantined));
+        .and_then(|quarantined| work.write_new(steps, &mut made).map(|()| quarantined))
+        .and_then(|quarantined| work.judge(view, steps).map(|()| quarantined));
     let quarantined = match outcome {
         Ok(quarantined) => quarantined,
         Err(error) => {
@@ -67,7 +73,7 @@ pub(super) fn apply(
     Ok(quarantined)
 }
 
-fn new_name(name: &str) -> String {
+pub(super) fn new_name(name: &str) -> String {
     format!("{name}.{NEW}")
 }
 
@@ -108,7 +114,7 @@ impl Work<'_> {
         &*self.environment.storage
     }
 
-    /// Bytes that will be written, or compared.
+    /// Bytes that will be written, or compared with originals.
     fn measure(&self, steps: &[RepairStep]) -> Result<u64> {
         let mut total = 0;
         for step in steps {
@@ -227,7 +233,7 @@ impl Work<'_> {
     }
 
     fn did(&mut self, len: u64) {
-        self.done += len;
+        self.done = self.total.min(self.done + len);
         let Self { done, total, .. } = *self;
         (self.progress)(Progress { done, total });
     }
@@ -250,6 +256,14 @@ impl Work<'_> {
                 file.sync_all().map_err(|e| Error::io("sync", name, e))?;
             }
         }
+        Ok(())
+    }
+
+    /// Whether the new files will do.
+    fn judge(&mut self, view: &LogView, steps: &[RepairStep]) -> Result<()> {
+        let segments: Vec<_> = steps.iter().map(RepairStep::segment).collect();
+        prospect::hold(self.environment, view, &segments, |len| self.did(len))?;
+        self.did(self.total - self.done);
         Ok(())
     }
 

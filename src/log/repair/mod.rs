@@ -2,7 +2,8 @@
 //!
 //! Nothing is healed: what cannot be read back stays lost, and a gap in its place says so to every
 //! reader. A repair only makes files that say what is known. `gather` finds out what is gone,
-//! `plan` (pure) decides what is to stand there, `apply` makes the files.
+//! `plan` (pure) decides what is to stand there, `apply` makes the files, and `prospect` looks at the log
+//! as it will be before it is.
 //!
 //! Every file that is replaced is first copied to a *quarantine*, another storage, and is stable
 //! there before anything of the log is changed. The new files are written beside the old ones, and
@@ -12,6 +13,7 @@
 mod apply;
 mod gather;
 mod plan;
+mod prospect;
 
 pub use plan::{RepairStep, Rewrite, StandIn};
 
@@ -62,6 +64,10 @@ impl Log {
     /// that ends otherwise than its successor says, which is another than was acknowledged, and not
     /// what stands behind damage that is shorter than any frame, which no log ever had.
     ///
+    /// Before anything is changed the log as it will be is read, beside the log as it is: a repair that
+    /// would not open it, that would have to be repeated, or after which a record that is shown and
+    /// proven would be missing without a word, is refused.
+    ///
     /// A log that is sound is left as it is. After a crash, repair again: at any moment each file
     /// is the old one or the new one, and the old one is in the quarantine.
     ///
@@ -95,7 +101,7 @@ impl Log {
         let RepairPlan { steps } = planned(&view)?;
         let quarantined = match view.id() {
             Some(log) if !steps.is_empty() => {
-                apply::apply(environment, log, &steps, quarantine, label, &mut progress)?
+                apply::apply(environment, &view, log, &steps, quarantine, label, &mut progress)?
             }
             _ => Vec::new(),
         };
