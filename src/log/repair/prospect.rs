@@ -142,3 +142,74 @@ fn lost(before: &LogView, after: &LogView, mut read: impl FnMut(u64)) -> Result<
     }
     Ok(None)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[expect(clippy::disallowed_methods, reason = "puts files beside those of a log")]
+mod tests {
+    use super::*;
+    use crate::format::layout;
+    use crate::{Log, Options};
+    use std::fs;
+    use std::path::Path;
+
+    /// Two segments, as a killed process leaves them; and where the records stand.
+    fn written(dir: &Path) -> Vec<Lsn> {
+        let options = Options::new().segment_len(layout::SEGMENT_LEN_MIN).idle_mark(None);
+        let log = Log::open(dir, options).unwrap();
+        let lsns = (0..12).map(|nth| log.append(&[nth; 1000]).unwrap().lsn).collect();
+        assert_eq!(log.segments().len(), 2);
+        drop(log);
+        // It was closed: its close record and close mark go.
+        let view = LogView::open(dir).unwrap();
+        let (last, end) = (view.segments()[1], place(view.segments()[1].base(), view.end()));
+        let path = dir.join(FileName::Segment(last.number()).text());
+        let mut bytes = fs::read(&path).unwrap();
+        let record = usize::try_from(layout::trailer_offset(last.header.file_len)).unwrap();
+        bytes[record..].fill(0);
+        bytes[end - 40..end].fill(0);
+        fs::write(path, bytes).unwrap();
+        lsns
+    }
+
+    /// What is said of a log in which this segment is the same file but for a change.
+    fn told(dir: &Path, number: u64, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let environment = Environment::existing(dir).unwrap();
+        let before = LogView::open_in(&environment).unwrap();
+        let segment = SegmentId::new(number);
+        let name = FileName::Segment(segment).text();
+        let mut bytes = fs::read(dir.join(&name)).unwrap();
+        change(&mut bytes);
+        fs::write(dir.join(new_name(&name)), bytes).unwrap();
+        let told = hold(&environment, &before, &[segment], |_| {});
+        fs::remove_file(dir.join(new_name(&name))).unwrap();
+        told
+    }
+
+    fn place(base: Lsn, lsn: Lsn) -> usize {
+        usize::try_from(layout::FRAMES_START + lsn.since(base).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_would_not_do_is_refused_before_it_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let lsns = written(dir.path());
+        let view = LogView::open(dir.path()).unwrap();
+        let base = view.segments()[1].base();
+        let second: Vec<Lsn> = lsns.iter().copied().filter(|&lsn| lsn >= base).collect();
+        let dir = dir.path();
+        told(dir, 1, |_| {}).unwrap();
+        told(dir, 2, |_| {}).unwrap();
+
+        let refused = |told: Result<()>, says: &str| match told {
+            Err(Error::Unrepairable { why, .. }) => assert!(why.contains(says), "{why}"),
+            other => unreachable!("{says}: {other:?}"),
+        };
+        refused(told(dir, 1, |bytes| bytes[place(Lsn::FIRST, lsns[1]) + 99] ^= 1), "damaged, too");
+        refused(told(dir, 2, |bytes| bytes[place(base, second[0]) + 99] ^= 1), "not open");
+        // As if the log had ended before it.
+        let end = place(base, second[1]);
+        refused(told(dir, 2, |bytes| bytes[end..].fill(0)), "without a word");
+        assert!(told(dir, 2, |bytes| bytes[0] ^= 1).is_ok(), "the other copy of the header holds");
+    }
+}
