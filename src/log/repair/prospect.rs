@@ -149,7 +149,7 @@ fn lost(before: &LogView, after: &LogView, mut read: impl FnMut(u64)) -> Result<
 mod tests {
     use super::*;
     use crate::format::layout;
-    use crate::{Log, Options};
+    use crate::log::{Log, Options};
     use std::fs;
     use std::path::Path;
 
