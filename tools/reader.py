@@ -349,7 +349,7 @@ class Tail:
                 frame = Frame(segment, lsn)
             except Invalid:
                 continue
-            if frame.durable is not None:
+            if frame.durable is not None and frame.check | frame.body_len:
                 self.beyond, last_marked = max(self.beyond, frame.durable), lsn
         start, end = segment.offset(self.end), segment.offset(room_end)
         if self.row == "Undecodable" and segment.file.is_zero(start, end):
@@ -565,7 +565,9 @@ class Log:
             except Invalid as why:
                 boundary = self.aligned(segment, lsn, limit) if prev is None else None
                 if boundary:
-                    lsn, prev = boundary
+                    came, (lsn, prev, in_gap) = lsn, boundary
+                    if in_gap:
+                        yield lost(came, lsn, A_GAP)
                     continue
                 found = self.resumed(segment, lsn, limit)
                 skip_batch = found is None or found != self.batch_end(segment, lsn)
@@ -602,7 +604,7 @@ class Log:
             except Invalid:
                 return None
             lsn, prev = frame.end, frame.check
-        return (lsn, prev) if lsn > start else None
+        return (lsn, prev, frame.kind == GAP) if lsn > start else None
 
     @staticmethod
     def batch_end(segment, lsn):

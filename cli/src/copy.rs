@@ -39,8 +39,9 @@ impl Copy {
         let copied = view.copy_to(&*dest.storage, |progress| {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
-        })?;
+        });
         drop(bar);
+        let copied = copied.map_err(advised)?;
         match self.show(&view, copied) {
             Ok(()) | Err(Failure::Unread) => Ok(Status::Clean),
             Err(failure) => Err(failure),
@@ -71,4 +72,21 @@ impl Copy {
         }
         render::text(&text)
     }
+}
+
+/// What to do where a copy fails for what is not wrong with the log.
+fn advised(error: Error) -> Failure {
+    let hint = match &error {
+        Error::Trimmed { .. } | Error::Diverged { .. } => {
+            "the log went on meanwhile, and let go of what was to be copied: remove DEST and copy again"
+        }
+        Error::Full { .. } => "remove DEST, then make room there, or copy to another disk",
+        Error::Io { action: "compare", .. } => "remove DEST; the log itself verifies",
+        Error::Damaged { .. } => {
+            "remove DEST; `seawall verify` lists every damaged range of the log, `seawall repair` says \
+             what can be done, and a repaired log can be copied"
+        }
+        _ => return error.into(),
+    };
+    Failure::Advised { error, hint }
 }

@@ -100,6 +100,15 @@ pub(crate) enum Failure {
     /// What the log says.
     #[error(transparent)]
     Log(#[from] Error),
+    /// What the log says to a command that has its own way out.
+    #[error("{error}")]
+    Advised {
+        /// What it says.
+        #[source]
+        error: Error,
+        /// What to do.
+        hint: &'static str,
+    },
     /// What was given on standard input cannot become records.
     #[error("{what}")]
     Input {
@@ -143,20 +152,21 @@ impl Failure {
 
     fn status(&self) -> Status {
         match self {
-            Self::Log(Error::Damaged { .. } | Error::Unrepairable { .. }) => Status::Damaged,
-            Self::Log(Error::Locked { .. }) => Status::Locked,
-            Self::Log(Error::Unknown { .. } | Error::Foreign { .. }) => Status::Unknown,
+            Self::Log(error) | Self::Advised { error, .. } => match error {
+                Error::Damaged { .. } | Error::Unrepairable { .. } => Status::Damaged,
+                Error::Locked { .. } => Status::Locked,
+                Error::Unknown { .. } | Error::Foreign { .. } => Status::Unknown,
+                _ => Status::Failed,
+            },
             Self::Unread => Status::Clean,
-            Self::Log(_) | Self::Input { .. } | Self::Io { .. } | Self::Lost { .. } => {
-                Status::Failed
-            }
+            Self::Input { .. } | Self::Io { .. } | Self::Lost { .. } => Status::Failed,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Log(error) => return hint_for(error),
-            Self::Input { hint, .. } => *hint,
+            Self::Input { hint, .. } | Self::Advised { hint, .. } => *hint,
             Self::Lost { .. } => "follow again --from that LSN; drop what came after it",
             Self::Io { .. } | Self::Unread => return None,
         };
@@ -194,6 +204,17 @@ fn hint_for(error: &Error) -> Option<String> {
             io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
             _ => "check the path: the names in it, their lengths, and links that lead nowhere",
         },
+        Error::Io { action: "open the quarantine", source, .. }
+            if source.kind() == io::ErrorKind::NotADirectory =>
+        {
+            "a file or a link has this name, and links out of the log are not followed: move it away, \
+             or name a directory with --quarantine; nothing was changed"
+        }
+        Error::Io { action: "open the quarantine", source, .. }
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            "there is no such directory; `repair` makes it, but none above it; nothing was changed"
+        }
         Error::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
         Error::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
             "this name is the log's own, and a directory, a link or something else that is no \

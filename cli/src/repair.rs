@@ -11,7 +11,7 @@ use seawall::storage::Posix;
 use seawall::{Damage, Decision, Environment, Error, Finding, Log, RepairStep, Repaired};
 use serde_json::{Value, json};
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Say what a repair would do, or do it with --apply: then the log opens again, and readers are
 /// told what is gone.
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// Nothing is healed. Each damaged file is first copied to the quarantine; then one with gaps takes
 /// its place. All records that `cat` shows before are there afterwards, at the same LSNs. A repair
 /// that is cut off is finished by the next. If there is a copy of what is damaged, restore that
-/// instead.
+/// instead. The new files belong to whoever runs this: let it be the user who writes the log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help(
     "  seawall repair log\n  \
@@ -40,6 +40,9 @@ pub(crate) struct Repair {
     #[arg(long)]
     json: bool,
 }
+
+/// Where originals go if nothing else is said, in the directory of the log.
+const QUARANTINE: &str = "quarantine";
 
 /// What would be done about one thing, or was.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Repair {
 
     fn plan(&self) -> Result<Status, Failure> {
         let verified = Verified::read(&self.dir)?;
-        let plan = Log::plan_repair(&self.environment()?)?;
+        let plan = Log::plan_repair(&self.environment()?).map_err(advised)?;
         let steps = steps(plan.steps, &verified);
         let shown = if self.json {
             render::document(&json!({
@@ -80,13 +83,22 @@ impl Repair {
 
     fn repair(&self) -> Result<Status, Failure> {
         let environment = self.environment()?;
-        let place = self.quarantine.clone().unwrap_or_else(|| self.dir.join("quarantine"));
+        let place = self.quarantine.clone().unwrap_or_else(|| self.dir.join(QUARANTINE));
         // Where nothing is to be done nothing is made, no directory either.
-        let needed = !Log::plan_repair(&environment)?.steps.is_empty();
+        let plan = Log::plan_repair(&environment).map_err(advised)?;
+        let needed = !plan.steps.is_empty();
         let repaired = if needed {
             let is_new = !place.exists();
-            let quarantine =
-                Posix::create(&place).map_err(|e| io_error("open the quarantine", &place, e))?;
+            let quarantine = match &self.quarantine {
+                Some(place) => Posix::create(place),
+                None => Posix::open(&self.dir).and_then(|dir| dir.within(QUARANTINE)),
+            };
+            let quarantine = quarantine.map_err(|e| io_error("open the quarantine", &place, e))?;
+            if is_same(&place, &self.dir) {
+                let what = format!("{} is the log itself, and no quarantine", place.display());
+                let hint = "name another directory; nothing was changed";
+                return Err(Failure::Input { what, hint });
+            }
             let bar = progress::bar("repair", 0);
             let repaired = Log::repair(&environment, &quarantine, &label(), |progress| {
                 bar.set_length(progress.total);
@@ -96,14 +108,12 @@ impl Repair {
                 // Goes only if it is empty, and harms nobody where it stays.
                 let _left_behind = std::fs::remove_dir(&place);
             }
-            Some(repaired?)
+            Some(repaired.map_err(advised)?)
         } else {
             None
         };
         let done = repaired.as_ref().map(|repaired| repaired.steps.clone()).unwrap_or_default();
-        if let Some(left) = repaired.as_ref().and_then(|repaired| repaired.left.clone()) {
-            return Err(left.into());
-        }
+        let left = repaired.as_ref().and_then(|repaired| repaired.left.clone());
         let place = place.display().to_string();
         let kept = repaired.map(|Repaired { quarantined, .. }| quarantined).unwrap_or_default();
         let shown = if self.json {
@@ -113,11 +123,13 @@ impl Repair {
                 "steps": steps,
                 "quarantine": place,
                 "quarantined": kept,
+                "left": left.as_ref().map(ToString::to_string),
             }))
         } else {
-            render::text(&tell_done(&done, &place, &kept))
+            render::text(&tell_done(&done, &place, &kept, left.is_none()))
         };
-        told(shown, Status::Clean)
+        let status = told(shown, Status::Clean)?;
+        left.map_or(Ok(status), |left| Err(left.into()))
     }
 }
 
@@ -128,7 +140,27 @@ fn told(shown: Result<(), Failure>, status: Status) -> Result<Status, Failure> {
     }
 }
 
-fn io_error(action: &'static str, place: &std::path::Path, source: std::io::Error) -> Error {
+/// What to do where a repair fails for what is not wrong with the log.
+fn advised(error: Error) -> Failure {
+    let hint = match &error {
+        Error::Trimmed { .. } | Error::Diverged { .. } => {
+            "a writer has the log, and was faster at every look: end it first; nothing was changed"
+        }
+        Error::Full { .. } => {
+            "make room there, or name a directory on another disk with --quarantine; then repair again"
+        }
+        _ => return error.into(),
+    };
+    Failure::Advised { error, hint }
+}
+
+/// Whether two paths lead to one place.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| path.canonicalize().ok();
+    place(one).is_some_and(|one| Some(one) == place(other))
+}
+
+fn io_error(action: &'static str, place: &Path, source: std::io::Error) -> Error {
     Error::Io { action, name: place.display().to_string(), source: source.into() }
 }
 
@@ -165,7 +197,7 @@ fn tell(steps: &[Step]) -> String {
     text
 }
 
-fn tell_done(done: &[RepairStep], place: &str, kept: &[String]) -> String {
+fn tell_done(done: &[RepairStep], place: &str, kept: &[String], opens: bool) -> String {
     if done.is_empty() {
         return "nothing to do, and nothing was changed\n".to_owned();
     }
@@ -182,7 +214,9 @@ fn tell_done(done: &[RepairStep], place: &str, kept: &[String]) -> String {
     for name in kept {
         let _whole = writeln!(text, "kept: {place}/{name}");
     }
-    text += "The log opens again; `seawall verify` tells the gaps from now on.\n";
+    if opens {
+        text += "The log opens again; `seawall verify` tells the gaps from now on.\n";
+    }
     text
 }
 

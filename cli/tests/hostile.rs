@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::{Ran, copy, ended, feed, files, run, segment, start};
+use harness::{Ran, copy, ended, feed, files, patch, run, segment, start};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use std::ffi::{OsStr, OsString};
@@ -72,6 +72,14 @@ fn seawall() -> Command {
     Command::new(env!("CARGO_BIN_EXE_seawall"))
 }
 
+/// The commands that make files of what they read: a copy into `dest`, and a repair.
+fn makers(dir: &Path, dest: &Path) -> [Command; 2] {
+    let (mut copy, mut repair) = (seawall(), seawall());
+    copy.arg("copy").arg(dir).arg(dest);
+    repair.args(["repair", "--apply"]).arg(dir);
+    [copy, repair]
+}
+
 /// A command that says what is wrong, names it, and says what to do.
 #[track_caller]
 fn assert_told(ran: Ran, code: i32, names: &str, hint: &str) {
@@ -112,6 +120,11 @@ fn what_is_no_file_of_a_log_and_has_the_name_of_one_is_told_by_every_command() {
             let ran = run_to_end(seawall().arg(command).arg(&dir), b"line\n");
             assert_told(ran, 1, &segment(1), "move that away");
         }
+        let dest = scratch.path().join("copy");
+        for mut maker in makers(&dir, &dest) {
+            assert_told(run_to_end(&mut maker, b""), 1, &segment(1), "move that away");
+        }
+        assert!(!dest.exists() && !dir.join("quarantine").exists());
         if path.is_dir() && !path.is_symlink() {
             fs::remove_dir(&path).unwrap();
         } else {
@@ -144,6 +157,10 @@ fn a_path_that_is_no_directory_is_named_and_the_hint_says_why() {
             let ran = run_to_end(seawall().arg(command).arg(&path), b"line\n");
             assert_told(ran, 1, &path.display().to_string(), hint);
         }
+        for mut maker in makers(&path, &at("copy")) {
+            assert_told(run_to_end(&mut maker, b""), 1, &path.display().to_string(), hint);
+        }
+        assert!(!at("copy").exists());
     }
     // Only `append` makes the directory.
     let missing = scratch.path().join(OsStr::from_bytes(b"not \xff UTF-8"));
@@ -153,6 +170,64 @@ fn a_path_that_is_no_directory_is_named_and_the_hint_says_why() {
     }
     feed("append", &missing, &[], b"line\n").expect(0);
     assert_eq!(run("cat", &missing, &[]).expect(0).stdout, b"line\n");
+}
+
+#[test]
+fn a_quarantine_that_leads_out_of_the_log_is_not_followed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (dir, elsewhere) = (scratch.path().join("log"), scratch.path().join("elsewhere"));
+    make_log(&dir);
+    patch(&dir.join(segment(1)), |bytes| bytes[8192 + 3000] ^= 1);
+    fs::create_dir(&elsewhere).unwrap();
+    // What a repair that was cut off leaves, and the next removes.
+    fs::write(elsewhere.join(format!("{}.old.partial", segment(1))), "not ours").unwrap();
+    let before = (files(&dir), files(&elsewhere));
+    let place = dir.join("quarantine");
+    let kinds: [&dyn Fn(); 4] = [
+        &|| symlink(&elsewhere, &place).unwrap(),
+        &|| symlink("nowhere", &place).unwrap(),
+        &|| fs::write(&place, "a file").unwrap(),
+        &|| mknodat(CWD, &place, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap(),
+    ];
+    for make in kinds {
+        make();
+        let mut repair = seawall();
+        let told = run_to_end(repair.args(["repair", "--apply"]).arg(&dir), b"");
+        assert_told(told, 1, &place.display().to_string(), "--quarantine");
+        fs::remove_file(&place).unwrap();
+        assert!((files(&dir), files(&elsewhere)) == before, "something was changed");
+    }
+    assert!(!dir.join("nowhere").exists());
+    run("repair", &dir, &["--apply"]).expect(0);
+    assert_eq!(files(&place).len(), 1);
+}
+
+#[test]
+fn a_copy_to_what_is_no_empty_directory_is_refused_and_changes_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    let dir = at("log");
+    make_log(&dir);
+    fs::write(at("file"), "no log").unwrap();
+    mknodat(CWD, at("fifo"), FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    symlink("nowhere", at("dangling")).unwrap();
+    fs::create_dir(at("full")).unwrap();
+    fs::write(at("full/file"), "somebody's").unwrap();
+    let before = files(&dir);
+    for (dest, hint) in [
+        (at("file"), "not a file"),
+        (at("fifo"), "not a file"),
+        (at("dangling"), "there is no such directory"),
+        (at("missing/below"), "there is no such directory"),
+        (at("full"), "not there yet"),
+        (dir.clone(), "not there yet"),
+    ] {
+        let [mut copy, _] = makers(&dir, &dest);
+        assert_told(run_to_end(&mut copy, b""), 1, &dest.display().to_string(), hint);
+    }
+    assert!(files(&dir) == before && !at("nowhere").exists());
+    assert_eq!(fs::read(at("full/file")).unwrap(), b"somebody's");
+    assert_eq!(fs::read(at("file")).unwrap(), b"no log");
 }
 
 #[test]
@@ -169,6 +244,10 @@ fn a_directory_that_another_process_has_is_named_and_can_be_read() {
     for path in [&dir, &link] {
         let ran = run_to_end(seawall().arg("append").arg(path), b"line\n");
         assert_told(ran, 4, &path.display().to_string(), "end the other writer");
+        let dest = scratch.path().join("copy");
+        let [mut copy, _] = makers(path, &dest);
+        run_to_end(&mut copy, b"").expect(0);
+        fs::remove_dir_all(&dest).unwrap();
         assert_eq!(run("cat", path, &[]).expect(0).stdout, b"line\n");
         run("verify", path, &[]).expect(0);
     }
@@ -203,12 +282,29 @@ fn a_read_only_file_system_is_told_by_append_and_does_not_keep_from_reading() {
         let command = [binary, OsStr::new(command), dir.as_os_str()];
         run_to_end(&mut on_read_only(scratch.path(), &command), b"line\n")
     };
+    let damaged = scratch.path().join("damaged");
+    copy(&dir, &damaged);
+    patch(&damaged.join(segment(1)), |bytes| bytes[8192 + 3000] ^= 1);
     let before = files(&dir);
     for command in READERS {
         run_there(command, &dir).expect(0);
         run_there(command, &empty).expect(0);
     }
     assert_eq!(run_there("cat", &dir).expect(0).stdout, lines());
+    let make_there = |words: &[&OsStr]| {
+        let command: Vec<&OsStr> = std::iter::once(&binary).chain(words).copied().collect();
+        run_to_end(&mut on_read_only(scratch.path(), &command), b"")
+    };
+    let [repair, apply, copy] = ["repair", "--apply", "copy"].map(OsStr::new);
+    make_there(&[repair, apply, dir.as_os_str()]).expect(0);
+    let told = make_there(&[repair, apply, damaged.as_os_str()]);
+    assert_told(told, 1, "quarantine", "read-only");
+    let dest = scratch.path().join("copy");
+    let told = make_there(&[copy, dir.as_os_str(), dest.as_os_str()]);
+    assert_told(told, 1, &dest.display().to_string(), "read-only");
+    let elsewhere = tempfile::tempdir().unwrap();
+    make_there(&[copy, dir.as_os_str(), elsewhere.path().as_os_str()]).expect(0);
+    assert_eq!(run("cat", elsewhere.path(), &[]).expect(0).stdout, lines());
     assert_told(run_there("append", &dir), 1, ".seg", "read-only");
     assert_told(run_there("append", &empty), 1, &segment(1), "read-only");
     let missing = scratch.path().join("missing");
@@ -232,6 +328,8 @@ impl Unprivileged {
         let place = Self { scratch, binary };
         place.allow("", 0o755);
         place.allow("seawall", 0o755);
+        fs::create_dir(place.scratch.path().join("copies")).unwrap();
+        place.allow("copies", 0o777);
         place
     }
 
@@ -252,10 +350,12 @@ impl Unprivileged {
 
     fn run(&self, command: &str, dir: &Path, input: &[u8]) -> Ran {
         let mut seawall = Command::new(&self.binary);
-        seawall.arg(command).arg(dir).current_dir("/");
-        if command == "append" {
-            seawall.args(["--segment-len", "32768"]);
-        }
+        seawall.args(command.split(' ')).arg(dir).current_dir("/");
+        match command {
+            "append" => seawall.args(["--segment-len", "32768"]),
+            "copy" => seawall.arg(self.scratch.path().join("copies/copy")),
+            _ => &mut seawall,
+        };
         if geteuid().is_root() {
             // The supplementary groups go with it.
             seawall.gid(NOBODY).uid(NOBODY);
@@ -292,7 +392,7 @@ fn modes_that_forbid_are_told_with_the_name_of_what_they_forbid() {
 
     // The directory may not be opened.
     place.allow("log", 0);
-    for command in READERS.into_iter().chain(["append", "follow"]) {
+    for command in READERS.into_iter().chain(["append", "follow", "copy", "repair --apply"]) {
         let ran = place.run(command, &dir, b"line\n");
         assert_told(ran, 1, &dir.display().to_string(), "may open the directory");
     }
@@ -307,11 +407,27 @@ fn modes_that_forbid_are_told_with_the_name_of_what_they_forbid() {
         place.run(command, &dir, b"").expect(0);
     }
     assert_told(place.run("append", &dir, b"line\n"), 1, ".seg", "owner of the log");
+    place.run("copy", &dir, b"").expect(0);
+    let copied = place.scratch.path().join("copies/copy");
+    assert_eq!(run("cat", &copied, &[]).expect(0).stdout, lines());
+    fs::remove_dir_all(copied).unwrap();
+    place.allow("copies", 0o555);
+    assert_told(place.run("copy", &dir, b""), 1, "copies/copy", "may open the directory");
+    place.allow("copies", 0o777);
     assert!(files(&dir) == before);
+
+    // What is damaged cannot be kept where nothing may be made.
+    let damage = || patch(&dir.join(segment(1)), |bytes| bytes[8192 + 3000] ^= 1);
+    if geteuid().is_root() {
+        damage();
+        let told = place.run("repair --apply", &dir, b"");
+        assert_told(told, 1, "quarantine", "owner of the log");
+        damage();
+    }
 
     // One segment may not be read.
     place.allow(&format!("log/{}", segment(1)), 0);
-    for command in READERS {
+    for command in READERS.into_iter().chain(["copy", "repair --apply"]) {
         assert_told(place.run(command, &dir, b""), 1, &segment(1), "owner of the log");
     }
     place.allow(&format!("log/{}", segment(1)), 0o444);

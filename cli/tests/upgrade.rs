@@ -13,7 +13,16 @@ use seawall::{Error, Log, LogView, Options};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 6] = ["append", "cat", "follow", "inspect", "verify", "repair"];
+const COMMANDS: [(&str, &[&str]); 8] = [
+    ("append", &[]),
+    ("cat", &[]),
+    ("follow", &[]),
+    ("inspect", &[]),
+    ("verify", &[]),
+    ("repair", &[]),
+    ("repair", &["--apply"]),
+    ("copy", &["copy of what is refused"]),
+];
 const COPIES: [usize; 2] = [0, 4096];
 
 /// A copy of a golden directory of the version that this code writes.
@@ -41,13 +50,14 @@ fn put(dir: &Path, number: u64, copies: &[usize], at: usize, value: u32) {
 #[track_caller]
 fn assert_refused(dir: &Path, says: &[&str]) {
     let before = files(dir);
-    for command in COMMANDS {
-        let refused = feed(command, dir, &[], b"one more\n").expect(5);
+    for (command, options) in COMMANDS {
+        let refused = feed(command, dir, options, b"one more\n").expect(5);
         for what in says {
             assert!(refused.stderr.contains(what), "{command}: {}", refused.stderr);
         }
         assert!(refused.stdout.is_empty(), "{command}");
         assert!(files(dir) == before, "{command} changed something");
+        assert!(!Path::new("copy of what is refused").exists(), "no copy was begun");
     }
     let opened = Log::open(dir, Options::new()).err();
     assert!(matches!(opened, Some(Error::Unknown { .. })), "{opened:?}");
@@ -88,8 +98,8 @@ fn an_unknown_kind_or_flag_of_a_frame_is_refused_and_not_a_byte_is_changed() {
 fn a_segment_of_another_log_is_refused_and_not_a_byte_is_changed() {
     let (_scratch, dir) = copy_of("refused-other-log");
     let before = files(&dir);
-    for command in COMMANDS {
-        feed(command, &dir, &[], b"one more\n").expect(5);
+    for (command, options) in COMMANDS {
+        feed(command, &dir, options, b"one more\n").expect(5);
         assert!(files(&dir) == before, "{command} changed something");
     }
 }

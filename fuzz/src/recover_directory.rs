@@ -40,11 +40,18 @@ pub(super) struct Shown {
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) shown: Shown,
-    torn: bool,
+    pub(super) torn: bool,
     /// How far it is proven durable.
     pub(super) proven: Lsn,
     /// Why an open for writing would refuse.
     pub(super) fatal: Option<Error>,
+}
+
+impl Seen {
+    /// Whether a reader was told of anything that is wrong.
+    pub(super) fn is_harmed(&self) -> bool {
+        self.fatal.is_some() || !self.shown.damage.is_empty() || self.shown.refused.is_some()
+    }
 }
 
 /// A directory, and a disk that holds it and is never opened itself.
@@ -54,6 +61,10 @@ pub(super) struct Case {
 }
 
 impl Case {
+    pub(super) fn of(files: Files) -> Self {
+        Self { pristine: files.disk(), files }
+    }
+
     /// The same directory on a disk of its own.
     pub(super) fn disk(&self) -> SimDisk {
         self.pristine.after_kill()
@@ -89,7 +100,7 @@ pub fn run(input: &[u8]) {
 /// # Panics
 /// Where the library breaks a promise.
 pub fn hold(files: Files) {
-    let case = Case { pristine: files.disk(), files };
+    let case = Case::of(files);
     let Some(seen) = read_only(&case) else { return };
     for (_, way) in WAYS {
         way(&case, &seen);
@@ -400,7 +411,7 @@ fn killed(log: Log, disk: &SimDisk) -> SimDisk {
 }
 
 /// What one open shows the next one shows, and what readers saw.
-fn open_twice(case: &Case, seen: &Seen) {
+pub(super) fn open_twice(case: &Case, seen: &Seen) {
     let files = &case.files;
     let mut disk = case.disk();
     let mut first: Option<RecoveryReport> = None;
@@ -444,7 +455,7 @@ pub(super) fn hold_obstacle(files: &Files, error: &Error) {
 }
 
 /// New records come behind the old ones, and the next open shows both.
-fn go_on(case: &Case, seen: &Seen) {
+pub(super) fn go_on(case: &Case, seen: &Seen) {
     let (files, disk) = (&case.files, case.disk());
     let Some((log, report)) = open(files, seen, &disk) else { return };
     let mut expected = seen.shown.records.clone();

@@ -3,7 +3,9 @@
 
 use super::bounds::measured;
 use super::directory::Files;
-use super::recover_directory::{Case, Seen, counted, hold_cost_of, hold_obstacle, scan_view};
+use super::recover_directory::{
+    Case, Seen, counted, go_on, hold_cost_of, hold_obstacle, open_twice, scan_view,
+};
 use super::sources::options;
 use seawall::format::gap::GAP_LEN_MIN;
 use seawall::{Damage, Error, Log, LogView, Lsn, Verdict};
@@ -32,6 +34,7 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
     let (source, tally) = counted(&disk);
     let (done, memory) = measured(|| Log::repair(&source, &quarantine, LABEL, |_| {}));
     hold_cost_of(LOOKS, &case.files, disk.used(), memory, &tally);
+    let harmed = seen.is_harmed();
     let repaired = match done {
         Ok(repaired) => repaired,
         Err(error) => {
@@ -44,6 +47,7 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
                     | Error::Full { .. }
             );
             assert!(typed, "a repair refuses with {error:?}");
+            assert!(harmed || error.is_full(), "a repair of a sound log refuses with {error:?}");
             return case.assert_unchanged(&disk);
         }
     };
@@ -56,7 +60,10 @@ pub(super) fn repair(case: &Case, seen: &Seen) {
         }
     }
     assert_eq!(repaired.quarantined.is_empty(), !repaired.steps.iter().any(|step| step.replaces()));
-    assert!(repaired.left.is_none(), "{:?} is left", repaired.left);
+    if let Some(left) = &repaired.left {
+        hold_obstacle(&case.files, left);
+    }
+    assert!(harmed || repaired.steps.is_empty(), "of a sound log: {:?}", repaired.steps);
     disk.set_limits(None);
     hold_mended(case, seen, &disk);
 }
@@ -104,10 +111,13 @@ fn hold_mended(case: &Case, seen: &Seen, disk: &SimDisk) {
     assert_eq!(verified.verdict == Verdict::Damaged, !verified.damage.is_empty());
     let again = Log::plan_repair(&environment(disk, 1)).expect("a log that was repaired");
     assert!(again.steps.is_empty(), "a second repair would do {:?}", again.steps);
-    match Log::open_in(environment(disk, 1), options()) {
-        Ok(_) => {}
-        Err(error) => hold_obstacle(&case.files, &error),
-    }
+    let torn = view.is_torn();
+    let mut mended = Files { others: case.files.others.clone(), ..after };
+    mended.files.retain(|name, _| !mended.others.contains(name));
+    let mended = Case::of(mended);
+    let seen = Seen { shown, torn, proven: view.proven(), fatal: None };
+    open_twice(&mended, &seen);
+    go_on(&mended, &seen);
 }
 
 /// A copy shows what is proven, or is refused and opens as no log.
@@ -121,9 +131,8 @@ pub(super) fn copy(case: &Case, seen: &Seen) {
     let copied = match done {
         Ok(copied) => copied,
         Err(error) => {
-            let harmed = seen.fatal.is_some() || !seen.shown.damage.is_empty();
-            let refused = seen.shown.refused.is_some() || error.is_full();
-            assert!(harmed || refused, "a sound log is not copied: {error:?}");
+            let told = seen.is_harmed() || error.is_full();
+            assert!(told, "a sound log is not copied: {error:?}");
             let opened = Log::open_in(environment(&dest, 1), options());
             assert!(dest.names().is_empty() || opened.is_err(), "half a copy opens");
             return;
@@ -137,7 +146,10 @@ pub(super) fn copy(case: &Case, seen: &Seen) {
     // A trim that is not proven may be stated behind the end of the copy.
     let kept = shown.records.range((view.trim_point(), 0)..);
     assert!(kept.eq(proven), "a copy shows something else");
-    let gaps = !seen.shown.damage.is_empty();
+    let told = |range: &&(_, Lsn, Lsn)| view.trim_point() < range.2 && range.1 < copied.end;
+    let said: Vec<_> = seen.shown.damage.iter().filter(told).collect();
+    assert!(shown.damage.iter().filter(told).eq(said), "a copy says otherwise what is gone");
     let verdict = copy.verify(|_| {}).expect("a copy").verdict;
-    assert!(verdict == Verdict::Clean || gaps, "a copy of a sound log is {verdict:?}");
+    let expected = if shown.damage.is_empty() { Verdict::Clean } else { Verdict::Damaged };
+    assert_eq!(verdict, expected, "of a copy that says {:?}", shown.damage);
 }

@@ -125,9 +125,9 @@ impl Storage for SimDisk {
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         let lock = self.step(Call::new(Operation::Lock, ""), |state, way| {
             way.refuse()?;
-            state.lock()
+            state.lock("")
         })?;
-        Ok(Box::new(SimLock { disk: self.clone(), lock }))
+        Ok(Box::new(SimLock { disk: self.clone(), directory: String::new(), lock }))
     }
 
     fn place(&self) -> String {
@@ -135,10 +135,23 @@ impl Storage for SimDisk {
     }
 }
 
+impl SimDisk {
+    /// The lock of a directory on the disk. No step: nothing of it outlives a crash.
+    pub(crate) fn lock_directory(&self, name: &str) -> io::Result<Box<dyn DirLock>> {
+        let mut inner = self.lock_inner();
+        if inner.dead.is_some() {
+            return Err(Errno::IO.into());
+        }
+        let lock = inner.state.lock(name)?;
+        Ok(Box::new(SimLock { disk: self.clone(), directory: name.to_owned(), lock }))
+    }
+}
+
 /// The held lock.
 #[derive(Debug)]
 struct SimLock {
     disk: SimDisk,
+    directory: String,
     lock: u64,
 }
 
@@ -147,8 +160,8 @@ impl DirLock for SimLock {}
 impl Drop for SimLock {
     fn drop(&mut self) {
         let state = &mut self.disk.lock_inner().state;
-        if state.lock == Some(self.lock) {
-            state.lock = None;
+        if state.locks.get(&self.directory) == Some(&self.lock) {
+            state.locks.remove(&self.directory);
         }
     }
 }

@@ -63,7 +63,8 @@ pub(crate) struct State {
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) directory: Directory,
     pub(crate) descriptors: BTreeMap<u64, Descriptor>,
-    pub(crate) lock: Option<u64>,
+    /// Who holds the lock of each directory; "" is the disk's own.
+    pub(crate) locks: BTreeMap<String, u64>,
     pub(crate) faults: Faults,
     /// What the last file that went away held: new files may get its blocks.
     recycled: Image,
@@ -85,7 +86,7 @@ impl State {
             files: BTreeMap::new(),
             directory: Directory::default(),
             descriptors: BTreeMap::new(),
-            lock: None,
+            locks: BTreeMap::new(),
             faults: Faults::default(),
             recycled: Image::default(),
             next_file: 1,
@@ -124,7 +125,7 @@ impl State {
             files,
             directory: Directory::at_rest(names),
             descriptors: BTreeMap::new(),
-            lock: None,
+            locks: BTreeMap::new(),
             faults: self.faults.after_crash(),
             recycled: self.recycled.clone(),
             errors: self.errors.clone(),
@@ -143,7 +144,7 @@ impl State {
     pub(crate) fn without_process(&self) -> Self {
         let mut next = self.clone();
         next.descriptors.clear();
-        next.lock = None;
+        next.locks.clear();
         next.faults = self.faults.after_crash();
         next.sweep();
         next
@@ -330,13 +331,13 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn lock(&mut self) -> io::Result<u64> {
-        if self.lock.is_some() {
+    pub(crate) fn lock(&mut self, directory: &str) -> io::Result<u64> {
+        if self.locks.contains_key(directory) {
             return Err(Errno::WOULDBLOCK.into());
         }
         let lock = self.next_lock;
         self.next_lock = lock.saturating_add(1);
-        self.lock = Some(lock);
+        self.locks.insert(directory.to_owned(), lock);
         Ok(lock)
     }
 }

@@ -18,7 +18,7 @@ pub struct Subdirectory {
 }
 
 impl Subdirectory {
-    /// The directory of this name. Its lock is that of the disk.
+    /// The directory of this name.
     #[must_use]
     pub fn new(disk: &SimDisk, name: &str) -> Self {
         Self { disk: disk.clone(), prefix: format!("{name}-") }
@@ -57,7 +57,7 @@ impl Storage for Subdirectory {
     }
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
-        self.disk.lock()
+        self.disk.lock_directory(&self.prefix)
     }
 
     fn place(&self) -> String {

@@ -11,6 +11,7 @@
 //!
 //! The source is only read, without its lock. What a trim takes away meanwhile ends the copy.
 
+use super::lock::locked;
 use super::scan::{FrameScan, ScanError};
 use super::survey::{Segment, SegmentEnd};
 use super::tail::open_span;
@@ -71,36 +72,32 @@ impl LogView {
         if let Some(damage) = self.damage() {
             return Err(damage.clone());
         }
-        let _lock = dest.lock().map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => Error::Locked { dir: dest.place() },
-            _ => Error::io("lock", dest.place(), e),
-        })?;
+        let _lock = locked(dest)?;
         let entries = dest.list().map_err(|e| Error::io("list", dest.place(), e))?;
         if !entries.is_empty() {
             return Err(Error::NotEmpty { dir: dest.place() });
         }
         let end = if planted!("copy-beyond-proven") { self.end() } else { self.proven() };
         let mut parts = parts(self, end);
+        let mut first = Lsn::FIRST;
         if let Some((last, before)) = parts.split_last_mut() {
             let mut trim = self.trim_point();
             if last.closed {
                 last.trim = trim;
             } else {
-                let whole;
-                (whole, trim) = whole_before(self, last)?;
-                last.check = last.check.filter(|_| last.end == whole);
-                last.end = whole;
+                (last.end, trim) = whole_before(self, last)?;
             }
             before.iter_mut().for_each(|part| part.trim = trim);
+            first = trim.min(last.end);
         }
         let total = parts.iter().map(Part::len).sum();
         let mut copying = Copying { view: self, dest, progress: &mut progress, done: 0, total };
         copying.run(&parts)?;
-        let first = parts.first().map_or(Lsn::FIRST, |part| part.header.base);
+        let first = first.max(parts.first().map_or(Lsn::FIRST, |part| part.header.base));
         let segments = parts.len() as u64;
         // Where nothing is proven of the last segment it ends where that one begins.
         let end = parts.last().map_or(end, |part| part.end);
-        Ok(Copied { segments, first: first.max(self.first().min(end)), end, bytes: total })
+        Ok(Copied { segments, first, end, bytes: total })
     }
 }
 
@@ -211,7 +208,8 @@ impl Copying<'_> {
         }
         self.sync_dir()?;
         if !planted!("copy-begins-with-its-first-segment") {
-            self.dest.rename(&passing, &name).map_err(|e| Error::io("rename", passing, e))?;
+            let renamed = self.dest.rename(&passing, &name);
+            renamed.map_err(|e| Error::io("rename", self.named(&passing), e))?;
             self.sync_dir()?;
         }
         Ok(())
@@ -224,18 +222,24 @@ impl Copying<'_> {
     fn hold_place(&self, name: &str) -> Result<()> {
         let file = self.create(name)?;
         let wrote = write_full(&*file, 0, &[PLACEHOLDER]);
-        wrote.map_err(|e| Error::io("write", name, e.into()))?;
-        file.sync_all().map_err(|e| Error::io("sync", name, e))?;
+        wrote.map_err(|e| Error::io("write", self.named(name), e.into()))?;
+        file.sync_all().map_err(|e| Error::io("sync", self.named(name), e))?;
         self.sync_dir()
+    }
+
+    /// A file of the copy, as errors tell it from that of the log.
+    fn named(&self, name: &str) -> String {
+        format!("{}/{name}", self.dest.place())
     }
 
     fn create(&self, name: &str) -> Result<Arc<dyn StorageFile>> {
         let file = self.dest.open(name, OpenMode::Create);
-        file.map_err(|e| Error::io("create", name, e))
+        file.map_err(|e| Error::io("create", self.named(name), e))
     }
 
     fn copy(&mut self, part: &Part, name: &str) -> Result<()> {
-        let wrote = |e| Error::io("write", name, e);
+        let named = self.named(name);
+        let wrote = |e| Error::io("write", &*named, e);
         let source_name = FileName::Segment(part.header.number).text();
         let source = match self.view.storage().open(&source_name, OpenMode::Read) {
             Ok(source) => source,
@@ -270,37 +274,17 @@ impl Copying<'_> {
             let at = layout::trailer_offset(part.file_len);
             write_full(&*file, at, &[&record]).map_err(|e| wrote(e.into()))?;
         }
-        file.sync_all().map_err(|e| Error::io("sync", name, e))?;
-        file.evict().map_err(|e| Error::io("evict", name, e))?;
-        self.read_back(part, file, name)
-    }
-
-    /// Whether the copy is the frames that were to be copied, from the trim point up to its end.
-    fn read_back(&self, part: &Part, file: Arc<dyn StorageFile>, name: &str) -> Result<()> {
-        let mut span = open_span(&part.header);
-        span.limit = part.end;
-        let (base, prev) = (part.header.base, part.header.prev_check);
-        let mut scan = FrameScan::new(file, span, base, Some(prev));
-        let cause = loop {
-            match scan.next() {
-                Ok(Some(_)) => {}
-                // Where nothing stands nothing is another than it was.
-                Ok(None) if part.len() == 0 || part.end <= part.trim => return Ok(()),
-                Ok(None) if part.check.is_none_or(|end| scan.last_check() == Some(end)) => {
-                    return Ok(());
-                }
-                Ok(None) => break Damage::End,
-                Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
-                // Damage below the trim point is nobody's, and no repair takes it away.
-                Err(ScanError::Frame(_)) if scan.position() < part.trim.min(part.end) => {
-                    scan.seek(part.trim.min(part.end));
-                }
-                Err(ScanError::Frame(error)) => break Damage::Frame(error),
-            }
-        };
+        file.sync_all().map_err(|e| Error::io("sync", &*named, e))?;
+        file.evict().map_err(|e| Error::io("evict", &*named, e))?;
+        let Some((from, cause)) = wrong(part, file, &named)? else { return Ok(()) };
         self.trimmed_meanwhile(part)?;
-        let from = scan.position();
-        let (segment, offset, to) = (part.header.number, span.offset(from), part.end);
+        if wrong(part, source, &source_name)?.is_none() {
+            let what = "the copy differs from the log, which verifies; one of the disks returns other \
+                        bytes than it was given: look at its reports, and copy again, elsewhere";
+            return Err(Error::io("compare", named, io::Error::other(what)));
+        }
+        let (segment, to) = (part.header.number, part.end);
+        let offset = open_span(&part.header).offset(from);
         Err(Error::Damaged { segment, offset, from, to, cause })
     }
 
@@ -314,4 +298,31 @@ impl Copying<'_> {
         }
         Err(Error::Trimmed { lsn: part.header.base, trim: now.first() })
     }
+}
+
+/// The first place, from the trim point up to the end of the part, where this file is not the frames that
+/// were to be copied.
+fn wrong(part: &Part, file: Arc<dyn StorageFile>, name: &str) -> Result<Option<(Lsn, Damage)>> {
+    let mut span = open_span(&part.header);
+    span.limit = part.end;
+    let (base, prev) = (part.header.base, part.header.prev_check);
+    let mut scan = FrameScan::new(file, span, base, Some(prev));
+    let cause = loop {
+        match scan.next() {
+            Ok(Some(_)) => {}
+            // Where nothing stands nothing is another than it was.
+            Ok(None) if part.len() == 0 || part.end <= part.trim => return Ok(None),
+            Ok(None) if part.check.is_none_or(|end| scan.last_check() == Some(end)) => {
+                return Ok(None);
+            }
+            Ok(None) => break Damage::End,
+            Err(ScanError::Io(error)) => return Err(Error::io("read", name, error)),
+            // Damage below the trim point is nobody's, and no repair takes it away.
+            Err(ScanError::Frame(_)) if scan.position() < part.trim.min(part.end) => {
+                scan.seek(part.trim.min(part.end));
+            }
+            Err(ScanError::Frame(error)) => break Damage::Frame(error),
+        }
+    };
+    Ok(Some((scan.position(), cause)))
 }

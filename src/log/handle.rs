@@ -3,6 +3,7 @@
 use super::address::{read_all, read_first};
 use super::doors::Doors;
 use super::follow::Follower;
+use super::lock::locked;
 use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
 use super::many::read_many;
 use super::options::{Durability, Options};
@@ -19,7 +20,6 @@ use crate::position::{LogId, Lsn};
 use crate::storage::Environment;
 use crate::storage::latch::{Condvar, JoinHandle, Mutex};
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -117,10 +117,7 @@ impl Log {
         options.validate()?;
         let storage = Arc::clone(&environment.storage);
         let place = storage.place();
-        let lock = storage.lock().map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => Error::Locked { dir: place.clone() },
-            _ => Error::io("lock", place.clone(), e),
-        })?;
+        let lock = locked(&*storage)?;
         let (start, report) = recover(&environment, &options)?;
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {

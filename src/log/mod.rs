@@ -16,6 +16,7 @@ mod follow;
 mod guess;
 mod handle;
 mod header_blocks;
+mod lock;
 mod machine;
 mod many;
 mod options;

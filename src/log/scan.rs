@@ -156,6 +156,18 @@ impl FrameScan {
         Ok(Some((lsn, header)))
     }
 
+    /// Whether a frame verifies here; steps over it if one does.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(crate) fn verifies(&mut self) -> io::Result<bool> {
+        match self.next() {
+            Ok(frame) => Ok(frame.is_some()),
+            Err(ScanError::Frame(_)) => Ok(false),
+            Err(ScanError::Io(error)) => Err(error),
+        }
+    }
+
     /// The next frame, if it is a record in order, without a mark, that was read ahead already;
     /// otherwise, whatever the reason, `None`, and [`next`](Self::next) tells.
     #[inline(always)]

@@ -8,11 +8,9 @@ use super::options::Durability;
 use super::record::{Record, RecordRef};
 use super::scan::Span;
 use super::shared::{Guard, NOBODY, Shared};
-use super::survey::Segment;
+use super::tail::open_span;
 use super::walk::{Extent, Extents, Walk};
 use crate::error::{Error, Result};
-use crate::format::checksum::FrameSeed;
-use crate::format::layout;
 use crate::position::{Lsn, SegmentId};
 use std::sync::Arc;
 
@@ -81,7 +79,7 @@ impl Extents for Source {
         if segment.base() >= end && whole.is_none() {
             return Ok(None);
         }
-        let span = span_of(&segment);
+        let span = open_span(&segment.header);
         // No frame ends behind the room there is: whatever the end, no scan runs away.
         let limit = whole.map_or(end, |closed| closed.lsn).min(span.limit);
         if at >= limit && at > segment.base() {
@@ -115,16 +113,6 @@ impl Source {
     fn trimmed_meanwhile(&self, at: Lsn) -> Option<Error> {
         let trim = self.shared.lock().machine.first_lsn();
         (at < trim).then_some(Error::Trimmed { lsn: at, trim })
-    }
-}
-
-fn span_of(segment: &Segment) -> Span {
-    let header = &segment.header;
-    let room = layout::frame_room(header.file_len);
-    Span {
-        base: header.base,
-        seed: FrameSeed::new(header.log, header.salt),
-        limit: header.base.checked_add(room).unwrap_or(header.base),
     }
 }
 

@@ -122,9 +122,9 @@ impl Tail<'_> {
         }
         let mut looked_at = None;
         loop {
-            let stopped_at = self.run()?;
+            self.run()?;
             if matches!(self.facts.row, Row::Undecodable | Row::HalfBatch | Row::Closed) {
-                self.search(stopped_at)?;
+                self.search()?;
                 if self.facts.dirty_bytes == 0 && self.facts.row == Row::Undecodable {
                     self.facts.row = Row::Zeros;
                 }
@@ -182,8 +182,8 @@ impl Tail<'_> {
         Ok(true)
     }
 
-    /// Walks the frames from E on; returns where the walk stopped.
-    fn run(&mut self) -> io::Result<Lsn> {
+    /// Walks the frames from E on.
+    fn run(&mut self) -> io::Result<()> {
         let (from, check) = (self.facts.end, self.facts.end_check);
         let mut scan = FrameScan::new(Arc::clone(self.file), self.span, from, Some(check));
         let mut in_batch = false;
@@ -230,7 +230,7 @@ impl Tail<'_> {
         let closed = self.facts.row == Row::Closed && row != Row::Unknown;
         self.facts.row = if closed { Row::Closed } else { row };
         self.facts.scanned += scan.position().since(from).unwrap_or(0);
-        Ok(scan.position())
+        Ok(())
     }
 
     fn learn(&mut self, lsn: Lsn, frame: &FrameHeader, body: &[u8]) {
@@ -244,10 +244,11 @@ impl Tail<'_> {
         }
     }
 
-    /// Looks for marks behind `from`: every multiple of 8 at which a header and its mark verify
+    /// Looks for marks behind E: every multiple of 8 at which a header and its mark verify
     /// (two checks, 64 bits together; the body need not, since the mark was true before the
-    /// frame was written).
-    fn search(&mut self, from: Lsn) -> io::Result<()> {
+    /// frame was written). A header that begins with eight zeros is not looked for.
+    fn search(&mut self) -> io::Result<()> {
+        let from = self.facts.end;
         let room = usize::try_from(self.span.limit.since(from).unwrap_or(0)).unwrap_or(usize::MAX);
         let mut window = Window::new(room.min(READ_AHEAD));
         let mut at = from;
@@ -278,7 +279,7 @@ impl Tail<'_> {
         }
         if let Some(lsn) = last_marked {
             let mut scan = FrameScan::new(Arc::clone(self.file), self.span, lsn, None);
-            while let Ok(Some(_)) = scan.next() {}
+            while scan.verifies()? {}
             self.facts.beyond_end = scan.position();
             self.facts.beyond_check = scan.last_check();
         }

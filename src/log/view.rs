@@ -46,6 +46,7 @@ struct Seen {
     /// The same, with the check there.
     last_end: SegmentEnd,
     proven: Lsn,
+    stated: Lsn,
     /// How far the last segment is read: its end, or how far it was proven to go.
     limit: Lsn,
     end_check: Option<u32>,
@@ -232,6 +233,11 @@ impl LogView {
         self.seen.limit
     }
 
+    /// W: the largest durable LSN that anything states, where it lies behind the end, too.
+    pub(super) fn stated(&self) -> Lsn {
+        self.seen.stated
+    }
+
     /// Where the valid run of the last segment ends.
     pub(super) fn last_end(&self) -> SegmentEnd {
         self.seen.last_end
@@ -245,7 +251,9 @@ impl LogView {
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
         let end = |segment: &Segment| segment.closed.map_or(self.seen.limit, |closed| closed.lsn);
-        self.seen.segments.iter().filter_map(|s| end(s).since(s.base())).sum()
+        let lens = self.seen.segments.iter().filter_map(|s| end(s).since(s.base()));
+        // Headers may state anything.
+        lens.fold(0, u64::saturating_add)
     }
 }
 
@@ -319,6 +327,7 @@ fn see(survey: Survey, ends_unread: BTreeSet<SegmentId>, damage: Option<Error>) 
         end,
         last_end: SegmentEnd { lsn: end, check: tail.map_or(0, |tail| tail.end_check) },
         proven: survey.proven(),
+        stated: tail.and_then(|tail| tail.proven_beyond).unwrap_or(end).max(survey.proven()),
         limit: beyond,
         end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),
         settled: if beyond > end { beyond } else { survey.proven() },

@@ -14,6 +14,7 @@ use crate::position::{Lsn, SegmentId};
 use crate::storage::{StorageFile, read_full};
 use bytes::Bytes;
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -327,7 +328,8 @@ impl<E: Extents> Walk<E> {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
-        let name = || FileName::Segment(current.number).text();
+        let number = current.number;
+        let name = || FileName::Segment(number).text();
         let cause = match error {
             ScanError::Io(error) => return Err(Error::io("read", name(), error)),
             ScanError::Frame(cause) if cause.is_unknown() => {
@@ -340,8 +342,11 @@ impl<E: Extents> Walk<E> {
             self.current = None;
             return Ok(());
         }
-        if matches!(cause, FrameError::Chain { .. }) && current.follows_anew(self.at) {
-            return Ok(());
+        if matches!(cause, FrameError::Chain { .. }) {
+            let follows = current.follows_anew(self.at);
+            if follows.map_err(|error| Error::io("read", name(), error))? {
+                return Ok(());
+            }
         }
         // The walk may have been started between two frames: find the first one behind.
         if current.scan.last_check().is_none() {
@@ -382,16 +387,26 @@ impl<E: Extents> Walk<E> {
         Ok(())
     }
 
-    /// Finds the next frame that verifies together with its follower, and says what lies before.
+    /// Finds the next frame that verifies together with its follower, and says what lies before. What
+    /// the device does not give is no damage: then its error is what is said.
     fn skip_damage(&mut self, cause: FrameError) -> Error {
         let from = self.at;
         let Some(current) = &mut self.current else {
             return Error::NoRecord { lsn: from };
         };
         let limit = current.span.limit;
-        let found = current.resync(from);
+        let looked = current
+            .resync(from)
+            .and_then(|found| Ok((found, batch_end(&current.file, current.span, from)?)));
+        let (found, batch_end) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                current.scan.seek(from);
+                return Error::io("read", FileName::Segment(current.number).text(), error);
+            }
+        };
         // Behind a frame whose header still says that it ends its batch, another begins.
-        self.skip_batch = found.is_none() || found != batch_end(&current.file, current.span, from);
+        self.skip_batch = found.is_none() || found != batch_end;
         let error = match found {
             Some(lsn) => {
                 self.at = lsn;
@@ -422,11 +437,12 @@ impl<E: Extents> Walk<E> {
 }
 
 /// Where the frame at `from` ends, if its header verifies and its batch ends with it.
-fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> Option<Lsn> {
+fn batch_end(file: &Arc<dyn StorageFile>, span: Span, from: Lsn) -> io::Result<Option<Lsn>> {
     let mut bytes = [0; MARKED_HEADER_LEN];
-    let count = read_full(&**file, span.offset(from), &mut bytes).ok()?;
-    let header = FrameHeader::decode(bytes.get(..count)?, span.seed, from).ok()?;
-    from.checked_add(header.frame_len()).filter(|_| !header.continues)
+    let count = read_full(&**file, span.offset(from), &mut bytes)?;
+    let header = FrameHeader::decode(bytes.get(..count).unwrap_or_default(), span.seed, from);
+    let ends = header.ok().filter(|header| !header.continues);
+    Ok(ends.and_then(|header| from.checked_add(header.frame_len())))
 }
 
 impl Current {
@@ -434,24 +450,24 @@ impl Current {
     /// may have been written over since. Goes on there if it does.
     ///
     /// Counts as a search: breaks that are made on purpose are as many as there are frames.
-    fn follows_anew(&mut self, at: Lsn) -> bool {
-        if self.file.len().map_or(true, |len| self.searched >= 2 * len) {
-            return false;
+    fn follows_anew(&mut self, at: Lsn) -> io::Result<bool> {
+        if self.searched >= self.file.len()?.saturating_mul(2) {
+            return Ok(false);
         }
         self.searched += at.since(self.base).unwrap_or(0);
         let file = Arc::clone(&self.file);
         let mut scan = FrameScan::new(file, self.span, self.base, Some(self.prev_check));
         while scan.position() < at {
-            if !matches!(scan.next(), Ok(Some(_))) {
-                return false;
+            if !scan.verifies()? {
+                return Ok(false);
             }
         }
         let last = scan.last_check();
-        let follows = scan.position() == at && matches!(scan.next(), Ok(Some(_)));
+        let follows = scan.position() == at && scan.verifies()?;
         if follows {
             self.scan = FrameScan::new(Arc::clone(&self.file), self.span, at, last);
         }
-        follows
+        Ok(follows)
     }
 
     /// The first place behind `from` where a frame verifies and the next one chains to it, or the
@@ -459,27 +475,26 @@ impl Current {
     ///
     /// Headers that hold over bodies that do not are made on purpose, and can be made at every
     /// multiple of 8. So all searches of an extent look at no more than twice its bytes for bodies.
-    fn resync(&mut self, from: Lsn) -> Option<Lsn> {
+    fn resync(&mut self, from: Lsn) -> io::Result<Option<Lsn>> {
         let (span, scan) = (self.span, &mut self.scan);
-        let mut at = from.checked_add(Lsn::ALIGN)?;
         // A successor may say that the frames go on far behind the end of a file.
-        let file_len = self.file.len().ok()?;
-        let search_end = from.checked_add(file_len.saturating_sub(span.offset(from)))?;
-        let search_end = search_end.min(span.limit);
-        let searched_max = 2 * file_len;
-        while at < search_end && self.searched < searched_max {
+        let file_len = self.file.len()?;
+        let search_end = from.checked_add(file_len.saturating_sub(span.offset(from)));
+        let search_end = search_end.map_or(span.limit, |end| end.min(span.limit));
+        let searched_max = file_len.saturating_mul(2);
+        let mut next = from.checked_add(Lsn::ALIGN);
+        while let Some(at) = next.filter(|&at| at < search_end)
+            && self.searched < searched_max
+        {
             scan.seek(at);
             let looked_at = scan.looked_at();
-            let found = match scan.next() {
-                Ok(Some(_)) => scan.position() == span.limit || matches!(scan.next(), Ok(Some(_))),
-                _ => false,
-            };
+            let found = scan.verifies()? && (scan.position() == span.limit || scan.verifies()?);
             self.searched += scan.looked_at() - looked_at;
             if found {
-                return Some(at);
+                return Ok(Some(at));
             }
-            at = at.checked_add(Lsn::ALIGN)?;
+            next = at.checked_add(Lsn::ALIGN);
         }
-        None
+        Ok(None)
     }
 }

@@ -70,6 +70,32 @@ impl Posix {
         let dir = open_dir(rustix::fs::CWD, &path)?;
         Ok(Self { dir, path })
     }
+
+    /// Opens a directory that stands in this one, and makes it if it is missing. A link of that
+    /// name is not followed: what is written there stays in here.
+    ///
+    /// This directory is synced when the other one was made, and also when that is empty.
+    ///
+    /// # Errors
+    /// `EINVAL` for a name that is a path; `ENOTDIR` for what is no directory, a link for one; what
+    /// making, opening or syncing says.
+    pub fn within(&self, name: &str) -> io::Result<Self> {
+        let name = checked(name)?;
+        let made = match retry_on_intr(|| rustix::fs::mkdirat(&self.dir, name, DIR_MODE)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(errno.into()),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = retry_on_intr(|| rustix::fs::openat(&self.dir, name, flags, Mode::empty()))
+            // What some systems say of a link, and others of any file.
+            .map_err(|errno| if errno == Errno::LOOP { Errno::NOTDIR } else { errno })?;
+        let opened = Self { dir, path: self.path.join(name) };
+        if made || opened.list()?.is_empty() {
+            self.sync_dir()?;
+        }
+        Ok(opened)
+    }
 }
 
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);

@@ -246,6 +246,49 @@ impl Case {
         Ok(())
     }
 
+    /// Repaired or not, or in the middle: nothing is shown that was not acknowledged, what is not shown is
+    /// told, and who may go on goes on behind all of it.
+    pub(crate) fn is_told(&self, disk: &SimDisk) -> Result<(), String> {
+        let mut view = LogView::open_in(&environment(disk, 1)).map_err(|e| format!("{e:?}"))?;
+        let (shown, told) = records(disk);
+        for (place, record) in &shown {
+            if self.acknowledged.get(place) != Some(record) {
+                return Err(format!("{place:?} is shown, and was never acknowledged so"));
+            }
+        }
+        let covered = |lsn: Lsn| {
+            told.iter().any(|error| match error {
+                Error::Damaged { from, to, .. } => *from <= lsn && lsn < *to,
+                _ => false,
+            })
+        };
+        let missing = self.acknowledged.keys().filter(|place| !shown.contains_key(place));
+        let silent = missing.map(|&(lsn, _)| lsn).find(|&lsn| !covered(lsn));
+        let found = view.verify(|_| {}).map_err(|e| format!("{e:?}"))?;
+        if let (Some(lsn), None) = (silent, view.damage()) {
+            return Err(format!("{lsn} is gone, and no reader is told"));
+        }
+        if found.verdict == Verdict::Clean && shown.len() < self.acknowledged.len() {
+            return Err("a log without some of its records verifies".to_owned());
+        }
+        let opened = Log::open_in(environment(&disk.after_kill(), 3), options());
+        match (opened, view.damage()) {
+            (Ok(log), None) => {
+                let receipt = log.append(b"in the middle of a repair");
+                let receipt = receipt.map_err(|e| format!("{e:?}"))?;
+                let newest = self.acknowledged.keys().next_back().map(|&(lsn, _)| lsn);
+                if Some(receipt.lsn) <= newest {
+                    return Err(format!("{} is handed out again", receipt.lsn));
+                }
+                Ok(())
+            }
+            (Err(Error::Damaged { .. }), Some(_)) => Ok(()),
+            (opened, damage) => {
+                Err(format!("a writer says {:?}, a reader {damage:?}", opened.map(|_| "open")))
+            }
+        }
+    }
+
     /// The log was repaired: it opens, shows what it showed, and says what is gone.
     pub(crate) fn is_repaired(&self, disk: &SimDisk) -> Result<Vec<(Lsn, Lsn)>, String> {
         let ranges = recorded(disk)?;
@@ -361,6 +404,7 @@ pub(crate) fn judge_repair(
     ranges: &[(Lsn, Lsn)],
 ) -> Result<(), String> {
     case.originals_are_kept(image)?;
+    case.is_told(image)?;
     let again = repair(image, "again").map_err(|e| format!("the second repair: {e:?}"))?;
     if let Some(left) = again.left {
         return Err(format!("the second repair leaves {left:?}"));
@@ -425,7 +469,11 @@ pub(crate) fn copy(from: &Environment, to: &SimDisk) -> seawall::Result<Copied> 
 ///
 /// # Errors
 /// Where it opens as something else.
-pub(crate) fn judge_copy(image: &SimDisk, whole: &Records) -> Result<(), String> {
+pub(crate) fn judge_copy(
+    image: &SimDisk,
+    whole: &Records,
+    gaps: &[(Lsn, Lsn)],
+) -> Result<(), String> {
     let names = image.names();
     match Log::open_in(environment(&image.after_kill(), 4), options()) {
         Ok(_) if names.is_empty() => {}
@@ -439,6 +487,10 @@ pub(crate) fn judge_copy(image: &SimDisk, whole: &Records) -> Result<(), String>
                     shown.len(),
                     whole.len()
                 ));
+            }
+            let said = recorded(image)?;
+            if said != gaps {
+                return Err(format!("it opens and says that {said:?} is gone, not {gaps:?}"));
             }
             return Ok(());
         }
@@ -460,13 +512,17 @@ pub(crate) fn judge_copy(image: &SimDisk, whole: &Records) -> Result<(), String>
 pub(crate) fn crashes_in_copies(source: &SimDisk, tally: &mut Tally) -> Result<usize, String> {
     let dest = SimDisk::new(Seed::new(3));
     let from = environment(&settled(source), 1);
-    copy(&from, &dest).map_err(|e| format!("{e:?}"))?;
-    let whole = records(&dest).0;
+    let copied = copy(&from, &dest).map_err(|e| format!("{e:?}"))?;
+    let mut whole = records(source).0;
+    whole.retain(|&(lsn, _), _| lsn < copied.end);
+    let mut gaps = recorded(source)?;
+    gaps.retain(|&(from, _)| from < copied.end);
+    judge_copy(&settled(&dest), &whole, &gaps)?;
     let mut seen = BTreeSet::new();
     let work = |dest: &SimDisk| {
         let _cut_off = copy(&from, dest);
     };
     let empty = SimDisk::new(Seed::new(3));
-    at_every_call(&empty, &mut seen, tally, work, |image| judge_copy(image, &whole))?;
+    at_every_call(&empty, &mut seen, tally, work, |image| judge_copy(image, &whole, &gaps))?;
     Ok(seen.len())
 }

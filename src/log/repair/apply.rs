@@ -7,10 +7,11 @@
 //! 4. Each new file takes the name of its segment. The directory is synced.
 //!
 //! Until the fourth step the log is as it was, and an error takes back what was made. What a crash
-//! leaves of the first three has names that are foreign to a log; the next repair removes them.
+//! leaves of the first three has names that are foreign to a log; the next repair that has something to
+//! do removes them.
 
 use super::plan::{RepairStep, Rewrite, StandIn};
-use super::prospect;
+use super::{is_label, prospect};
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
 use crate::format::gap::GapFrame;
@@ -77,6 +78,23 @@ pub(super) fn new_name(name: &str) -> String {
     format!("{name}.{NEW}")
 }
 
+/// Whether a repair gave this name to a new file.
+fn is_new(name: &str) -> bool {
+    let of = name.strip_suffix(NEW).and_then(|name| name.strip_suffix('.'));
+    of.is_some_and(is_segment)
+}
+
+/// Whether a repair gave this name to a copy that was not whole yet.
+fn is_partial(name: &str) -> bool {
+    let kept = name.strip_suffix(PARTIAL).and_then(|name| name.strip_suffix('.'));
+    let parts = kept.and_then(|name| name.rsplit_once('.'));
+    parts.is_some_and(|(of, label)| is_segment(of) && is_label(label))
+}
+
+fn is_segment(name: &str) -> bool {
+    matches!(FileName::parse(name), Some(FileName::Segment(_)))
+}
+
 /// Files made so far.
 #[derive(Debug)]
 struct Made<'a> {
@@ -87,7 +105,8 @@ struct Made<'a> {
 impl Made<'_> {
     fn create(&mut self, name: String) -> Result<Arc<dyn StorageFile>> {
         let file = self.storage.open(&name, OpenMode::Create);
-        let file = file.map_err(|e| Error::io("create", &*name, e))?;
+        let place = || format!("{}/{name}", self.storage.place());
+        let file = file.map_err(|e| Error::io("create", place(), e))?;
         self.names.push(name);
         Ok(file)
     }
@@ -141,12 +160,8 @@ impl Work<'_> {
     ) -> Result<Vec<String>> {
         let quarantine = kept.storage;
         let entries = quarantine.list().map_err(|e| Error::io("list", quarantine.place(), e))?;
-        let is_partial = |name: &&String| {
-            let of = name.split_once('.').map(|(digits, _)| format!("{digits}.seg"));
-            name.ends_with(PARTIAL) && of.is_some_and(|name| FileName::parse(&name).is_some())
-        };
         let names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
-        for name in names.iter().filter(is_partial) {
+        for name in names.iter().filter(|name| is_partial(name)) {
             quarantine.remove(name).map_err(|e| Error::io("remove", &**name, e))?;
         }
         // No copy is ever written over another one.
@@ -160,15 +175,15 @@ impl Work<'_> {
             let name = FileName::Segment(step.segment()).text();
             let kept_name = format!("{name}.{label}");
             let partial = format!("{kept_name}.{PARTIAL}");
+            let place = format!("{}/{kept_name}", quarantine.place());
             let copy = kept.create(partial.clone())?;
-            self.copy(&*file, &name, &*copy, &kept_name, len)?;
+            self.copy(&*file, &name, &*copy, &place, len)?;
             if !planted!("repair-before-quarantine-is-durable") {
-                copy.sync_all().map_err(|e| Error::io("sync", &*kept_name, e))?;
+                copy.sync_all().map_err(|e| Error::io("sync", &*place, e))?;
             }
-            self.compare(&*file, &name, &*copy, &kept_name, len)?;
-            quarantine
-                .rename(&partial, &kept_name)
-                .map_err(|e| Error::io("rename", &*kept_name, e))?;
+            self.compare(&*file, &name, &*copy, &place, len)?;
+            let renamed = quarantine.rename(&partial, &kept_name);
+            renamed.map_err(|e| Error::io("rename", place, e))?;
             kept.names.retain(|name| *name != partial);
             kept.names.push(kept_name.clone());
             quarantined.push(kept_name);
@@ -241,12 +256,12 @@ impl Work<'_> {
     fn write_new(&mut self, steps: &[RepairStep], made: &mut Made<'_>) -> Result<()> {
         let entries = made.storage.list();
         let entries = entries.map_err(|e| Error::io("list", made.storage.place(), e))?;
+        // Of a repair before this one, which was interrupted.
+        for name in entries.iter().map(|entry| &*entry.name).filter(|name| is_new(name)) {
+            made.storage.remove(name).map_err(|e| Error::io("remove", name, e))?;
+        }
         for step in steps {
             let name = new_name(&FileName::Segment(step.segment()).text());
-            // A repair before this one was interrupted.
-            if entries.iter().any(|entry| entry.name == name) {
-                made.storage.remove(&name).map_err(|e| Error::io("remove", &*name, e))?;
-            }
             let file = made.create(name.clone())?;
             match step {
                 RepairStep::Rewrite(rewrite) => self.rewrite(rewrite, &*file, &name)?,
@@ -351,4 +366,38 @@ fn encoded(gap: &GapFrame, header: &SegmentHeader, name: &str) -> Result<[u8; 20
     let seed = FrameSeed::new(header.log, header.salt);
     let why = "no gap is as long or as short as what is gone";
     gap.encode(seed).ok_or_else(|| Error::Unrepairable { name: name.to_owned(), why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_new, is_partial};
+
+    #[test]
+    fn only_what_a_repair_left_half_made_is_removed() {
+        for name in
+            ["00000000000000000002.seg.a-1.partial", "00000000000000000002.seg.partial.partial"]
+        {
+            assert!(is_partial(name), "{name}");
+        }
+        for name in [
+            "00000000000000000002.seg.partial",
+            "00000000000000000002.seg.x-partial",
+            "00000000000000000002.my-partial",
+            "00000000000000000002.my.partial",
+            "00000000000000000002.seg.a.b.partial",
+            "00000000000000000000.seg.a.partial",
+            "2.seg.a.partial",
+            "00000000000000000002.spare.a.partial",
+            "00000000000000000002.seg..partial",
+            ".partial",
+        ] {
+            assert!(!is_partial(name), "{name}");
+        }
+        assert!(is_new("00000000000000000002.seg.repair"));
+        for name in
+            ["00000000000000000002.seg", "notes.repair", "00000000000000000002.seg.a.repair"]
+        {
+            assert!(!is_new(name), "{name}");
+        }
+    }
 }

@@ -52,10 +52,10 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
                 let file = view.storage().open(&finding.name, OpenMode::Read);
                 let len = file.and_then(|file| file.len());
                 let len = len.map_err(|e| Error::io("open", &*finding.name, e))?;
-                facts.lost.insert(id, Some(len));
+                facts.lost.insert(id, Some(held(&finding.name, len)?));
             }
             Row::Missing if last.is_none_or(|last| id > last) => {
-                facts.lost.insert(id, None);
+                facts.lost.entry(id).or_insert(None);
             }
             _ => {}
         }
@@ -75,6 +75,16 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         facts.known.push(known(view, segment, is_last, &stretches)?);
     }
     Ok(facts)
+}
+
+/// The length of a file that would be kept, byte for byte, if a log can have written it.
+fn held(name: &str, len: u64) -> Result<u64> {
+    if len <= layout::FILE_LEN_MAX {
+        return Ok(len);
+    }
+    let why = "its file is longer than any segment, and would be copied whole: cut it to 2 GiB, or \
+               move it away";
+    Err(Error::Unrepairable { name: name.to_owned(), why })
 }
 
 /// No gap can say this: nothing is gone.
@@ -124,6 +134,7 @@ fn known(
     if sound && end_is_stated {
         return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
     }
+    held(&FileName::Segment(header.number).text(), segment.file_len)?;
     let room_end = open_span(&header).limit;
     let limit = match segment.closed {
         Some(closed) => closed.lsn,

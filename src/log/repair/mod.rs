@@ -18,13 +18,16 @@ mod prospect;
 pub use plan::{RepairStep, Rewrite, StandIn};
 
 use super::handle::Log;
+use super::lock::locked;
 use super::survey::{Access, survey};
 use super::verify::Progress;
 use super::view::LogView;
 use crate::error::{Error, Result};
 use crate::format::name::FileName;
 use crate::storage::{Environment, OpenMode, Storage};
-use std::io;
+
+/// Looks of a plan at a log that is trimmed meanwhile, at most.
+const LOOKS_MAX: usize = 16;
 
 /// What a repair would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +54,15 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Unrepairable`] where no gap can say what is gone; [`Error::Unknown`],
-    /// [`Error::Foreign`] for files that are not for this program or log; [`Error::Io`].
+    /// [`Error::Foreign`] for files that are not for this program or log; [`Error::Io`];
+    /// [`Error::Trimmed`], [`Error::Diverged`] where a writer was faster at every look.
     pub fn plan_repair(environment: &Environment) -> Result<RepairPlan> {
+        for _ in 1..LOOKS_MAX {
+            match planned(&LogView::open_in(environment)?) {
+                Err(Error::Trimmed { .. } | Error::Diverged { .. }) => {}
+                told => return told,
+            }
+        }
         planned(&LogView::open_in(environment)?)
     }
 
@@ -75,7 +85,7 @@ impl Log {
     /// quarantine.
     ///
     /// # Errors
-    /// [`Error::Locked`] while a writer has the log; as [`plan_repair`](Self::plan_repair);
+    /// [`Error::Locked`] while a writer has the log, or another repair the quarantine; as [`plan_repair`](Self::plan_repair);
     /// [`Error::Full`] where there is no room; [`Error::Option`] for a label. The log was not
     /// changed then. But where a rename of the new files, or the sync of the directory behind
     /// them, fails ([`Error::Io`]) some of it may be repaired: repair again.
@@ -85,17 +95,15 @@ impl Log {
         label: &str,
         mut progress: impl FnMut(Progress),
     ) -> Result<Repaired> {
-        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
-        if !(1..=32).contains(&label.len()) || !label.bytes().all(plain) {
+        if !is_label(label) {
             let (option, value) = ("label", label.to_owned());
             let rule = "one to 32 letters, digits or '-'";
             return Err(Error::Option { option, value, rule });
         }
         let storage = &*environment.storage;
-        let _lock = storage.lock().map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => Error::Locked { dir: storage.place() },
-            _ => Error::io("lock", storage.place(), e),
-        })?;
+        let _lock = locked(storage)?;
+        // Two repairs that keep their originals in one place could take each other's.
+        let _lock_of_the_quarantine = locked(quarantine)?;
         from_the_device(storage)?;
         let view = LogView::open_in(environment)?;
         let RepairPlan { steps } = planned(&view)?;
@@ -105,12 +113,16 @@ impl Log {
             }
             _ => Vec::new(),
         };
-        let left = match LogView::open_in(environment) {
-            Ok(view) => view.damage().cloned(),
-            Err(error) => Some(error),
-        };
+        // What a writer would refuse, which is more than a reader does.
+        let left = survey(storage, Access::Writer).map_or_else(Some, |survey| survey.fatal);
         Ok(Repaired { steps, quarantined, left })
     }
+}
+
+/// What tells one repair from another: part of a file's name, without a dot.
+fn is_label(label: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+    (1..=32).contains(&label.len()) && label.bytes().all(plain)
 }
 
 fn planned(view: &LogView) -> Result<RepairPlan> {

@@ -119,7 +119,7 @@ fn lost(before: &LogView, after: &LogView, mut read: impl FnMut(u64)) -> Result<
         };
         read(record.bytes.len() as u64);
         // A trim that stood behind damage counts again; what is not proven a crash could take as well.
-        if record.lsn < after.trim_point() || record.lsn >= before.proven() {
+        if record.lsn < after.trim_point() || record.lsn >= before.stated() {
             continue;
         }
         let address = (record.lsn, record.index);

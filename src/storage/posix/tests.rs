@@ -110,6 +110,29 @@ fn a_missing_directory_is_made_only_when_asked() {
 }
 
 #[test]
+fn a_directory_within_another_is_made_there_and_no_link_is_followed() {
+    let scratch = Scratch::new("within");
+    let storage = scratch.storage();
+    for name in ["", ".", "..", "a/b", "/tmp"] {
+        assert_eq!(errno(storage.within(name)), Some(Errno::INVAL.raw_os_error()));
+    }
+    for _ in 0..2 {
+        let within = storage.within("kept").unwrap();
+        assert_eq!(within.place(), scratch.0.join("kept").display().to_string());
+        within.open("a", OpenMode::Create).unwrap();
+        assert!(scratch.0.join("kept/a").exists());
+        within.remove("a").unwrap();
+    }
+    for (target, link) in [("kept", "link"), ("nowhere", "dangling")] {
+        rustix::fs::symlinkat(target, &storage.dir, link).unwrap();
+        assert_eq!(errno(storage.within(link)), Some(Errno::NOTDIR.raw_os_error()));
+    }
+    storage.open("file", OpenMode::Create).unwrap();
+    assert_eq!(errno(storage.within("file")), Some(Errno::NOTDIR.raw_os_error()));
+    assert!(!scratch.0.join("nowhere").exists());
+}
+
+#[test]
 fn more_slices_than_the_system_takes_are_taken_in_part() {
     let scratch = Scratch::new("slices");
     let file = scratch.storage().open("a", OpenMode::Create).unwrap();

@@ -115,7 +115,7 @@ impl SeawallLog {
     }
 }
 
-/// The records of a copy are those of its log up to its end.
+/// The records of a copy are those of its log up to its end, and so are its gaps.
 fn hold_copy(
     log: &LogView,
     shown: &Shown,
@@ -143,6 +143,15 @@ fn hold_copy(
     if counts.0 != counts.1 || there.ended {
         let what = format!("a copy up to {end} shows {} of {} records", counts.0, counts.1);
         return Err(Violation { promise: "G1", what }.into());
+    }
+    let told = |&(from, to): &(Lsn, Lsn)| trim < to && from < end;
+    let (said, copied): (Vec<_>, Vec<_>) = (
+        shown.ranges.iter().copied().filter(told).collect(),
+        there.ranges.iter().copied().filter(told).collect(),
+    );
+    if said != copied {
+        let what = format!("a copy up to {end} says that {copied:?} is gone, its log {said:?}");
+        return Err(Violation { promise: "G5", what }.into());
     }
     Ok(())
 }

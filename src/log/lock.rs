@@ -1,0 +1,16 @@
+//! The lock of a directory, which tells a writer of another one from an error of the disk.
+
+use crate::error::{Error, Result};
+use crate::storage::{DirLock, Storage};
+use std::io;
+
+/// Takes the lock; it is held until this is dropped.
+///
+/// # Errors
+/// [`Error::Locked`] where somebody else has it; [`Error::Io`].
+pub(super) fn locked(storage: &dyn Storage) -> Result<Box<dyn DirLock>> {
+    storage.lock().map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => Error::Locked { dir: storage.place() },
+        _ => Error::io("lock", storage.place(), e),
+    })
+}
