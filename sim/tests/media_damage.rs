@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use seawall::{Error, Log, LogView, Lsn, Options, Receipt, Verdict};
-use seawall_sim::{Concern, CrashKind, CrashPolicy, Rng, Seed, SimDisk, environment};
+use seawall::{Durability, Error, Log, LogView, Lsn, Options, Receipt, Verdict};
+use seawall_sim::{Concern, CrashKind, CrashPolicy, HurtKind, Rng, Seed, SimDisk, environment};
 use std::collections::BTreeMap;
 
 const FLIPS: u64 = 5000;
@@ -204,7 +204,7 @@ fn another_frame_came_back(others: &[u8], len: usize) -> (SimDisk, Vec<Receipt>)
     let history = |second: u8| {
         let disk = SimDisk::new(Seed::new(1));
         // The same entropy: the same log id and salt.
-        let level = seawall::Durability::Os;
+        let level = Durability::Os;
         let log = Log::open_in(environment(&disk, 1), options().durability(level)).unwrap();
         let bytes = [1, second].into_iter().chain(others.iter().copied());
         let receipts = bytes.map(|byte| log.append(&vec![byte; len]).unwrap()).collect();
@@ -292,4 +292,39 @@ fn a_batch_that_begins_the_segment_behind_a_damaged_end_is_shown() {
     assert_eq!((*from, *to), (last.lsn, batch.lsn));
     assert_eq!((one.lsn, one.bytes[0]), (batch.lsn, 1));
     assert_eq!(two.bytes, [2; 1000].as_slice());
+}
+
+/// The search behind damage comes to a sector that it cannot read, beyond what was read ahead, with good
+/// frames before it. What the device does not give is neither damage nor the end of anything.
+#[test]
+fn a_sector_that_cannot_be_read_behind_damage_is_told_and_not_taken_for_damage() {
+    const READ_AHEAD: u64 = 256 << 10;
+    let disk = SimDisk::new(Seed::new(3));
+    let options = Options::new().segment_len(1 << 20).idle_mark(None);
+    let log =
+        Log::open_in(environment(&disk, 3), options.durability(Durability::Buffered)).unwrap();
+    while log.segments().len() < 2 {
+        log.append(&[7; 300]).unwrap();
+    }
+    log.close().unwrap();
+    drop(log);
+    let disk = settled(&disk);
+    let name = format!("{:020}.seg", 1);
+    disk.flip_bit(&name, 8192 + READ_AHEAD - 300, 1).unwrap();
+    let shown = |disk: &SimDisk| {
+        let view = LogView::open_in(&environment(disk, 1)).unwrap();
+        view.scan(Lsn::FIRST).unwrap().collect::<Vec<_>>()
+    };
+    let damage = shown(&disk).into_iter().find_map(Result::err);
+    assert!(matches!(damage, Some(Error::Damaged { .. })), "{damage:?}");
+
+    let mut rng = Seed::new(3).rng(Concern::Rot);
+    disk.hurt_at(&name, 8192 + READ_AHEAD + 8192, HurtKind::Unreadable, &mut rng).unwrap();
+    let told = shown(&disk).into_iter().find_map(Result::err);
+    assert!(matches!(told, Some(Error::Io { .. })), "{told:?}");
+    let mut view = LogView::open_in(&environment(&disk, 1)).unwrap();
+    let verified = view.verify(|_| {});
+    assert!(matches!(verified, Err(Error::Io { .. })), "{verified:?}");
+    let planned = Log::plan_repair(&environment(&disk, 1));
+    assert!(matches!(planned, Err(Error::Io { .. })), "{planned:?}");
 }

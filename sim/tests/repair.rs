@@ -6,15 +6,17 @@
 mod repairs;
 
 use repairs::{
-    Case, QUARANTINE, Tally, all_files, cases, copy, crashes_in_copies, crashes_in_repairs, files,
-    name, options, recorded, records, repair, settled, written,
+    Case, Harm, QUARANTINE, Tally, all_files, cases, copy, crashes_in_copies, crashes_in_repairs,
+    files, name, options, recorded, records, repair, settled, written,
 };
-use seawall::storage::{EntryKind, Storage};
+use seawall::storage::{DirLock, Entry, EntryKind, Eviction, OpenMode, Storage, StorageFile};
 use seawall::{Damage, Durability, Error, Log, LogView, Lsn, RepairStep, Verdict};
 use seawall_sim::{
     Concern, CrashKind, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, Subdirectory,
     environment,
 };
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::Arc;
 
 #[test]
 fn a_repair_cut_off_at_any_call_keeps_the_originals_and_is_finished_by_the_next() {
@@ -522,4 +524,230 @@ fn a_quarantine_that_cannot_be_written_to_ends_a_repair_and_nothing_is_changed()
     assert!(error.is_full(), "{error:?}");
     assert!(files(&case.disk) == case.originals && full.names().is_empty());
     assert!(Subdirectory::new(&case.disk, QUARANTINE).list().unwrap().is_empty());
+}
+
+/// Two repairs of two logs that keep their originals in one place could take each other's.
+#[test]
+fn a_quarantine_that_another_repair_has_is_refused_and_nothing_is_changed() {
+    let case = cases().next().unwrap();
+    let quarantine = Subdirectory::new(&case.disk, QUARANTINE);
+    let held = quarantine.lock().unwrap();
+    let refused = repair(&case.disk, "first").unwrap_err();
+    assert!(matches!(&refused, Error::Locked { dir } if dir == QUARANTINE), "{refused:?}");
+    // Nor is the directory of the log one: new files and originals would have one name.
+    let into_itself = Log::repair(&environment(&case.disk, 1), &case.disk, "repair", |_| {});
+    assert!(matches!(into_itself, Err(Error::Locked { .. })), "{into_itself:?}");
+    assert!(all_files(&case.disk) == case.originals);
+    drop(held);
+    assert!(repair(&case.disk, "first").unwrap().left.is_none());
+}
+
+#[test]
+fn no_label_makes_a_later_repair_remove_an_original() {
+    for label in ["partial", "x-partial", "repair"] {
+        let case = cases().find(|case| case.what == "rot in all three").unwrap();
+        repair(&case.disk, label).unwrap();
+        // Somebody's own file, and what a repair that was cut off left.
+        let quarantine = Subdirectory::new(&case.disk, QUARANTINE);
+        let (theirs, left) = (format!("{}.my-partial", name(2)), format!("{}.a.partial", name(2)));
+        for file in [&theirs, &left] {
+            quarantine.open(file, OpenMode::Create).unwrap();
+        }
+        case.disk.flip_bit(&name(2), 8192 + 5000, 1).unwrap();
+        let disk = settled(&case.disk);
+        assert_eq!(repair(&disk, label).unwrap().quarantined.len(), 1);
+        for (original, bytes) in &case.originals {
+            let kept = format!("{QUARANTINE}-{original}.{label}");
+            assert_eq!(disk.read_durable(&kept).as_ref(), Some(bytes), "{kept}");
+        }
+        let names: Vec<String> = Subdirectory::new(&disk, QUARANTINE)
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect();
+        assert!(names.contains(&theirs) && !names.contains(&left), "{label}: {names:?}");
+    }
+}
+
+#[test]
+fn what_repairs_that_were_cut_off_left_of_other_segments_is_removed() {
+    let case = cases().next().unwrap();
+    for nth in 2..4 {
+        let left = format!("{}.repair", name(nth));
+        case.disk.open(&left, OpenMode::Create).unwrap();
+    }
+    let theirs = "notes.repair";
+    case.disk.open(theirs, OpenMode::Create).unwrap();
+    repair(&case.disk, "first").unwrap();
+    let names = case.disk.names();
+    let left: Vec<_> = names.iter().filter(|name| name.ends_with(".repair")).collect();
+    assert_eq!(left, [theirs]);
+}
+
+/// It would be copied whole into the quarantine: a sparse file of many terabytes until no room is left.
+#[test]
+fn a_file_longer_than_any_segment_is_refused_and_nothing_is_changed() {
+    let longest = seawall::format::layout::FILE_LEN_MAX;
+    let rot: Harm = |disk| disk.flip_bit(&name(2), 8192 + 1000, 1).unwrap();
+    let headers: Harm = |disk| disk.overwrite_durably(&name(2), 0, &[0xff; 8192]).unwrap();
+    for harm in [rot, headers] {
+        let disk = written(false);
+        harm(&disk);
+        let disk = settled(&disk);
+        // Nothing is read of a hole: the disk says so many bytes and holds none.
+        let told = Log::plan_repair(&stating(&disk, &name(2), longest)).unwrap().steps.len();
+        assert_eq!(told, 1);
+        let error = Log::plan_repair(&stating(&disk, &name(2), longest + 1)).unwrap_err();
+        assert!(matches!(error, Error::Unrepairable { .. }), "{error:?}");
+    }
+}
+
+/// The disk, on which one file states another length than it has.
+fn stating(disk: &SimDisk, name: &str, len: u64) -> seawall::Environment {
+    let mut environment = environment(disk, 1);
+    let storage = Arc::clone(&environment.storage);
+    environment.storage = Arc::new(Stating { storage, name: name.to_owned(), len });
+    environment
+}
+
+#[derive(Debug)]
+struct Stating {
+    storage: Arc<dyn Storage>,
+    name: String,
+    len: u64,
+}
+
+impl Storage for Stating {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        let file = self.storage.open(name, mode)?;
+        let len = self.len;
+        Ok(if name == self.name { Arc::new(Sparse { file, len }) } else { file })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.storage.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.storage.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.storage.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.storage.sync_dir()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirLock>> {
+        self.storage.lock()
+    }
+
+    fn place(&self) -> String {
+        self.storage.place()
+    }
+}
+
+/// A file with a hole behind its end.
+#[derive(Debug)]
+struct Sparse {
+    file: Arc<dyn StorageFile>,
+    len: u64,
+}
+
+impl StorageFile for Sparse {
+    fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self.file.read_at(offset, into)? {
+            0 => {
+                let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+                let Some(first) = into.first_mut() else { return Ok(0) };
+                let count = first.len().min(left);
+                first[..count].fill(0);
+                Ok(count)
+            }
+            count => Ok(count),
+        }
+    }
+
+    fn write_at(&self, offset: u64, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.file.write_at(offset, from)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.file.allocate(offset, len)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+
+    fn evict(&self) -> io::Result<Eviction> {
+        self.file.evict()
+    }
+}
+
+#[test]
+fn what_keeps_a_repaired_log_from_a_writer_is_left_and_said() {
+    let case = cases().next().unwrap();
+    case.disk.put_foreign("00000000000000000009.spare", EntryKind::Other).unwrap();
+    let left = repair(&case.disk, "first").unwrap().left;
+    let opened = Log::open_in(environment(&case.disk, 3), options()).unwrap_err();
+    assert_eq!(left.map(|left| left.to_string()), Some(opened.to_string()));
+}
+
+/// The disk of the copy returns other bytes: the log is not called damaged for that.
+#[test]
+fn a_copy_that_differs_is_told_from_a_log_that_is_damaged() {
+    let mut told = 0;
+    for (kind, seed) in [HurtKind::Garbage, HurtKind::BitRot].into_iter().cycle().zip(0..16) {
+        let disk = written(true);
+        let dest = SimDisk::new(Seed::new(seed));
+        dest.hurt_synced(kind, &name(2), 0);
+        match copy(&environment(&disk, 1), &dest) {
+            Err(Error::Io { action: "compare", name, .. }) => {
+                assert!(name.starts_with(&dest.place()), "{name}");
+                told += 1;
+            }
+            // It hit what nobody reads: a header's other copy, or what is behind the frames.
+            Ok(_) => {}
+            Err(other) => panic!("{kind}: {other:?}"),
+        }
+    }
+    assert!(told > 3, "{told} copies were other than their log");
+}
+
+#[test]
+fn a_copy_says_that_it_begins_where_its_readers_do() {
+    let disk = written(false);
+    let all: Vec<Lsn> = records(&disk).0.keys().map(|&(lsn, _)| lsn).collect();
+    for &lsn in all.iter().step_by(3) {
+        // Not vouched for yet, and vouched for.
+        for behind in 0..3_u8 {
+            let disk = settled(&disk);
+            let log = Log::open_in(environment(&disk, 2), options()).unwrap();
+            log.trim(lsn).unwrap();
+            for nth in 0..behind {
+                log.append(&[nth]).unwrap();
+            }
+            let dest = SimDisk::new(Seed::new(6));
+            let copied = copy(&environment(&disk, 1), &dest).unwrap();
+            let view = LogView::open_in(&environment(&dest, 3)).unwrap();
+            assert_eq!(copied.first, view.first(), "trimmed to {lsn}, {behind} behind");
+            drop(log);
+        }
+    }
 }

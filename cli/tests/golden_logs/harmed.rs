@@ -1,19 +1,25 @@
 //! The golden logs that a crash tore, that rotted, or that are not for this version.
 
 use super::{
-    GoldenLog, file, fill, header, killed, last, offset, open, put_file, settled, three_segments,
-    torn, trimmed_log, worked_example,
+    GoldenLog, LONG, file, fill, header, killed, last, offset, open, options, put_file, settled,
+    three_segments, torn, trimmed_log, worked_example,
 };
 use seawall::format::checksum::{FrameSeed, crc64};
+use seawall::format::header::SegmentHeader;
 use seawall::position::LogId;
 use seawall::storage::Storage;
-use seawall::{Log, Lsn, Receipt};
-use seawall_sim::{Seed, SimDisk};
+use seawall::{Durability, Log, Lsn, Receipt, SegmentId};
+use seawall_sim::{Seed, SimDisk, environment};
 
 pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
     let torn = [
         ("torn-record", "the newest commit, of which nobody was told, is torn", torn().0),
         ("torn-batch", "the newest batch lacks its end", batch_harmed(false)),
+        ("torn-header", "the header of the newest frame is torn", torn_header()),
+        ("torn-chain", "the newest frame follows another than stands before it", torn_chain()),
+        ("torn-hole", "of a commit that nobody was told of the middle is missing", torn_hole()),
+        ("torn-batch-end", "the last frame of the newest batch was never written", batch_end()),
+        ("torn-recycled", "the newest commit is torn, in a recycled file", torn_recycled()),
         ("removed-file-back", "a file below the trim point is there again", removed_file_back()),
         ("one-header-copy", "one copy of a header is bad", one_header_copy()),
         ("stray", "a file whose header has another number than its name", stray()),
@@ -32,6 +38,9 @@ pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
         ("damaged-unborn", "a segment of the middle looks never begun", unborn()),
         ("damaged-missing", "a segment is missing", missing(2)),
         ("damaged-missing-first", "the first segment is missing", missing(1)),
+        ("damaged-number", "a segment of the middle has another's header", other_number()),
+        ("damaged-base", "a header says that the segment before ended before it began", base()),
+        ("damaged-trim", "a header states a trim point that a later one has not reached", trim()),
         ("damaged-beginning", "the first segment follows something", beginning()),
         ("refused-version", "a header of a version that is not known", version()),
         ("refused-kind", "a frame of a kind that is not known", unknown_frame(8, 0)),
@@ -53,6 +62,73 @@ fn batch_harmed(acknowledged: bool) -> SimDisk {
     }
     let disk = killed(&disk, log);
     disk.flip_bit(&file(1), offset(&disk, 1, batch.lsn) + 300, 0).unwrap();
+    disk
+}
+
+fn torn_header() -> SimDisk {
+    let (disk, receipts) = torn();
+    // What tore the body goes back.
+    disk.flip_bit(&file(1), offset(&disk, 1, receipts[2].end) - 12, 0).unwrap();
+    disk.flip_bit(&file(1), offset(&disk, 1, receipts[2].lsn) + 5, 0).unwrap();
+    disk
+}
+
+/// Two histories that differ in the record before the newest; of the one stands the newest in the other.
+fn torn_chain() -> SimDisk {
+    let history = |byte: u8| {
+        let disk = SimDisk::new(Seed::new(1));
+        let log = open(&disk, 1);
+        log.append(&[byte; 40]).unwrap();
+        let receipt = log.append(b"nobody was told").unwrap();
+        (killed(&disk, log), receipt)
+    };
+    let ((disk, receipt), (other, _)) = (history(b'1'), history(b'2'));
+    put_frame_of(&other, &disk, receipt);
+    disk
+}
+
+/// Puts a frame of one disk in its place on another.
+fn put_frame_of(from: &SimDisk, to: &SimDisk, receipt: Receipt) {
+    let at = offset(to, 1, receipt.lsn);
+    let bytes = from.read_durable(&file(1)).unwrap();
+    let frame = usize::try_from(at).unwrap()..usize::try_from(offset(to, 1, receipt.end)).unwrap();
+    to.overwrite_durably(&file(1), at, &bytes[frame]).unwrap();
+}
+
+fn torn_hole() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let buffered = options().durability(Durability::Buffered);
+    let log = Log::open_in(environment(&disk, 1), buffered).unwrap();
+    log.append_at(b"acknowledged", Durability::Sync).unwrap();
+    let records = [[b'a'; 100], [b'b'; 100], [b'c'; 100]];
+    let receipts = records.map(|record| log.append_at(&record, Durability::Os).unwrap());
+    let disk = killed(&disk, log);
+    disk.overwrite_durably(&file(1), offset(&disk, 1, receipts[1].lsn), &[0; 120]).unwrap();
+    disk
+}
+
+fn batch_end() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = open(&disk, 1);
+    log.append(b"before").unwrap();
+    let batch = log.append_batch(&[[b'a'; 200], [b'b'; 200], [b'c'; 200]]).unwrap();
+    let disk = killed(&disk, log);
+    // Each frame holds one record, so this is a part of the last one, with its header.
+    let last = offset(&disk, 1, batch.end) - 224;
+    disk.overwrite_durably(&file(1), last, &[0; 224]).unwrap();
+    disk
+}
+
+fn torn_recycled() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = trimmed_log(&disk);
+    let mut newest = log.append(b"the file that is recycled comes next").unwrap();
+    while log.segments().len() < 2 {
+        newest = log.append(&[b'x'; LONG]).unwrap();
+    }
+    let disk = killed(&disk, log);
+    let number = last(&disk);
+    disk.flip_bit(&file(number), offset(&disk, number, newest.end) - 9, 1).unwrap();
     disk
 }
 
@@ -138,20 +214,12 @@ pub(super) fn chain() -> SimDisk {
         (killed(&disk, log), receipt)
     };
     let ((disk, receipt), (other, _)) = (history(b'1'), history(b'2'));
-    let from = offset(&disk, 1, receipt.lsn);
-    let bytes = other.read_durable(&file(1)).unwrap();
-    let frame =
-        usize::try_from(from).unwrap()..usize::try_from(offset(&disk, 1, receipt.end)).unwrap();
-    disk.overwrite_durably(&file(1), from, &bytes[frame]).unwrap();
+    put_frame_of(&other, &disk, receipt);
     disk
 }
 
 fn end() -> SimDisk {
-    let (disk, _) = three_segments();
-    let mut odd = header(&disk, 2);
-    odd.prev_check ^= 1;
-    disk.overwrite_durably(&file(2), 0, &odd.blocks()).unwrap();
-    disk
+    with_header(2, |header| header.prev_check ^= 1)
 }
 
 fn short(newest: bool) -> SimDisk {
@@ -181,6 +249,30 @@ pub(super) fn missing(number: u64) -> SimDisk {
     disk.remove(&file(number)).unwrap();
     disk.sync_dir().unwrap();
     disk
+}
+
+/// The log, with a header of a segment that was made up.
+fn with_header(number: u64, change: fn(&mut SegmentHeader)) -> SimDisk {
+    let (disk, _) = three_segments();
+    let mut odd = header(&disk, number);
+    change(&mut odd);
+    disk.overwrite_durably(&file(number), 0, &odd.blocks()).unwrap();
+    disk
+}
+
+fn other_number() -> SimDisk {
+    with_header(2, |header| header.number = SegmentId::new(7))
+}
+
+fn base() -> SimDisk {
+    with_header(3, |header| {
+        header.prev_end = Lsn::new(8);
+        header.base = Lsn::new(8 + Lsn::JUMP);
+    })
+}
+
+fn trim() -> SimDisk {
+    with_header(2, |header| header.trim = header.prev_end)
 }
 
 fn beginning() -> SimDisk {
@@ -220,7 +312,7 @@ fn other_log() -> SimDisk {
     let (disk, _) = torn();
     let mut theirs = header(&disk, 1);
     theirs.log = LogId::new([0xee; 16]);
-    theirs.number = seawall::SegmentId::new(2);
+    theirs.number = SegmentId::new(2);
     let mut bytes = theirs.blocks();
     bytes.resize(16 << 10, 0);
     put_file(&disk, &file(2), &bytes);

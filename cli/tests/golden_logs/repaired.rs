@@ -2,7 +2,7 @@
 //! segments.
 
 use super::harmed::{both_headers, chain, closed_segment, damaged_record, missing};
-use super::{GoldenLog, settled};
+use super::{GoldenLog, killed, open, settled};
 use seawall::Log;
 use seawall_sim::{Seed, SimDisk, environment};
 
@@ -17,7 +17,23 @@ pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
         ("repaired-last-header", "a stand-in for the last segment", both_headers(true)),
     ];
     let repaired = repaired.map(|(name, story, disk)| (name, story, mended(&disk)));
-    repaired.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk })
+    let begun_in_a_gap =
+        ("repaired-trimmed", "a trim point that stands in a gap", trimmed(&mended(&missing(2))));
+    repaired.into_iter().chain([begun_in_a_gap]).map(|(name, story, disk)| GoldenLog {
+        name,
+        story,
+        disk,
+    })
+}
+
+/// Trimmed to what was acknowledged once, and is in a gap now.
+fn trimmed(disk: &SimDisk) -> SimDisk {
+    let log = open(disk, 3);
+    let gap = log.segments()[1];
+    log.trim(gap.base().checked_add(64).unwrap()).unwrap();
+    log.append(b"vouches for the trim").unwrap();
+    log.append(b"and is vouched for").unwrap();
+    killed(disk, log)
 }
 
 /// The log behind its repair; what was kept is on another disk.
