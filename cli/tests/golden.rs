@@ -109,10 +109,7 @@ fn logs_that_are_written_today_have_the_bytes_of_the_golden_directories() {
     let bless = std::env::var_os("SEAWALL_BLESS").is_some_and(|value| value == "1");
     let dir = golden(VERSION);
     if bless {
-        assert!(
-            VERSION > RELEASED,
-            "version {VERSION} was released: its directories stay as they are"
-        );
+        assert_ne!(VERSION, RELEASED, "it was released: its directories stay as they are");
         let _there_were_none = fs::remove_dir_all(&dir);
     }
     let mut names = BTreeSet::new();
