@@ -55,6 +55,7 @@ fn fields_of(lines: &[Line]) -> Vec<(&'static str, &'static str)> {
 
 fn header() -> SegmentHeader {
     SegmentHeader {
+        version: VERSION,
         log: LogId::new(std::array::from_fn(|at| u8::try_from(at).expect("16 bytes"))),
         number: SegmentId::new(2),
         base: Lsn::new(0x2_0000_1000),

@@ -3,7 +3,6 @@
 use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
 use crate::render;
-use seawall::format::header::VERSION;
 use seawall::format::name::FileName;
 use seawall::{Decision, Environment, Error, LogView, Lsn, Segment};
 use serde_json::{Value, json};
@@ -125,7 +124,7 @@ impl Seen {
             .collect();
         json!({
             "log": self.view.id().map(|id| id.to_string()),
-            "version": self.view.id().map(|_| VERSION),
+            "version": self.version(),
             "state": self.state(),
             "clean": self.view.is_clean(),
             "torn": self.view.is_torn(),
@@ -140,6 +139,11 @@ impl Seen {
         })
     }
 
+    /// The newest of which a segment is: a program that knows no other reads all of it.
+    fn version(&self) -> Option<u32> {
+        self.view.segments().iter().map(|segment| segment.header.version).max()
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
         self.write(&mut text).expect("a string takes what is written to it");
@@ -149,7 +153,10 @@ impl Seen {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let view = &self.view;
         match view.id() {
-            Some(id) => writeln!(out, "log       {id}, format version {VERSION}")?,
+            Some(id) => match self.version() {
+                Some(version) => writeln!(out, "log       {id}, format version {version}")?,
+                None => writeln!(out, "log       {id}")?,
+            },
             None => writeln!(out, "log       none here: no segment has begun")?,
         }
         writeln!(out, "state     {}", explain(self.state()))?;

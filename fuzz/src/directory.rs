@@ -14,7 +14,7 @@ use super::mend::{
 use super::sources;
 use arbitrary::{Result, Unstructured};
 use seawall::format::checksum::FrameSeed;
-use seawall::format::header::SegmentHeader;
+use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::format::trailer::{Trailer, TrailerKind};
@@ -268,6 +268,7 @@ impl Files {
         let Some(base) = prev_end.checked_add(jump) else { return Ok(()) };
         let number = SegmentId::new(header.number.get().saturating_add(u64::from(how >> 6) + 1));
         let next = SegmentHeader {
+            version: VERSION,
             log: header.log,
             number,
             base,

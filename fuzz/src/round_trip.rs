@@ -7,7 +7,7 @@ use seawall::format::batch::BatchRecords;
 use seawall::format::control::{decode_trim, encode_trim};
 use seawall::format::frame::{FrameHeader, FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
-use seawall::format::header::SegmentHeader;
+use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::position::{LogId, Lsn, Salt, SegmentId};
@@ -192,6 +192,7 @@ fn header(of: &Header, bit: u32) {
         + u64::from(of.blocks)
             % ((layout::FILE_LEN_MAX - layout::SEGMENT_LEN_MIN) / layout::BLOCK + 1);
     let header = SegmentHeader {
+        version: VERSION,
         log: LogId::new(of.log),
         number: SegmentId::new(of.number.max(1)),
         base: Lsn::new(prev_end.get() + if of.jump { Lsn::JUMP } else { 0 }),

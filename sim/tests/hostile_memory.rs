@@ -8,7 +8,7 @@
 use checks::bounds::{Cost, Counted, Tally, measured};
 use checks::mend::{FRAMES_START, Place, frames_of, header_of, mend_frame};
 use seawall::format::checksum::FrameSeed;
-use seawall::format::header::SegmentHeader;
+use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::format::trailer::TRAILER_LEN;
@@ -115,6 +115,7 @@ fn noise(len: usize) -> Vec<u8> {
 
 fn header(number: u64, prev_end: u64, file_len: u64) -> SegmentHeader {
     SegmentHeader {
+        version: VERSION,
         log: LogId::new([7; 16]),
         number: SegmentId::new(number),
         base: Lsn::new(prev_end),

@@ -48,6 +48,8 @@ pub const MAGIC: [u8; 8] = *b"SEAWALL\0";
 /// The facts that a segment's header states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
+    /// The format that its frames are of: [`VERSION`] in each segment that this crate begins.
+    pub version: u32,
     /// The log it belongs to.
     pub log: LogId,
     /// Its number, which is also its name.
@@ -117,7 +119,7 @@ impl SegmentHeader {
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&0_u32.to_le_bytes());
         bytes.extend_from_slice(&self.log.get());
         for value in [self.number.get(), self.base.get(), self.salt.get(), self.file_len] {
@@ -214,7 +216,7 @@ impl SegmentHeader {
         if zeros != 0 || rest != [0; 32] {
             return wrong("zeros");
         }
-        Ok(Self { log, number, base, salt, file_len, prev_end, prev_check, trim })
+        Ok(Self { version, log, number, base, salt, file_len, prev_end, prev_check, trim })
     }
 }
 

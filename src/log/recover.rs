@@ -11,7 +11,7 @@ use super::options::Options;
 use super::report::{Cut, RecoveryReport};
 use super::survey::{Access, SegmentEnd, Survey, survey};
 use crate::error::{Error, Result};
-use crate::format::header::{HEADER_LEN, SegmentHeader};
+use crate::format::header::{HEADER_LEN, SegmentHeader, VERSION};
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::position::{LogId, Lsn, SegmentId};
@@ -45,18 +45,14 @@ pub(crate) fn recover(
         Some(log) => log,
         None => draw_log_id(environment)?,
     };
-    let origin = match &survey.tail {
-        None => Origin::Fresh,
-        Some(tail) => {
+    let origin = match (&survey.tail, survey.segments.last()) {
+        (Some(tail), Some(last)) => {
             let end = SegmentEnd { lsn: tail.end, check: tail.end_check };
-            if tail.clean || planted!("tail-cut-in-memory-only") {
-                Origin::Clean { end }
-            } else {
-                Origin::Unclean { end }
-            }
+            origin(end, tail.clean, last.header.version, VERSION)
         }
+        _ => Origin::Fresh,
     };
-    if let Origin::Unclean { end } = origin
+    if let Origin::Unclean { end } | Origin::Older { end } = origin
         && let Some(segment) = survey.segments.last_mut()
     {
         segment.closed = Some(end);
@@ -71,6 +67,17 @@ pub(crate) fn recover(
         spares: survey.spares,
     };
     Ok((start, report))
+}
+
+/// How a program that writes version `ours` of the format goes on behind a segment of version `last`.
+fn origin(end: SegmentEnd, clean: bool, last: u32, ours: u32) -> Origin {
+    if !clean && !planted!("tail-cut-in-memory-only") {
+        Origin::Unclean { end }
+    } else if last < ours {
+        Origin::Older { end }
+    } else {
+        Origin::Clean { end }
+    }
 }
 
 fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Result<()> {
@@ -142,7 +149,7 @@ fn report(
 ) -> RecoveryReport {
     let (end, jump) = match origin {
         Origin::Fresh => (Lsn::FIRST, 0),
-        Origin::Clean { end } => (end.lsn, 0),
+        Origin::Clean { end } | Origin::Older { end } => (end.lsn, 0),
         Origin::Unclean { end } => (end.lsn, Lsn::JUMP),
     };
     let last = survey.segments.last().map_or(SegmentId::FIRST, |segment| segment.number());
@@ -154,7 +161,7 @@ fn report(
     RecoveryReport {
         log,
         created,
-        clean: matches!(origin, Origin::Clean { .. }),
+        clean: matches!(origin, Origin::Clean { .. } | Origin::Older { .. }),
         segments,
         segments_not_read: segments.saturating_sub(1),
         tail_frames: tail.map_or(Some(0), |tail| tail.frames),
@@ -169,5 +176,23 @@ fn report(
         removed: survey.trimmed.clone(),
         findings: survey.findings.clone(),
         took,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_of_an_older_version_is_never_gone_on_in() {
+        let end = SegmentEnd { lsn: Lsn::new(64), check: 7 };
+        for (clean, last, expected) in [
+            (true, 2, Origin::Clean { end }),
+            (true, 1, Origin::Older { end }),
+            (false, 2, Origin::Unclean { end }),
+            (false, 1, Origin::Unclean { end }),
+        ] {
+            assert_eq!(origin(end, clean, last, 2), expected, "{clean}, version {last}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use seawall::format::checksum::FrameSeed;
 use seawall::format::control::encode_trim;
 use seawall::format::frame::FrameKind;
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
-use seawall::format::header::SegmentHeader;
+use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::position::{LogId, Lsn, Salt, SegmentId};
@@ -188,6 +188,7 @@ impl Segment {
         let jump = if number == 1 { 0 } else { Lsn::JUMP };
         let prev_end = Lsn::new(if number == 1 { 0 } else { 0x1000 });
         let header = SegmentHeader {
+            version: VERSION,
             log: LogId::new([1; 16]),
             number: SegmentId::new(number),
             base: Lsn::new(prev_end.get() + jump),

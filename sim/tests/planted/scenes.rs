@@ -7,7 +7,7 @@ use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cu
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
-use seawall::format::header::SegmentHeader;
+use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::log::stepped::{Answer, Lane, Stepped};
 use seawall::storage::{OpenMode, Storage, write_full};
@@ -434,6 +434,7 @@ fn peak() -> u64 {
 fn huge_length_in_a_short_file() -> Option<String> {
     let (log, salt) = (LogId::new([1; 16]), Salt::new(1));
     let header = SegmentHeader {
+        version: VERSION,
         log,
         number: SegmentId::FIRST,
         base: Lsn::FIRST,

@@ -15,6 +15,7 @@ const GOLDEN: [u8; HEADER_LEN] = *b"SEAWALL\0\x01\0\0\0\0\0\0\0\
 
 fn golden() -> SegmentHeader {
     SegmentHeader {
+        version: VERSION,
         log: LogId::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
         number: SegmentId::new(2),
         base: Lsn::new(0x2_0000_1000),
@@ -45,6 +46,7 @@ fn any_header() -> impl Strategy<Value = SegmentHeader> {
         .prop_map(|((log, number, salt, file_len), (prev_end, jump, prev_check, trim))| {
             let jumped = prev_end.checked_add(Lsn::JUMP).expect("half the address space");
             SegmentHeader {
+                version: VERSION,
                 log: LogId::new(log),
                 number: SegmentId::new(number),
                 base: if jump { jumped } else { prev_end },
@@ -136,10 +138,14 @@ fn law_2_a_later_version_is_refused_by_name_whatever_the_rest_means() {
 #[test]
 fn a_program_of_the_next_version_reads_this_one_and_refuses_the_one_after() {
     let next = VERSION + 1;
-    let read =
-        |version: u32| SegmentHeader::decode_up_to(&altered(8, &version.to_le_bytes()), next);
+    let bytes = |version: u32| altered(8, &version.to_le_bytes());
+    let read = |version: u32| SegmentHeader::decode_up_to(&bytes(version), next);
     assert_eq!(read(VERSION), Ok(golden()), "what is older is read");
-    assert_eq!(read(next), Ok(golden()));
+    assert_eq!(read(next), Ok(SegmentHeader { version: next, ..golden() }));
+    for version in [VERSION, next] {
+        let again = read(version).map(|header| header.encode());
+        assert_eq!(again, Ok(bytes(version)), "who rewrites a copy leaves its version");
+    }
     for found in [0, next + 1, u32::MAX] {
         let refused = HeaderError::Version { found, newest: next };
         assert_eq!(read(found), Err(refused));

@@ -22,7 +22,7 @@ use super::super::survey::{Segment, SegmentEnd};
 use super::{Active, Closing, Live, Machine, Next, Origin, Preparing, after, segment_name};
 use crate::error::Error;
 use crate::format::frame_writer::void_batch;
-use crate::format::header::SegmentHeader;
+use crate::format::header::{SegmentHeader, VERSION};
 use crate::format::layout;
 use crate::format::trailer::{Trailer, TrailerKind};
 use crate::position::{Lsn, SegmentId};
@@ -167,6 +167,7 @@ impl Machine {
             _ => self.marks.durable,
         };
         let header = SegmentHeader {
+            version: VERSION,
             log: self.log,
             number: self.next_number(),
             base,

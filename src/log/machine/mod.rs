@@ -44,6 +44,9 @@ pub(crate) enum Origin {
     Fresh,
     /// The last segment ends in a close record, which is to be erased.
     Clean { end: SegmentEnd },
+    /// The same, in a segment of an older version of the format: it stays as it is, and the next
+    /// begins where it ends.
+    Older { end: SegmentEnd },
     /// The last segment was closed by recovery; the next starts beyond a jump.
     Unclean { end: SegmentEnd },
 }
@@ -253,7 +256,9 @@ impl Machine {
     pub(crate) fn new(start: Start, options: &Options) -> Self {
         let (end, check) = match start.origin {
             Origin::Fresh => (Lsn::FIRST, 0),
-            Origin::Clean { end } | Origin::Unclean { end } => (end.lsn, end.check),
+            Origin::Clean { end } | Origin::Older { end } | Origin::Unclean { end } => {
+                (end.lsn, end.check)
+            }
         };
         let clean = matches!(start.origin, Origin::Clean { .. });
         let syncs = matches!(options.durability, Durability::Sync | Durability::Interval(_));

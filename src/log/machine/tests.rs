@@ -5,6 +5,7 @@
 use super::*;
 use crate::format::frame::frame_len;
 use crate::format::frame_writer::finish_run;
+use crate::format::header::VERSION;
 use crate::format::trailer::TrailerKind;
 use crate::log::action::{Action, Event, Finished, Prepared, Trouble, Write};
 use crate::position::Salt;
@@ -295,6 +296,7 @@ fn a_close_mark_whose_close_failed_is_covered_or_ends_its_segment() {
 #[test]
 fn addresses_and_numbers_that_are_used_up_are_told() {
     let last = |number: u64, base: u64| SegmentHeader {
+        version: VERSION,
         log: LogId::new([7; 16]),
         number: SegmentId::new(number),
         base: Lsn::new(base),
@@ -362,4 +364,55 @@ fn a_write_that_failed_is_tried_again_before_anything_behind_it() {
     }
     assert_eq!(written, [first.lsn, second.lsn]);
     assert_eq!(machine.marks.written, second.end);
+}
+
+/// The upgrade rule: the last segment, of the version before, is closed by the header of the next.
+#[test]
+fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
+    let header = SegmentHeader {
+        version: VERSION,
+        log: LogId::new([7; 16]),
+        number: SegmentId::new(3),
+        base: Lsn::new(512),
+        salt: Salt::new(1),
+        file_len: SEGMENT,
+        prev_end: Lsn::new(512),
+        prev_check: 5,
+        trim: Lsn::new(256),
+    };
+    let end = SegmentEnd { lsn: Lsn::new(4096), check: 77 };
+    let older = || {
+        let segments = vec![Segment { header, closed: Some(end), file_len: SEGMENT }];
+        let start = Start { segments, origin: Origin::Older { end }, trim: header.trim, ..start() };
+        Machine::new(start, &options(Durability::Sync))
+    };
+    let mut machine = older();
+    assert!(matches!(
+        machine.append(b"the first of its version", Durability::Sync),
+        Err(Refusal::Wait)
+    ));
+    let Some(prepare @ Action::Prepare(_)) = machine.poll_commit() else {
+        panic!("a file of its own is made, and the old one is not touched");
+    };
+    machine.on_event(done(prepare));
+    let Some(Action::Begin { header: next }) = machine.poll_commit() else {
+        panic!("the next segment begins");
+    };
+    let expected = SegmentHeader {
+        number: SegmentId::new(4),
+        base: end.lsn,
+        salt: next.salt,
+        prev_end: end.lsn,
+        prev_check: end.check,
+        ..header
+    };
+    assert_eq!(next, expected);
+    machine.on_event(done(Action::Begin { header: next }));
+    assert_eq!(append(&mut machine, b"the first of its version").lsn, end.lsn);
+
+    // Who opens and closes alone upgrades nothing.
+    let mut idle = older();
+    idle.request_close();
+    assert!(idle.poll_commit().is_none());
+    assert!(idle.is_closed());
 }

@@ -15,7 +15,7 @@ use super::{is_label, prospect};
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
 use crate::format::gap::GapFrame;
-use crate::format::header::SegmentHeader;
+use crate::format::header::{SegmentHeader, VERSION};
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::log::verify::Progress;
@@ -310,6 +310,7 @@ impl Work<'_> {
         let drawn = self.environment.entropy.fill(&mut salt);
         drawn.map_err(|e| Error::io("draw a salt for", name, e))?;
         let header = SegmentHeader {
+            version: VERSION,
             log: self.log,
             number: *segment,
             base: *base,

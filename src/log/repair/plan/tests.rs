@@ -1,5 +1,6 @@
 use super::*;
 use crate::format::checksum::FrameSeed;
+use crate::format::header::VERSION;
 use crate::position::{LogId, Salt};
 use proptest::prelude::*;
 
@@ -7,6 +8,7 @@ const LOG: LogId = LogId::new([7; 16]);
 
 fn header(number: u64, prev_end: Lsn, prev_check: u32) -> SegmentHeader {
     SegmentHeader {
+        version: VERSION,
         log: LOG,
         number: SegmentId::new(number),
         base: prev_end,
