@@ -108,7 +108,14 @@ impl Repair {
                 // Goes only if it is empty, and harms nobody where it stays.
                 let _left_behind = std::fs::remove_dir(&place);
             }
-            Some(repaired.map_err(advised)?)
+            Some(repaired.map_err(|error| match error {
+                Error::Locked { dir } if Path::new(&dir) == place => {
+                    let hint = "another repair keeps its originals there: wait for it, or name \
+                                another directory with --quarantine; nothing was changed";
+                    Failure::Advised { error: Error::Locked { dir }, hint }
+                }
+                error => advised(error),
+            })?)
         } else {
             None
         };

@@ -6,6 +6,7 @@
 mod harness;
 
 use harness::{copy, ended, feed, files, patch, run, segment, start};
+use seawall::storage::{Posix, Storage};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -192,4 +193,22 @@ fn a_copy_that_fails_half_way_does_not_open() {
     let unused = scratch.path().join("unused");
     copy(&dest, &unused);
     run("repair", &unused, &["--apply"]).expect(0);
+}
+
+#[test]
+fn a_quarantine_that_another_repair_has_or_that_is_the_log_is_refused() {
+    let (scratch, dir, _) = log();
+    patch(&dir.join(segment(2)), |bytes| bytes[8192 + 3000] ^= 1);
+    let before = bytes(&dir);
+    let place = scratch.path().join("kept");
+    let storage = Posix::create(&place).unwrap();
+    let held = storage.lock().unwrap();
+    let options = ["--apply", "--quarantine", place.to_str().unwrap()];
+    let refused = run("repair", &dir, &options).expect(4);
+    assert!(refused.stderr.contains("hint: another repair"), "{}", refused.stderr);
+    drop(held);
+    let options = ["--apply", "--quarantine", dir.to_str().unwrap()];
+    let refused = run("repair", &dir, &options).expect(1);
+    assert!(refused.stderr.contains("is the log itself"), "{}", refused.stderr);
+    assert!(bytes(&dir) == before);
 }

@@ -81,6 +81,9 @@ impl Log {
     /// A log that is sound is left as it is. After a crash, repair again: at any moment each file
     /// is the old one or the new one, and the old one is in the quarantine.
     ///
+    /// The lock of the log is held meanwhile, and that of the quarantine, so that this is no directory that
+    /// another repair uses, nor that of the log.
+    ///
     /// It takes as much room beside the log as the damaged files do, and as much again in the
     /// quarantine.
     ///
