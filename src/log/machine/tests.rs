@@ -416,3 +416,22 @@ fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
     assert!(idle.poll_commit().is_none());
     assert!(idle.is_closed());
 }
+
+#[test]
+fn each_reason_alone_wants_the_commit_lane() {
+    let reasons: [fn(&mut Machine); 6] = [
+        |machine| machine.begin_wanted = true,
+        |machine| machine.close_record_left = true,
+        |machine| machine.roll_wanted = Some(8),
+        |machine| machine.closing = Closing::Draining,
+        |machine| machine.write_wanted = after(machine.marks.written, 8),
+        |machine| machine.sync_wanted = after(machine.marks.durable, 8),
+    ];
+    for (nth, reason) in reasons.into_iter().enumerate() {
+        let mut machine = begun(Durability::Sync);
+        machine.begin_wanted = false;
+        assert!(!machine.commit_wanted(), "nothing is wanted of a log at rest");
+        reason(&mut machine);
+        assert!(machine.commit_wanted(), "reason {nth}");
+    }
+}
