@@ -6,7 +6,7 @@
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::io::Errno;
-use seawall::format::header::SegmentHeader;
+use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
@@ -431,6 +431,7 @@ fn a_header_that_states_the_greatest_length_bounds_what_is_read_by_it() {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path();
         let header = SegmentHeader {
+            version: VERSION,
             log: LogId::new([7; 16]),
             number: SegmentId::FIRST,
             base: Lsn::FIRST,
