@@ -213,7 +213,8 @@ fn hint_for(error: &Error) -> Option<String> {
         Error::Io { action: "open the quarantine", source, .. }
             if source.kind() == io::ErrorKind::NotFound =>
         {
-            "there is no such directory; `repair` makes it, but none above it; nothing was changed"
+            "there is no such directory, or a link that leads nowhere; `repair` makes it, but none above \
+             it; nothing was changed"
         }
         Error::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
         Error::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {

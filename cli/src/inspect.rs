@@ -139,7 +139,7 @@ impl Seen {
         })
     }
 
-    /// The newest of which a segment is: a program that knows no other reads all of it.
+    /// The newest of which a segment is: a program that knows no newer one reads all of it.
     fn version(&self) -> Option<u32> {
         self.view.segments().iter().map(|segment| segment.header.version).max()
     }

@@ -110,8 +110,8 @@ impl Repair {
             }
             Some(repaired.map_err(|error| match error {
                 Error::Locked { dir } if Path::new(&dir) == place => {
-                    let hint = "another repair keeps its originals there: wait for it, or name \
-                                another directory with --quarantine; nothing was changed";
+                    let hint = "another repair keeps its originals there, or a writer has it: wait, or \
+                                name another directory with --quarantine; nothing was changed";
                     Failure::Advised { error: Error::Locked { dir }, hint }
                 }
                 error => advised(error),

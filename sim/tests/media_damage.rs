@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use seawall::{Durability, Error, Log, LogView, Lsn, Options, Receipt, Verdict};
-use seawall_sim::{Concern, CrashKind, CrashPolicy, HurtKind, Rng, Seed, SimDisk, environment};
+use seawall_sim::{
+    Concern, CrashKind, CrashPolicy, EIO, FaultPlan, HurtKind, Operation, Rng, Seed, SimDisk,
+    environment,
+};
 use std::collections::BTreeMap;
 
 const FLIPS: u64 = 5000;
@@ -327,4 +330,58 @@ fn a_sector_that_cannot_be_read_behind_damage_is_told_and_not_taken_for_damage()
     assert!(matches!(verified, Err(Error::Io { .. })), "{verified:?}");
     let planned = Log::plan_repair(&environment(&disk, 1));
     assert!(matches!(planned, Err(Error::Io { .. })), "{planned:?}");
+}
+
+/// The same where the damage is a frame that follows another than stands before it, and alone verifies:
+/// whoever asks again behind the error does not get that.
+#[test]
+fn a_broken_chain_stays_broken_behind_a_read_error() {
+    const READ_AHEAD: u64 = 256 << 10;
+    let history = |odd: u64, byte: u8| {
+        let disk = SimDisk::new(Seed::new(3));
+        let options = Options::new().segment_len(1 << 20).idle_mark(None);
+        let options = options.durability(Durability::Buffered);
+        let log = Log::open_in(environment(&disk, 3), options).unwrap();
+        let mut receipts = Vec::new();
+        while log.segments().len() < 2 {
+            let byte = if receipts.len() as u64 == odd { byte } else { 7 };
+            receipts.push(log.append(&[byte; 300]).unwrap());
+        }
+        log.close().unwrap();
+        (settled(&disk), receipts)
+    };
+    // The last two frames of the first block that is read: the search behind them reads the next.
+    let (_, receipts) = history(u64::MAX, 7);
+    let broken = receipts.iter().rposition(|receipt| receipt.end.get() <= READ_AHEAD).unwrap();
+    let (disk, receipts) = history(broken as u64 - 1, 7);
+    let (other, _) = history(broken as u64 - 1, 8);
+    let (stale, broken) = (receipts[broken - 1], receipts[broken]);
+    let name = format!("{:020}.seg", 1);
+    let place = |lsn: Lsn| 8192 + lsn.get();
+    let frame =
+        usize::try_from(place(stale.lsn)).unwrap()..usize::try_from(place(stale.end)).unwrap();
+    let bytes = &other.read_durable(&name).unwrap()[frame];
+    disk.overwrite_durably(&name, place(stale.lsn), bytes).unwrap();
+
+    let mut failed = 0;
+    for nth in 0..12 {
+        let disk = settled(&disk);
+        let view = LogView::open_in(&environment(&disk, 1)).unwrap();
+        let mut scan = view.scan(Lsn::FIRST).unwrap();
+        disk.fail(FaultPlan::new(Operation::Read, EIO).after(nth).times(1));
+        let mut damaged = Vec::new();
+        loop {
+            match scan.next_ref() {
+                Ok(Some(record)) => assert!(record.lsn != broken.lsn, "read {nth} failed"),
+                Ok(None) => break,
+                Err(Error::Damaged { from, .. }) => damaged.push(from),
+                Err(error) => {
+                    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+                    failed += 1;
+                }
+            }
+        }
+        assert_eq!(damaged, [broken.lsn], "read {nth} failed");
+    }
+    assert!(failed > 3, "{failed} reads failed in a scan");
 }

@@ -1,4 +1,4 @@
-//! The lock of a directory, which tells a writer of another one from an error of the disk.
+//! Takes the lock of a directory, and tells that somebody else has it from what the disk says.
 
 use crate::error::{Error, Result};
 use crate::storage::{DirLock, Storage};

@@ -327,7 +327,7 @@ fn see(survey: Survey, ends_unread: BTreeSet<SegmentId>, damage: Option<Error>) 
         end,
         last_end: SegmentEnd { lsn: end, check: tail.map_or(0, |tail| tail.end_check) },
         proven: survey.proven(),
-        stated: tail.and_then(|tail| tail.proven_beyond).unwrap_or(end).max(survey.proven()),
+        stated: survey.proven().max(tail.and_then(|tail| tail.proven_beyond).unwrap_or(Lsn::FIRST)),
         limit: beyond,
         end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),
         settled: if beyond > end { beyond } else { survey.proven() },

@@ -394,14 +394,16 @@ impl<E: Extents> Walk<E> {
         let Some(current) = &mut self.current else {
             return Error::NoRecord { lsn: from };
         };
-        let limit = current.span.limit;
+        let (span, limit) = (current.span, current.span.limit);
+        let before = current.scan.last_check();
         let looked = current
             .resync(from)
-            .and_then(|found| Ok((found, batch_end(&current.file, current.span, from)?)));
+            .and_then(|found| Ok((found, batch_end(&current.file, span, from)?)));
         let (found, batch_end) = match looked {
             Ok(looked) => looked,
             Err(error) => {
-                current.scan.seek(from);
+                // Whom the frame here must follow is not forgotten by that.
+                current.scan = FrameScan::new(Arc::clone(&current.file), span, from, before);
                 return Error::io("read", FileName::Segment(current.number).text(), error);
             }
         };

@@ -11,7 +11,7 @@
 //! do removes them.
 
 use super::plan::{RepairStep, Rewrite, StandIn};
-use super::{is_label, prospect};
+use super::{is_of_label, prospect};
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
 use crate::format::gap::GapFrame;
@@ -50,14 +50,14 @@ pub(super) fn apply(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<String>> {
     let storage = &*environment.storage;
-    let mut work = Work { environment, progress, done: 0, total: 0, piece: Vec::new(), log };
+    let mut work = Work { environment, view, progress, done: 0, total: 0, piece: Vec::new(), log };
     work.total = work.measure(steps)? + view.frame_bytes();
     let mut kept = Made { storage: quarantine, names: Vec::new() };
     let mut made = Made { storage, names: Vec::new() };
     let outcome = work
         .keep_originals(steps, label, &mut kept)
         .and_then(|quarantined| work.write_new(steps, &mut made).map(|()| quarantined))
-        .and_then(|quarantined| work.judge(view, steps).map(|()| quarantined));
+        .and_then(|quarantined| work.judge(steps).map(|()| quarantined));
     let quarantined = match outcome {
         Ok(quarantined) => quarantined,
         Err(error) => {
@@ -88,7 +88,7 @@ fn is_new(name: &str) -> bool {
 fn is_partial(name: &str) -> bool {
     let kept = name.strip_suffix(PARTIAL).and_then(|name| name.strip_suffix('.'));
     let parts = kept.and_then(|name| name.rsplit_once('.'));
-    parts.is_some_and(|(of, label)| is_segment(of) && is_label(label))
+    parts.is_some_and(|(of, label)| is_segment(of) && is_of_label(label))
 }
 
 fn is_segment(name: &str) -> bool {
@@ -121,6 +121,7 @@ impl Made<'_> {
 
 struct Work<'a> {
     environment: &'a Environment,
+    view: &'a LogView,
     progress: &'a mut dyn FnMut(Progress),
     done: u64,
     total: u64,
@@ -162,7 +163,8 @@ impl Work<'_> {
         let entries = quarantine.list().map_err(|e| Error::io("list", quarantine.place(), e))?;
         let names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
         for name in names.iter().filter(|name| is_partial(name)) {
-            quarantine.remove(name).map_err(|e| Error::io("remove", &**name, e))?;
+            let place = || format!("{}/{name}", quarantine.place());
+            quarantine.remove(name).map_err(|e| Error::io("remove", place(), e))?;
         }
         // No copy is ever written over another one.
         let free = |label: &String| !names.iter().any(|name| name.ends_with(&format!(".{label}")));
@@ -275,9 +277,9 @@ impl Work<'_> {
     }
 
     /// Whether the new files will do.
-    fn judge(&mut self, view: &LogView, steps: &[RepairStep]) -> Result<()> {
+    fn judge(&mut self, steps: &[RepairStep]) -> Result<()> {
         let segments: Vec<_> = steps.iter().map(RepairStep::segment).collect();
-        prospect::hold(self.environment, view, &segments, |len| self.did(len))?;
+        prospect::hold(self.environment, self.view, &segments, |len| self.did(len))?;
         self.did(self.total - self.done);
         Ok(())
     }
@@ -306,11 +308,15 @@ impl Work<'_> {
 
     fn stand_in(&mut self, stand_in: &StandIn, file: &dyn StorageFile, name: &str) -> Result<()> {
         let StandIn { segment, gap, base, prev, trim, file_len, .. } = stand_in;
+        // Older segments come before newer ones.
+        let known = self.view.segments();
+        let neighbour = known.iter().rfind(|known| known.number() < *segment).or(known.first());
+        let version = neighbour.map_or(VERSION, |known| known.header.version);
         let mut salt = [0; 8];
         let drawn = self.environment.entropy.fill(&mut salt);
         drawn.map_err(|e| Error::io("draw a salt for", name, e))?;
         let header = SegmentHeader {
-            version: VERSION,
+            version,
             log: self.log,
             number: *segment,
             base: *base,
@@ -380,6 +386,9 @@ mod tests {
         {
             assert!(is_partial(name), "{name}");
         }
+        // A number is put behind a label that was used before.
+        let numbered = format!("00000000000000000002.seg.{}-2.partial", "a".repeat(32));
+        assert!(is_partial(&numbered), "{numbered}");
         for name in [
             "00000000000000000002.seg.partial",
             "00000000000000000002.seg.x-partial",

@@ -82,8 +82,8 @@ fn held(name: &str, len: u64) -> Result<u64> {
     if len <= layout::FILE_LEN_MAX {
         return Ok(len);
     }
-    let why = "its file is longer than any segment, and would be copied whole: cut it to 2 GiB, or \
-               move it away";
+    let why = "its file is longer than any segment, and would be copied whole: cut it to 2 GiB, \
+               since none is longer";
     Err(Error::Unrepairable { name: name.to_owned(), why })
 }
 
@@ -134,7 +134,6 @@ fn known(
     if sound && end_is_stated {
         return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
     }
-    held(&FileName::Segment(header.number).text(), segment.file_len)?;
     let room_end = open_span(&header).limit;
     let limit = match segment.closed {
         Some(closed) => closed.lsn,
@@ -144,6 +143,7 @@ fn known(
     if sound {
         return Ok(Known { header, file_len: segment.file_len, end, rewrite: None });
     }
+    held(&FileName::Segment(header.number).text(), segment.file_len)?;
     if is_last
         && shortened
         && let Some(GapFrame { from, to, prev, check }) = rest_of_room(end, room_end)

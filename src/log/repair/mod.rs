@@ -45,7 +45,8 @@ pub struct Repaired {
     pub steps: Vec<RepairStep>,
     /// The names of the originals in the quarantine.
     pub quarantined: Vec<String>,
-    /// What still keeps the log from opening. Nothing, unless the damage grew meanwhile.
+    /// What still keeps the log from opening: damage that grew meanwhile, or what no repair is for, such as
+    /// a directory with the name of a spare.
     pub left: Option<Error>,
 }
 
@@ -88,7 +89,7 @@ impl Log {
     /// quarantine.
     ///
     /// # Errors
-    /// [`Error::Locked`] while a writer has the log, or another repair the quarantine; as [`plan_repair`](Self::plan_repair);
+    /// [`Error::Locked`] while a writer has the log, or somebody else the quarantine; as [`plan_repair`](Self::plan_repair);
     /// [`Error::Full`] where there is no room; [`Error::Option`] for a label. The log was not
     /// changed then. But where a rename of the new files, or the sync of the directory behind
     /// them, fails ([`Error::Io`]) some of it may be repaired: repair again.
@@ -124,8 +125,13 @@ impl Log {
 
 /// What tells one repair from another: part of a file's name, without a dot.
 fn is_label(label: &str) -> bool {
+    label.len() <= 32 && is_of_label(label)
+}
+
+/// The same, with a number behind it if it was used before.
+fn is_of_label(part: &str) -> bool {
     let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
-    (1..=32).contains(&label.len()) && label.bytes().all(plain)
+    !part.is_empty() && part.bytes().all(plain)
 }
 
 fn planned(view: &LogView) -> Result<RepairPlan> {
