@@ -3,7 +3,7 @@
 //! The files named `seed-*` in `fuzz/corpus/` are what `seeds` makes, byte for byte, and so are the
 //! dictionaries. `SEAWALL_BLESS=1 cargo test -p seawall-sim --test fuzz_corpora committed` writes them
 //! anew: then bytes of the format have changed, and the changelog says so. Every other file is
-//! what a fuzzer kept, or an input that once found a bug, which is named `bug-*`.
+//! what a fuzzer kept (`kept-*`), or an input that once found a bug (`bug-*`).
 
 #![expect(
     clippy::disallowed_methods,
