@@ -9,9 +9,12 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
 
+/// What is done in between, once.
+type Played = Box<dyn FnOnce() + Send>;
+
 /// What happens before the next read of a file.
 #[derive(Clone, Default)]
-struct Interlude(Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+struct Interlude(Arc<Mutex<Option<Played>>>);
 
 impl Interlude {
     fn set(&self, what: impl FnOnce() + Send + 'static) {
