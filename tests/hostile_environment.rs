@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
+use seawall::storage::{Environment, Posix};
 use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -450,6 +451,35 @@ fn a_header_that_states_the_greatest_length_bounds_what_is_read_by_it() {
         let log = Log::open(dir, small()).unwrap();
         let lsn = log.append(b"behind it").unwrap().lsn;
         assert_eq!(log.read(lsn).unwrap().bytes, "behind it");
+    });
+}
+
+/// It would be copied whole into the quarantine, terabytes of zeros until no room is left.
+#[test]
+fn a_file_longer_than_any_segment_is_refused_by_a_repair_and_nothing_is_changed() {
+    ends(|| {
+        let rot = |file: &File| file.write_all_at(b"rot", 8192 + 1000).unwrap();
+        let headers = |file: &File| file.write_all_at(&[0xff; 8192], 0).unwrap();
+        let harms: [fn(&File); 2] = [rot, headers];
+        for harm in harms {
+            let (scratch, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let dir = scratch.path();
+            make_log(dir);
+            let file = File::options().write(true).open(dir.join(segment(2))).unwrap();
+            harm(&file);
+            let environment = Environment::existing(dir).unwrap();
+            file.set_len(layout::FILE_LEN_MAX).unwrap();
+            assert_eq!(Log::plan_repair(&environment).unwrap().steps.len(), 1);
+            stretch(&file);
+            let before = trace(dir);
+            let quarantine = Posix::open(kept.path()).unwrap();
+            let planned = Log::plan_repair(&environment).map(|_| ());
+            let repaired = Log::repair(&environment, &quarantine, "first", |_| {}).map(|_| ());
+            for told in [planned, repaired] {
+                assert!(matches!(told, Err(Error::Unrepairable { .. })), "{told:?}");
+            }
+            assert!(trace(dir) == before && trace(kept.path()).is_empty());
+        }
     });
 }
 

@@ -5,9 +5,8 @@
 
 mod repairs;
 
-use repairs::sparse::stating;
 use repairs::{
-    Case, Harm, QUARANTINE, all_files, cases, crashes_in_repairs, files, name, options, recorded,
+    Case, QUARANTINE, all_files, cases, crashes_in_repairs, files, name, options, recorded,
     records, repair, settled, written,
 };
 use seawall::storage::{EntryKind, OpenMode, Storage};
@@ -390,24 +389,6 @@ fn what_repairs_that_were_cut_off_left_of_other_segments_is_removed() {
     let names = case.disk.names();
     let left: Vec<_> = names.iter().filter(|name| name.ends_with(".repair")).collect();
     assert_eq!(left, [theirs]);
-}
-
-/// It would be copied whole into the quarantine: a sparse file of many terabytes until no room is left.
-#[test]
-fn a_file_longer_than_any_segment_is_refused_and_nothing_is_changed() {
-    let longest = seawall::format::layout::FILE_LEN_MAX;
-    let rot: Harm = |disk| disk.flip_bit(&name(2), 8192 + 1000, 1).unwrap();
-    let headers: Harm = |disk| disk.overwrite_durably(&name(2), 0, &[0xff; 8192]).unwrap();
-    for harm in [rot, headers] {
-        let disk = written(false);
-        harm(&disk);
-        let disk = settled(&disk);
-        // Nothing is read of a hole: the disk says so many bytes and holds none.
-        let told = Log::plan_repair(&stating(&disk, &name(2), longest)).unwrap().steps.len();
-        assert_eq!(told, 1);
-        let error = Log::plan_repair(&stating(&disk, &name(2), longest + 1)).unwrap_err();
-        assert!(matches!(error, Error::Unrepairable { .. }), "{error:?}");
-    }
 }
 
 #[test]

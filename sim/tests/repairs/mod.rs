@@ -3,8 +3,6 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
-pub(crate) mod sparse;
-
 use seawall::storage::Storage;
 use seawall::{
     Copied, Damage, Durability, Environment, Error, Log, LogView, Lsn, Options, Repaired, Verdict,
