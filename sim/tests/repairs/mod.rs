@@ -362,6 +362,15 @@ fn policies(disk: &SimDisk, seed: u64) -> Vec<CrashPolicy> {
     policies
 }
 
+/// What the power may leave when it goes behind the last call.
+fn after_power_cuts(disk: &SimDisk) -> impl Iterator<Item = SimDisk> {
+    let policies = (0..).zip(policies(disk, 1));
+    policies.map(|(nth, policy)| {
+        let mut rng = Seed::new(nth).rng(Concern::CrashResolution);
+        disk.after_power_cut(&policy, &mut rng)
+    })
+}
+
 /// Cuts the power in every call that `work` makes on copies of `disk`: before it, half way and
 /// behind it; and hands every image to `judge`, each once.
 ///
@@ -438,6 +447,13 @@ pub(crate) fn crashes_in_repairs(
             return Err(named(format!("{repaired:?}")));
         }
         let ranges = case.is_repaired(&whole).map_err(named)?;
+        for after in after_power_cuts(&whole) {
+            case.originals_are_kept(&after).map_err(named)?;
+            let left = case.is_repaired(&after).map_err(named)?;
+            if left != ranges {
+                return Err(named(format!("{left:?} is left of {ranges:?} once it was told")));
+            }
+        }
         let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
         let work = |disk: &SimDisk| {
             let _cut_off = repair(disk, "first");
@@ -517,7 +533,15 @@ pub(crate) fn crashes_in_copies(source: &SimDisk, tally: &mut Tally) -> Result<u
     whole.retain(|&(lsn, _), _| lsn < copied.end);
     let mut gaps = recorded(source)?;
     gaps.retain(|&(from, _)| from < copied.end);
-    judge_copy(&settled(&dest), &whole, &gaps)?;
+    for after in after_power_cuts(&dest) {
+        judge_copy(&after, &whole, &gaps)?;
+        if records(&after).0 != whole {
+            return Err(format!(
+                "not all of the copy is left once it was told: {:?}",
+                after.names()
+            ));
+        }
+    }
     let mut seen = BTreeSet::new();
     let work = |dest: &SimDisk| {
         let _cut_off = copy(&from, dest);
