@@ -161,6 +161,13 @@ pub enum Error {
         /// What stands in the way.
         why: &'static str,
     },
+    /// There is no log, and [`must_exist`](crate::Options::must_exist) is set. Mount what is not
+    /// mounted, or name the right directory. Nothing was made or changed.
+    #[error("there is no log in {dir}")]
+    NoLog {
+        /// The directory, which may be missing itself.
+        dir: String,
+    },
     /// A copy was to go where something is already. Name another directory, or an empty one.
     /// Nothing was changed.
     #[error("{dir} is not empty: a copy goes into a directory of its own")]

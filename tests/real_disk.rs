@@ -366,3 +366,30 @@ fn a_reader_that_a_trim_overtook_looks_again_and_shows_no_empty_log() {
     assert_eq!(view.segments().len(), 2);
     assert_eq!(view.trim_point(), log.segments()[0].base());
 }
+
+#[test]
+fn a_log_that_must_exist_is_opened_where_it_is_and_begun_nowhere() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (missing, empty) = (scratch.path().join("missing"), scratch.path().join("empty"));
+    std::fs::create_dir(&empty).unwrap();
+    let demanded = || Options::new().must_exist(true);
+    for dir in [&missing, &empty] {
+        let refused = Log::open(dir, demanded()).unwrap_err();
+        assert!(
+            matches!(&refused, Error::NoLog { dir: named } if *named == dir.display().to_string())
+        );
+    }
+    let environment = Environment::existing(&empty).unwrap();
+    let refused = Log::open_in(environment, demanded()).unwrap_err();
+    assert!(matches!(refused, Error::NoLog { .. }), "{refused}");
+    assert!(!missing.exists(), "no directory is made");
+    assert_eq!(empty.read_dir().unwrap().count(), 0, "no file is made");
+
+    let log = Log::open(&missing, Options::new()).unwrap();
+    assert!(log.report().created);
+    let lsn = log.append(b"begun").unwrap().lsn;
+    log.close().unwrap();
+    let log = Log::open(&missing, demanded()).unwrap();
+    assert!(!log.report().created);
+    assert_eq!(log.read(lsn).unwrap().bytes, "begun");
+}

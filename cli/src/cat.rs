@@ -2,10 +2,10 @@
 
 use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::render;
 use seawall::{Error, LogView, Lsn};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Print records, as the bytes they are.
 ///
@@ -36,6 +36,10 @@ pub(crate) struct Cat {
 }
 
 impl Cat {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         let view = LogView::open(&self.dir)?;
         if self.from > view.end() && view.damage().is_none() {
@@ -62,7 +66,7 @@ impl Cat {
                     let Some(range) = DamagedRange::of(&error) else {
                         return Err(error.into());
                     };
-                    eprintln!("damage: {range}");
+                    say!("damage: {range}");
                     status = Status::Damaged;
                 }
             }
@@ -75,11 +79,11 @@ impl Cat {
         let untold = view.damage().and_then(DamagedRange::of);
         let untold = untold.filter(|range| range.to > self.from || range.to == range.from);
         if let Some(range) = untold.filter(|_| status == Status::Clean && left > 0) {
-            eprintln!("damage: {range}");
+            say!("damage: {range}");
             status = Status::Damaged;
         }
         if status == Status::Damaged {
-            eprintln!("hint: `seawall verify` lists every damaged range and says what to do");
+            say!("hint: `seawall verify` lists every damaged range and says what to do");
         }
         Ok(status)
     }

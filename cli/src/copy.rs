@@ -5,7 +5,7 @@ use crate::progress;
 use crate::render;
 use seawall::{Copied, Environment, Error, LogView};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Copy a log into an empty or new directory, also while it is written to.
 ///
@@ -28,6 +28,10 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
+    pub(crate) fn dest(&self) -> &Path {
+        &self.dest
+    }
+
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         let view = LogView::open(&self.dir)?;
         let dest = Environment::real(&self.dest).map_err(|source| Error::Io {

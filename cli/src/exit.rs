@@ -1,7 +1,10 @@
 //! How a command ends: its exit code, and what it says when it failed.
 
+use crate::hint::{self, Ground};
+use crate::output::say;
 use seawall::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit codes. Scripts rely on them.
@@ -38,18 +41,18 @@ const EXIT_CODES: &str = "Exit codes:
   5  files of a newer or unknown format, or of another log
 
   append alone, with everything it had read in whole records synced and the log closed:
-  130  Ctrl-C or SIGTERM    141  nobody reads the acknowledgements any more";
+  130  Ctrl-C, SIGTERM or SIGHUP    141  nobody reads the acknowledgements any more";
 
 const SIM_EXIT_CODES: &str = "Exit codes:
   0    done: no promise broke, the runs are the same, every bug was found
   1    found: a promise broke, two runs differ, a planted bug was not found;
        also usage, or what the operating system refused
-  130  Ctrl-C or SIGTERM: what was done until then is told";
+  130  Ctrl-C, SIGTERM or SIGHUP: what was done until then is told";
 
 const BENCH_EXIT_CODES: &str = "Exit codes:
   0    measured, whatever the figures are
   1    usage, or what the operating system refused
-  130  Ctrl-C or SIGTERM: nothing is left behind";
+  130  Ctrl-C, SIGTERM or SIGHUP: nothing is left behind";
 
 /// The end of a help text: examples, and the exit codes.
 pub(crate) fn help(examples: &str) -> String {
@@ -138,13 +141,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Prints what went wrong, why, and what to do; returns how to end.
-    pub(crate) fn tell(&self) -> Status {
+    /// Prints what went wrong with a command about `place`, why, and what to do; returns how to
+    /// end.
+    pub(crate) fn tell(&self, place: Option<&Path>) -> Status {
         if !matches!(self, Self::Unread) {
-            eprintln!("error: {self}");
+            say!("error: {self}");
             print_causes(self);
-            if let Some(hint) = self.hint() {
-                eprintln!("hint: {hint}");
+            if let Some(hint) = self.hint(place.map(Ground::of).unwrap_or_default()) {
+                say!("hint: {hint}");
             }
         }
         self.status()
@@ -163,12 +167,13 @@ impl Failure {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, ground: Ground) -> Option<String> {
         let hint = match self {
-            Self::Log(error) => return hint_for(error),
+            Self::Log(error) => return hint_for(error, ground),
             Self::Input { hint, .. } | Self::Advised { hint, .. } => *hint,
             Self::Lost { .. } => "follow again --from that LSN; drop what came after it",
-            Self::Io { .. } | Self::Unread => return None,
+            Self::Io { action, source } => hint::of(action, source, ground),
+            Self::Unread => return None,
         };
         Some(hint.to_owned())
     }
@@ -182,62 +187,21 @@ fn print_causes(error: &dyn std::error::Error) {
         let says = behind.to_string();
         // A transparent wrapper and what it wraps say the same.
         if says != said {
-            eprintln!("  because: {says}");
+            say!("  because: {says}");
         }
         said = says;
         cause = behind.source();
     }
 }
 
-const READ_ONLY: &str = "the file system is mounted read-only, which may be the kernel's answer to \
-    a failing disk: look at its log, then mount it for writing; `cat`, `inspect` and `verify` work \
-    as it is";
-
-fn hint_for(error: &Error) -> Option<String> {
+fn hint_for(error: &Error, ground: Ground) -> Option<String> {
     let hint = match error {
-        Error::Io { action: "open the directory", source, .. } => match source.kind() {
-            io::ErrorKind::NotFound => {
-                "there is no such directory; `append` makes it, but none above it"
-            }
-            io::ErrorKind::NotADirectory => "a log is a directory, not a file",
-            io::ErrorKind::PermissionDenied => "run this as a user who may open the directory",
-            io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
-            _ => "check the path: the names in it, their lengths, and links that lead nowhere",
-        },
-        Error::Io { action: "open the quarantine", source, .. }
-            if source.kind() == io::ErrorKind::NotADirectory =>
-        {
-            "a file or a link has this name, and links out of the log are not followed: move it away, \
-             or name a directory with --quarantine; nothing was changed"
+        Error::Io { action, source, .. } | Error::Full { action, source, .. } => {
+            hint::of(action, source, ground)
         }
-        Error::Io { action: "open the quarantine", source, .. }
-            if source.kind() == io::ErrorKind::NotFound =>
-        {
-            "there is no such directory, or a link that leads nowhere; `repair` makes it, but none above \
-             it; nothing was changed"
-        }
-        Error::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
-        Error::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
-            "this name is the log's own, and a directory, a link or something else that is no \
-             file of a log has it: move that away, and put back the file if it was one"
-        }
-        Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "somebody removed the file, or the directory, while it was in use: put it back, or \
-             restore the directory from a copy"
-        }
-        Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            "run this as the owner of the log"
-        }
-        Error::Io { .. } => {
-            "nothing was dropped; see to the disk (its own log names the fault), then try again"
-        }
-        Error::Full { .. } => {
-            "make room and append the rest again; what was acknowledged is kept, and `seawall \
-             verify` counts it"
-        }
-        Error::Poisoned { .. } => {
-            "what was not acknowledged may be lost: check the disk, then see what is there with \
-             `seawall verify` before appending again"
+        Error::Poisoned { cause } => hint::of(hint::POISON, cause, ground),
+        Error::NoLog { .. } => {
+            "is its file system mounted, and is the path right? nothing was made"
         }
         Error::Locked { .. } => {
             "end the other writer, or wait for it; `cat`, `follow`, `inspect` and `verify` work \

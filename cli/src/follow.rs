@@ -6,12 +6,12 @@
 
 use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
-use crate::output::Output;
+use crate::output::{Output, say};
 use crate::render;
 use crate::stop::{Stop, Wait};
 use seawall::{Error, LogView, Lsn};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Print records as they are appended, by whatever process, until Ctrl-C.
@@ -41,6 +41,10 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         let stop = Stop::new()?;
         let mut output = Output::new()?;
@@ -88,7 +92,7 @@ impl Follow {
                         *at = (*at).max(scan.position());
                         return Err(error.into());
                     };
-                    eprintln!("damage: {range}");
+                    say!("damage: {range}");
                     *status = Status::Damaged;
                 }
             }

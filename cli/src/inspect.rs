@@ -7,7 +7,7 @@ use seawall::format::name::FileName;
 use seawall::{Decision, Environment, Error, LogView, Lsn, Segment};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show the segments of a log, where it ends, and what the next open would find.
 ///
@@ -35,6 +35,10 @@ struct Seen {
 }
 
 impl Inspect {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         let place = || self.dir.display().to_string();
         let io = |action, source: std::io::Error| Error::Io {

@@ -7,11 +7,17 @@
 //! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`];
 //! - [`inspect`]: what the directory holds; [`verify`]: what it is worth, with the ranges of
 //!   [`damage`]; [`repair`]: what is done about it; [`copy`]: the log into another directory;
+//!   [`trim`]: its head forgotten;
 //! - [`sim`]: the simulation that tests all of it; [`bench`]: how fast it is on a disk, and how
 //!   fast it could be.
 //!
-//! What they share: [`exit`] (how a command ends, and what it says then), [`output`] (standard
-//! output, which may go away), [`stop`] (Ctrl-C), [`progress`] (bars for people).
+//! What they share: [`exit`] (how a command ends, and what it says then), [`hint`] (what to do about
+//! an error of the operating system), [`output`] (standard
+//! output, which may go away, and notes on standard error), [`stop`] (Ctrl-C), [`progress`] (bars
+//! for people).
+
+// These panic where the stream cannot be written: `say!` and `Output` do not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod append;
 mod bench;
@@ -20,6 +26,7 @@ mod copy;
 mod damage;
 mod exit;
 mod follow;
+mod hint;
 mod input;
 mod inspect;
 mod level;
@@ -28,11 +35,14 @@ mod progress;
 mod render;
 mod repair;
 mod sim;
+mod size;
 mod stop;
+mod trim;
 mod verify;
 
 use clap::{Parser, Subcommand};
 use exit::Status;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Append to a write-ahead log, read it, and find out what it is worth.
@@ -57,8 +67,26 @@ enum Command {
     Verify(verify::Verify),
     Repair(repair::Repair),
     Copy(copy::Copy),
+    Trim(trim::Trim),
     Sim(sim::Sim),
     Bench(bench::Bench),
+}
+
+impl Command {
+    /// The directory that the command writes to, or else reads.
+    fn place(&self) -> Option<&Path> {
+        match self {
+            Self::Append(append) => Some(append.dir()),
+            Self::Cat(cat) => Some(cat.dir()),
+            Self::Follow(follow) => Some(follow.dir()),
+            Self::Inspect(inspect) => Some(inspect.dir()),
+            Self::Verify(verify) => Some(verify.dir()),
+            Self::Repair(repair) => Some(repair.dir()),
+            Self::Copy(copy) => Some(copy.dest()),
+            Self::Trim(trim) => Some(trim.dir()),
+            Self::Sim(_) | Self::Bench(_) => None,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,9 +102,10 @@ fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Repair(repair) => repair.run(),
         Command::Copy(copy) => copy.run(),
+        Command::Trim(trim) => trim.run(),
         Command::Sim(sim) => sim.run(),
         Command::Bench(bench) => bench.run(),
     };
-    let status: Status = outcome.unwrap_or_else(|failure| failure.tell());
+    let status: Status = outcome.unwrap_or_else(|failure| failure.tell(arguments.command.place()));
     status.into()
 }

@@ -1,6 +1,8 @@
-//! Standard output: in large pieces, and with a reader who may go away.
+//! Standard output, in large pieces, and notes on standard error; either may have no reader any
+//! more, or no room.
 
 use crate::exit::Failure;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -49,6 +51,21 @@ impl AsFd for Output {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().as_fd()
     }
+}
+
+/// Prints a line on standard error, as `eprintln!` does, which panics where that fails.
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::output::say_line(format_args!($($line)*))
+    };
+}
+pub(crate) use say;
+
+/// Prints a line on standard error. A note that cannot be written must not stop the work that it
+/// is about: the exit code states the outcome in any case.
+pub(crate) fn say_line(line: fmt::Arguments<'_>) {
+    // In one piece, so that the lines of two processes do not mix.
+    let _unread = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// What an error of standard output means.

@@ -56,6 +56,10 @@ enum Step {
 }
 
 impl Repair {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         if self.apply { self.repair() } else { self.plan() }
     }

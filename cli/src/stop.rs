@@ -1,11 +1,13 @@
-//! Ctrl-C and SIGTERM, as something to wait for beside input and time, or as a flag to look at.
+//! Ctrl-C, SIGTERM and SIGHUP, as something to wait for beside input and time, or as a flag to look at.
 //!
 //! The handler writes a byte into a socket, and whoever waits polls that socket along with what
-//! it waits for: a signal that arrives just before the wait is not missed.
+//! it waits for: a signal that arrives just before the wait is not missed. SIGHUP stays ignored
+//! where it was ignored from the start: `nohup` asks for that.
 
 use crate::exit::Failure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -36,12 +38,27 @@ pub(crate) enum Wait {
 /// [`Failure::Io`] if the handlers cannot be put in place.
 pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
     let told = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in signals() {
         let end = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&told));
         end.and_then(|_| signal_hook::flag::register(signal, Arc::clone(&told)))
             .map_err(|source| Failure::Io { action: "handle signals", source })?;
     }
     Ok(told)
+}
+
+/// The signals that end the work.
+fn signals() -> impl Iterator<Item = c_int> {
+    let hangup_counts = !is_ignored(SIGHUP);
+    [SIGINT, SIGTERM, SIGHUP].into_iter().filter(move |&signal| signal != SIGHUP || hangup_counts)
+}
+
+/// Whether this process was started with the signal ignored. Where the system does not say
+/// so, the signal counts.
+fn is_ignored(signal: c_int) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
 }
 
 impl Stop {
@@ -52,8 +69,9 @@ impl Stop {
     pub(crate) fn new() -> Result<Self, Failure> {
         let place = || {
             let (told, tell) = UnixStream::pair()?;
-            signal_hook::low_level::pipe::register(SIGINT, tell.try_clone()?)?;
-            signal_hook::low_level::pipe::register(SIGTERM, tell)?;
+            for signal in signals() {
+                signal_hook::low_level::pipe::register(signal, tell.try_clone()?)?;
+            }
             Ok(Self { told })
         };
         place().map_err(|source| Failure::Io { action: "handle signals", source })

@@ -34,6 +34,10 @@ pub(crate) struct Verified {
 }
 
 impl Verify {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         let verified = Verified::read(&self.dir)?;
         let shown = if self.json { verified.show_json() } else { verified.show() };

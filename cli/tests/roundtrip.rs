@@ -172,12 +172,12 @@ fn usage_errors_exit_with_1_and_help_with_0() {
         let refused = run(command, &dir, options).expect(1);
         assert!(refused.stderr.starts_with("error: "), "{}", refused.stderr);
     }
-    for command in ["append", "cat", "copy", "follow", "inspect", "verify", "repair"] {
+    for command in ["append", "cat", "copy", "follow", "inspect", "verify", "repair", "trim"] {
         let help = run(command, &dir, &["--help"]).expect(0);
         for part in ["Examples:", "Exit codes:", "damage"] {
             assert!(help.text().contains(part), "{command} --help lacks {part}");
         }
-        if !matches!(command, "append" | "copy") {
+        if !matches!(command, "append" | "copy" | "trim") {
             let refused = run(command, &dir, &[]).expect(1);
             assert!(refused.stderr.contains("No such file or directory"), "{}", refused.stderr);
             assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);

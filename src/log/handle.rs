@@ -20,6 +20,7 @@ use crate::position::{LogId, Lsn};
 use crate::storage::Environment;
 use crate::storage::latch::{Condvar, JoinHandle, Mutex};
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,13 +100,21 @@ impl Log {
     /// # Errors
     /// [`Error::Locked`] while another writer has it; [`Error::Damaged`] where acknowledged
     /// records are gone; [`Error::Unknown`], [`Error::Foreign`] for files that are not for this
-    /// program or log; [`Error::AmbiguousTail`] if that is to be refused; [`Error::Option`];
-    /// [`Error::Io`]. Nothing is changed then.
+    /// program or log; [`Error::AmbiguousTail`] if that is to be refused; [`Error::NoLog`] if one
+    /// must exist; [`Error::Option`]; [`Error::Io`]. Nothing is changed then.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
         options.validate()?;
         let dir = dir.as_ref();
-        let environment = Environment::real(dir)
-            .map_err(|e| Error::io("open the directory", dir.display().to_string(), e))?;
+        let opened =
+            if options.must_exist { Environment::existing(dir) } else { Environment::real(dir) };
+        let environment = opened.map_err(|error| {
+            let name = dir.display().to_string();
+            if options.must_exist && error.kind() == io::ErrorKind::NotFound {
+                Error::NoLog { dir: name }
+            } else {
+                Error::io("open the directory", name, error)
+            }
+        })?;
         Self::open_in(environment, options)
     }
 

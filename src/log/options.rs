@@ -63,6 +63,10 @@ pub struct Options {
     /// cut from the tail although nothing proves that they were acknowledged. Default false: a
     /// torn tail never blocks opening.
     pub refuse_ambiguous_tail: bool,
+    /// Refuses to begin a new log, with [`Error::NoLog`]: where the directory is missing, or holds
+    /// no log, for instance because its file system is not mounted. A log exists once something was
+    /// appended to it. Default false.
+    pub must_exist: bool,
 }
 
 impl Default for Options {
@@ -80,6 +84,7 @@ impl Default for Options {
             write_back: Some(8 << 20),
             prepare_ahead: true,
             refuse_ambiguous_tail: false,
+            must_exist: false,
         }
     }
 }
@@ -175,6 +180,13 @@ impl Options {
     #[must_use]
     pub const fn refuse_ambiguous_tail(mut self, refuse: bool) -> Self {
         self.refuse_ambiguous_tail = refuse;
+        self
+    }
+
+    /// Sets [`must_exist`](Self::must_exist).
+    #[must_use]
+    pub const fn must_exist(mut self, must: bool) -> Self {
+        self.must_exist = must;
         self
     }
 

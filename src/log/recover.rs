@@ -32,6 +32,9 @@ pub(crate) fn recover(
     if let Some(error) = survey.fatal.take() {
         return Err(error);
     }
+    if options.must_exist && survey.log.is_none() {
+        return Err(Error::NoLog { dir: storage.place() });
+    }
     let last = survey.segments.last().map(|segment| segment.number());
     if options.refuse_ambiguous_tail
         && survey.tail_ambiguous()

@@ -4,6 +4,7 @@ use super::host::{self, Watch};
 use super::source::{Source, Which};
 use super::unless_unread;
 use crate::exit::{self, Failure, Status};
+use crate::output::say;
 use crate::progress;
 use crate::render;
 use crate::stop;
@@ -48,7 +49,7 @@ impl Shrink {
             return unless_unread(render::text(&said), Status::Clean);
         };
         // Beside the scenario, which may go into a pipe.
-        eprintln!(
+        say!(
             "{} became {}: {} plays, {} edits kept, {:.1} s\nlife {}: {}",
             sizes(source.scenario.op_count(), source.scenario.crash_count()),
             sizes(small.scenario.op_count(), small.scenario.crash_count()),
