@@ -72,7 +72,8 @@ const QUARANTINE: &[&str] = &["open the quarantine"];
 const LOCK: &[&str] = &["lock"];
 const SYNC: &[&str] = &["sync"];
 const SYNC_OR_OPEN_DIRECTORY: &[&str] = &["sync", "open the directory"];
-const OPEN: &[&str] = &["open", "use", "rename", "remove"];
+/// What is refused where a name is no file. It may only be found out when the header is read.
+const OPEN: &[&str] = &["open", "use", "read", "rename", "remove"];
 const OUTPUT: &[&str] = &["write to standard output"];
 const INPUT: &[&str] = &["read standard input"];
 const THREADS: &[&str] = &["start the threads of"];
@@ -327,6 +328,7 @@ mod tests {
             ("open the quarantine", Errno::NOENT, SOUND, "none above"),
             ("open", Errno::INVAL, SOUND, "move that away"),
             ("open", Errno::LOOP, SOUND, "move that away"),
+            ("read", Errno::INVAL, SOUND, "move that away"),
             ("read", Errno::NOENT, SOUND, "was removed while it was in use"),
             ("open", Errno::ACCESS, SOUND, "owner of the log"),
             ("read", Errno::NOTCONN, SOUND, "mount it again"),
