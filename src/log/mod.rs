@@ -26,6 +26,7 @@ mod recover;
 mod repair;
 mod report;
 mod scan;
+mod seen;
 mod shared;
 mod source;
 pub mod stepped;

@@ -9,13 +9,14 @@ use super::decide::Row;
 use super::machine::{Origin, Start};
 use super::options::Options;
 use super::report::{Cut, RecoveryReport};
-use super::survey::{Access, SegmentEnd, Survey, survey};
+use super::survey::{Access, Segment, SegmentEnd, Survey, survey};
 use crate::error::{Error, Result};
 use crate::format::header::{HEADER_LEN, SegmentHeader, VERSION};
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::position::{LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage, read_full, write_full};
+use std::collections::BTreeSet;
 
 /// Recovers the log of `environment`, whose lock is held.
 ///
@@ -96,10 +97,11 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
         storage
             .rename(&from.text(), &to.text())
             .map_err(|e| Error::io("rename", from.text(), e))?;
-        // It may have replaced one.
-        survey.spares.retain(|&spare| spare != id.get());
-        survey.spares.push(id.get());
     }
+    // They may have replaced some.
+    let replaced: BTreeSet<u64> = survey.strays.iter().map(|id| id.get()).collect();
+    survey.spares.retain(|spare| !replaced.contains(spare));
+    survey.spares.extend(replaced);
     // One more than asked for may be under way at any time: it saves the next preparation work.
     let kept = survey.spares.len().min(spares_max.max(1));
     let surplus = survey.spares.split_off(kept);
@@ -111,7 +113,8 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
         dir_sync(storage)?;
     }
     for &id in &survey.rebuild {
-        let Some(segment) = survey.segments.iter().find(|segment| segment.number() == id) else {
+        let nth = survey.segments.binary_search_by_key(&id, Segment::number);
+        let Some(segment) = nth.ok().and_then(|nth| survey.segments.get(nth)) else {
             continue;
         };
         rebuild(storage, &segment.header)

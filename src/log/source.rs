@@ -35,11 +35,8 @@ impl Source {
     }
 
     fn unpin(&mut self, state: &mut Guard<'_>) {
-        if let Some(number) = self.pinned.take() {
-            let live = state.machine.live_mut().iter_mut();
-            if let Some(live) = live.into_iter().find(|live| live.segment.number() == number) {
-                live.pins -= 1;
-            }
+        if let Some(live) = self.pinned.take().and_then(|number| state.machine.live_of(number)) {
+            live.pins -= 1;
         }
     }
 }

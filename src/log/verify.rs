@@ -5,6 +5,7 @@ use super::decide::Decision;
 use super::view::LogView;
 use crate::error::{Error, Result};
 use crate::position::{Lsn, SegmentId};
+use std::collections::BTreeSet;
 
 /// Looks at a whole log this often before it gives up on a writer that trims faster.
 const PASSES_MAX: usize = 64;
@@ -110,11 +111,9 @@ impl LogView {
         found.frames = scan.frames();
         // What the survey alone can see (a header that is gone, a file cut short at its end) is
         // not always crossed by the scan.
-        let crossed: Vec<_> = found.damage.iter().filter_map(place_of).collect();
-        let untold = |error: &&Error| {
-            let segment = place_of(error).map(|(_, segment)| segment);
-            crossed.iter().all(|(_, told)| Some(*told) != segment)
-        };
+        let crossed: BTreeSet<_> = found.damage.iter().filter_map(place_of).map(|p| p.1).collect();
+        let untold =
+            |error: &&Error| place_of(error).is_none_or(|(_, segment)| !crossed.contains(&segment));
         found.damage.extend(self.all_damage().iter().filter(untold).cloned());
         found.damage.sort_by_key(place_of);
         let damaged = !found.damage.is_empty()

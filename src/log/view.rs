@@ -5,24 +5,19 @@
 //! confirms it; what changed meanwhile is read again, or reported as what it became: trimmed,
 //! or ended elsewhere.
 
-use super::decide::Row;
 use super::header_blocks;
 use super::record::{Record, RecordRef};
-use super::survey::{Access, Finding, Segment, SegmentEnd, Survey, survey};
-use super::tail::{self, open_span};
+use super::seen::{Limit, Seen, look};
+use super::survey::{Access, Finding, Segment, SegmentEnd, survey};
+use super::tail::open_span;
 use super::walk::{Extent, Extents, Walk};
 use crate::error::{Damage, Error, Result};
 use crate::format::header::SegmentHeader;
 use crate::format::name::FileName;
 use crate::position::{LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Looks until two surveys agree, at most so often; a writer would have to rotate between
-/// each two.
-const LOOKS_MAX: usize = 16;
 
 /// A log, read without its lock.
 ///
@@ -33,37 +28,6 @@ const LOOKS_MAX: usize = 16;
 pub struct LogView {
     storage: Arc<dyn Storage>,
     seen: Arc<Seen>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    log: Option<LogId>,
-    segments: Vec<Segment>,
-    /// Those among them that end in a frame that does not verify, and no successor states its check.
-    ends_unread: BTreeSet<SegmentId>,
-    trim: Lsn,
-    end: Lsn,
-    /// The same, with the check there.
-    last_end: SegmentEnd,
-    proven: Lsn,
-    stated: Lsn,
-    /// How far the last segment is read: its end, or how far it was proven to go.
-    limit: Lsn,
-    end_check: Option<u32>,
-    /// Frames before it are durable: of a damaged log all that are read.
-    settled: Lsn,
-    clean: bool,
-    torn: bool,
-    findings: Vec<Finding>,
-    damage: Option<Error>,
-    all_damage: Vec<Error>,
-}
-
-impl Seen {
-    /// Check of the last frame of a segment that ends here, if anything states it.
-    fn check_of(&self, segment: &Segment, end: SegmentEnd) -> Option<u32> {
-        (!self.ends_unread.contains(&segment.number())).then_some(end.check)
-    }
 }
 
 impl LogView {
@@ -257,90 +221,6 @@ impl LogView {
     }
 }
 
-/// Surveys until nothing is wrong, or twice the same.
-fn look(storage: &dyn Storage) -> Result<Seen> {
-    let mut before = None;
-    for _ in 0..LOOKS_MAX {
-        let mut survey = survey(storage, Access::Reader)?;
-        // A trim went by between the list and the files: what it left is listed now.
-        if survey.overtaken {
-            continue;
-        }
-        let Some(error) = survey.fatal.take() else {
-            return Ok(see(survey, BTreeSet::new(), None));
-        };
-        let place = place_of(&error);
-        if before.as_ref() == Some(&place) {
-            if !error.is_damage() {
-                return Err(error);
-            }
-            let unread = find_ends(storage, &mut survey)?;
-            return Ok(see(survey, unread, Some(error)));
-        }
-        before = Some(place);
-    }
-    let what = "it changed at every look";
-    Err(Error::io("survey", storage.place(), std::io::Error::other(what)))
-}
-
-/// A segment whose successor is missing has nobody to say where it ends: its frames do. Without
-/// this it would be read to the end of the log, and what follows the hole taken for damage in it.
-/// Returns those of which the last frame does not verify.
-fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<BTreeSet<SegmentId>> {
-    let mut unread = BTreeSet::new();
-    let Some((_, before_last)) = survey.segments.split_last_mut() else {
-        return Ok(unread);
-    };
-    for segment in before_last.iter_mut().filter(|segment| segment.closed.is_none()) {
-        let name = FileName::Segment(segment.number()).text();
-        let file = storage.open(&name, OpenMode::Read).map_err(|e| Error::io("open", &*name, e))?;
-        let found = tail::examine(&file, &segment.header);
-        if let Some(error) = found.error {
-            return Err(Error::io("read", name, error));
-        }
-        if found.row == Row::Unknown {
-            return Err(Error::Unknown { name, what: found.unknown() });
-        }
-        segment.closed = Some(found.readable());
-        if !found.ends_in_frame() {
-            unread.insert(segment.number());
-        }
-    }
-    Ok(unread)
-}
-
-fn place_of(error: &Error) -> String {
-    match error {
-        Error::Damaged { segment, offset, from, .. } => format!("{segment} {offset} {from}"),
-        other => other.to_string(),
-    }
-}
-
-fn see(survey: Survey, ends_unread: BTreeSet<SegmentId>, damage: Option<Error>) -> Seen {
-    let tail = survey.tail.as_ref();
-    let end = tail.map_or(Lsn::FIRST, |tail| tail.end);
-    // What verifies beyond a damaged end is shown too.
-    let beyond = tail.map_or(end, |tail| tail.readable_end());
-    Seen {
-        log: survey.log,
-        trim: survey.trim,
-        end,
-        last_end: SegmentEnd { lsn: end, check: tail.map_or(0, |tail| tail.end_check) },
-        proven: survey.proven(),
-        stated: survey.proven().max(tail.and_then(|tail| tail.proven_beyond).unwrap_or(Lsn::FIRST)),
-        limit: beyond,
-        end_check: tail.filter(|_| beyond <= end).map(|tail| tail.end_check),
-        settled: if beyond > end { beyond } else { survey.proven() },
-        clean: tail.is_none_or(|tail| tail.clean),
-        torn: survey.tail_ambiguous(),
-        segments: survey.segments,
-        ends_unread,
-        findings: survey.findings,
-        damage,
-        all_damage: survey.damage,
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct ViewSource {
     storage: Arc<dyn Storage>,
@@ -354,17 +234,8 @@ pub(crate) struct ViewSource {
 
 impl Extents for ViewSource {
     fn extent(&mut self, at: Lsn) -> Result<Option<Extent>> {
-        let limit_of = |segment: &Segment| {
-            let (end, check) =
-                segment.closed.map_or((self.seen.limit, self.seen.end_check), |closed| {
-                    (closed.lsn, self.seen.check_of(segment, closed))
-                });
-            // What a successor says may be anything: no frame ends behind the room there is.
-            let room = open_span(&segment.header).limit;
-            if end <= room { (end, check) } else { (room, None) }
-        };
         let seen = Arc::clone(&self.seen);
-        let Some(nth) = seen.segments.iter().position(|segment| limit_of(segment).0 > at) else {
+        let Some((nth, Limit { end: limit, check, .. })) = seen.holding(at) else {
             return Ok(None);
         };
         let (before, rest) = seen.segments.split_at(nth);
@@ -388,7 +259,6 @@ impl Extents for ViewSource {
             let cause = Damage::Missing;
             return Err(Error::Damaged { segment: number, offset: 0, from: at, to: hole, cause });
         }
-        let (limit, check) = limit_of(segment);
         let name = FileName::Segment(segment.number()).text();
         let file = match self.storage.open(&name, OpenMode::Read) {
             Ok(file) => file,

@@ -227,10 +227,12 @@ pub(crate) struct Machine {
     /// Trim frames on their way: end of the frame, trim point.
     trims: VecDeque<(Lsn, Lsn)>,
     retire: VecDeque<super::action::Action>,
-    remove: Vec<super::action::Removal>,
+    remove: VecDeque<super::action::Removal>,
     /// What could not be removed.
     left_over: Vec<super::action::Removal>,
     removing: bool,
+    /// The last action of the upkeep lane was a removal.
+    removed_last: bool,
     remove_failure: Option<Failure>,
     preparing: Option<Preparing>,
     removed: u64,
@@ -311,9 +313,10 @@ impl Machine {
             trim: start.trim,
             trims: VecDeque::new(),
             retire: VecDeque::new(),
-            remove: Vec::new(),
+            remove: VecDeque::new(),
             left_over: Vec::new(),
             removing: false,
+            removed_last: false,
             remove_failure: None,
             preparing: None,
             removed: 0,
@@ -450,6 +453,12 @@ impl Machine {
 
     pub(crate) fn live(&self) -> &VecDeque<Live> {
         &self.live
+    }
+
+    /// The segment with this number, if it is still part of the log.
+    pub(crate) fn live_of(&mut self, number: SegmentId) -> Option<&mut Live> {
+        let nth = self.live.binary_search_by_key(&number, |live| live.segment.number());
+        nth.ok().and_then(|nth| self.live.get_mut(nth))
     }
 
     pub(crate) fn live_mut(&mut self) -> &mut VecDeque<Live> {

@@ -7,7 +7,7 @@ use crate::format::frame::frame_len;
 use crate::format::frame_writer::finish_run;
 use crate::format::header::VERSION;
 use crate::format::trailer::TrailerKind;
-use crate::log::action::{Action, Event, Finished, Prepared, Trouble, Write};
+use crate::log::action::{Action, Event, Finished, Prepared, Removal, Trouble, Write};
 use crate::position::Salt;
 use crate::storage::WriteFailure;
 
@@ -434,4 +434,91 @@ fn each_reason_alone_wants_the_commit_lane() {
         reason(&mut machine);
         assert!(machine.commit_wanted(), "reason {nth}");
     }
+}
+
+/// A log of so many segments, trimmed up to the last one, durably.
+fn trimmed(count: u64, spares_max: usize) -> Machine {
+    let segment = |nth: u64| {
+        let end = Lsn::new((nth + 1) * 8);
+        let header = SegmentHeader {
+            version: VERSION,
+            log: LogId::new([7; 16]),
+            number: SegmentId::new(nth + 1),
+            base: Lsn::new(nth * 8),
+            salt: Salt::new(nth),
+            file_len: SEGMENT,
+            prev_end: Lsn::new(nth * 8),
+            prev_check: 0,
+            trim: Lsn::FIRST,
+        };
+        Segment { header, closed: Some(SegmentEnd { lsn: end, check: 0 }), file_len: SEGMENT }
+    };
+    let end = SegmentEnd { lsn: Lsn::new(count * 8), check: 0 };
+    let segments = (0..count).map(segment).collect();
+    let start = Start { segments, origin: Origin::Unclean { end }, ..start() };
+    let options = options(Durability::Sync).spares_max(spares_max);
+    let mut machine = Machine::new(start, &options);
+    machine.trim = end.lsn;
+    machine.drop_trimmed();
+    machine
+}
+
+/// The files of the next action, which has to be a removal.
+fn removal(machine: &mut Machine) -> Vec<Removal> {
+    match machine.poll_upkeep() {
+        Some(Action::Remove { files }) => files,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn many_files_are_removed_in_pieces_oldest_first() {
+    let mut machine = trimmed(1001, 300);
+    let (mut removed, mut kept) = (Vec::new(), 0);
+    while machine.removal_pending() {
+        let files = removal(&mut machine);
+        assert!(files.len() <= 256, "{} files by one action", files.len());
+        removed.extend(files.iter().map(|removal| removal.segment.get()));
+        kept += files.iter().filter(|removal| removal.keep_as.is_some()).count();
+        machine.on_event(Event::Removed { done: files, left: Vec::new(), outcome: Ok(()) });
+    }
+    assert_eq!(removed, (1..=1000).collect::<Vec<_>>());
+    assert_eq!((kept, machine.spares().len(), machine.removed()), (300, 300, 1000));
+}
+
+#[test]
+fn behind_a_file_that_cannot_be_removed_none_is_removed() {
+    let mut machine = trimmed(1001, 0);
+    let mut files = removal(&mut machine);
+    let left = files.split_off(100);
+    let outcome = Err(Trouble::Failed(error(EIO)));
+    machine.on_event(Event::Removed { done: files, left, outcome });
+    assert!(!machine.removal_pending(), "a newer file would go before an older one");
+    assert!(machine.poll_upkeep().is_none());
+    assert_eq!(machine.removed(), 100);
+    machine.retry_removals();
+    let next = removal(&mut machine);
+    let numbers = next.iter().map(|removal| removal.segment.get());
+    assert_eq!(numbers.collect::<Vec<_>>(), (101..=356).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_next_segment_is_prepared_between_two_pieces_of_a_removal() {
+    let mut machine = trimmed(1001, 0);
+    machine.prepare_ahead = true;
+    assert!(matches!(machine.append(b"", Durability::Sync), Err(Refusal::Wait)));
+    settle(&mut machine);
+    let retired = machine.poll_upkeep().unwrap();
+    assert!(matches!(retired, Action::Retire { .. }), "{retired:?}");
+    machine.on_event(done(retired));
+    // One piece was on its way when half of the segment was used.
+    let files = removal(&mut machine);
+    let half = usize::try_from(SEGMENT / 2).unwrap();
+    machine.append(&vec![0; half], Durability::Buffered).unwrap();
+    sync(&mut machine);
+    machine.on_event(Event::Removed { done: files, left: Vec::new(), outcome: Ok(()) });
+    let action = machine.poll_upkeep().unwrap();
+    assert!(matches!(action, Action::Prepare(_)), "{action:?}");
+    machine.on_event(done(action));
+    assert_eq!(removal(&mut machine).len(), 256);
 }

@@ -8,6 +8,11 @@ use crate::format::layout;
 use crate::format::trailer::{Trailer, TrailerKind};
 use crate::position::Lsn;
 
+/// At most so many files are removed by one action: what else the lane has to do comes between,
+/// and the directory is synced often enough that the sync of an append, which waits for what the
+/// file system has gathered, is a short one.
+const REMOVED_AT_ONCE: usize = 256;
+
 impl Machine {
     /// The next action of the lane, or `None` while one is under way or nothing is to be done.
     pub(crate) fn poll_upkeep(&mut self) -> Option<Action> {
@@ -34,9 +39,12 @@ impl Machine {
         if let Some(action) = self.retire.pop_front() {
             return Some(action);
         }
-        if !self.remove.is_empty() {
-            self.removing = true;
-            return Some(Action::Remove { files: std::mem::take(&mut self.remove) });
+        // Between two pieces of a long removal the next segment is prepared, if it is time.
+        let others_turn = std::mem::take(&mut self.removed_last) && self.prepare_due();
+        if !self.remove.is_empty() && !others_turn {
+            (self.removing, self.removed_last) = (true, true);
+            let count = self.remove.len().min(REMOVED_AT_ONCE);
+            return Some(Action::Remove { files: self.remove.drain(..count).collect() });
         }
         if self.prepare_due() {
             let source = self.source();
@@ -102,6 +110,8 @@ impl Machine {
     /// Forgets segments that lie wholly below the trim point, which is durable. Never the active
     /// one.
     pub(super) fn drop_trimmed(&mut self) {
+        let mut kept =
+            self.spares.len() + self.remove.iter().filter(|r| r.keep_as.is_some()).count();
         while self.live.len() > 1
             && self.live.get(1).is_some_and(|next| next.segment.header.prev_end <= self.trim)
             && let Some(live) = self.live.pop_front()
@@ -109,11 +119,9 @@ impl Machine {
             let segment = live.segment.number();
             let unread = live.pins == 0 || planted!("recycled-while-read");
             let reusable = unread && live.segment.header.file_len == self.segment_len;
-            let kept =
-                self.spares.len() + self.remove.iter().filter(|r| r.keep_as.is_some()).count();
-            let free = !self.is_spare(segment.get());
-            let keep_as = (reusable && free && kept < self.spares_max).then_some(segment.get());
-            self.remove.push(Removal { segment, keep_as });
+            let keep = reusable && kept < self.spares_max && !self.is_spare(segment.get());
+            kept += usize::from(keep);
+            self.remove.push_back(Removal { segment, keep_as: keep.then_some(segment.get()) });
         }
     }
 
@@ -152,8 +160,7 @@ impl Machine {
             Event::Retired { segment, file_len, outcome } => {
                 match outcome {
                     Ok(()) => {
-                        let live = self.live.iter_mut().find(|l| l.segment.number() == segment);
-                        if let Some(live) = live {
+                        if let Some(live) = self.live_of(segment) {
                             live.segment.file_len = file_len;
                         }
                     }
@@ -184,6 +191,8 @@ impl Machine {
                     Err(Trouble::Failed(error)) => {
                         self.upkeep_failures += 1;
                         self.left_over.extend(left);
+                        // Oldest first: none goes before one that is older.
+                        self.left_over.extend(self.remove.drain(..));
                         let name = self
                             .left_over
                             .first()
@@ -203,9 +212,10 @@ impl Machine {
     pub(crate) fn retry_removals(&mut self) {
         self.remove_failure = None;
         let mut again = std::mem::take(&mut self.left_over);
-        again.append(&mut self.remove);
+        again.extend(self.remove.drain(..));
         again.sort_by_key(|removal| removal.segment);
-        self.remove = planted!("wall-clock-order", again => crate::planted::by_clock(again));
+        let again = planted!("wall-clock-order", again => crate::planted::by_clock(again));
+        self.remove = again.into();
     }
 
     /// The trim point that readers are held to.
