@@ -63,6 +63,8 @@ mod table {
         "close-mark-not-covered",
         "scan-hides-what-was-withheld",
         "through-told-unlooked",
+        "through-past-a-close-record",
+        "failure-told-once",
         "trim-waits-for-next-segment",
         // Bytes.
         "length-trusted-before-check",

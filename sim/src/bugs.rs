@@ -144,6 +144,10 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("scan-hides-what-was-withheld", "G1", "A scan that could not hand buffered records over ends early and in silence."),
     error("through-told-unlooked", "G1", "An append that is written in one turn is told that all is well, whatever became of its write."),
+    error("through-past-a-close-record", "G4", "A close record whose write failed is still on disk when the next append is written in one turn.")
+        .judged(Judge::Scene),
+    error("failure-told-once", "G2", "The first who asks about an append that failed is told so, the second that all is well.")
+        .judged(Judge::Scene),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     // Bytes.
     media("length-trusted-before-check", "G5", "The fields of a frame header are used whatever its check."),

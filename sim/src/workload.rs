@@ -7,7 +7,7 @@ use crate::environment::environment;
 use crate::oracle::{Model, Promise, Shown, Violation};
 use crate::rng::{Concern, Rng, Seed};
 use seawall::storage::{Environment, Storage};
-use seawall::{Durability, Error, Log, LogView, Lsn, Options, Verdict};
+use seawall::{Durability, Error, Log, LogView, Lsn, Options, Receipt, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -277,6 +277,12 @@ impl Run {
         Err(Violation { promise, what: format!("{what} failed on a sound disk: {error:?}") })
     }
 
+    /// Whether a log is open: a close that failed leaves it so.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.log.is_some()
+    }
+
     fn log(&self) -> &Log {
         self.log.as_ref().expect("a run is opened before it is used")
     }
@@ -334,13 +340,17 @@ impl Run {
             Op::Append(len, level) => {
                 let record = self.record(*len);
                 self.model.begin(vec![record.clone()]);
+                let before = self.log().watermarks().accepted;
                 let receipt = self.log().append_at(&record, *level);
+                self.ask_again(before, receipt.as_ref())?;
                 self.appended(receipt.map(|receipt| receipt.lsn), *level)
             }
             Op::Batch(lens, level) => {
                 let records: Vec<_> = lens.iter().map(|&len| self.record(len)).collect();
                 self.model.begin(records.clone());
+                let before = self.log().watermarks().accepted;
                 let receipt = self.log().append_batch_at(&records, *level);
+                self.ask_again(before, receipt.as_ref())?;
                 self.appended(receipt.map(|receipt| receipt.lsn), *level)
             }
             Op::Sync => match self.log().sync() {
@@ -391,6 +401,25 @@ impl Run {
                 self.open()
             }
         }
+    }
+
+    /// An append that had its place and could not be written failed for everyone who asks.
+    fn ask_again(&self, before: Lsn, outcome: Result<&Receipt, &Error>) -> Result<(), Violation> {
+        let end = self.log().watermarks().accepted;
+        let Err(told @ (Error::Io { .. } | Error::Full { .. })) = outcome else { return Ok(()) };
+        if end == before || self.disk.is_dead() {
+            return Ok(());
+        }
+        for _ in 0..2 {
+            let again = self.log().wait_durable(end);
+            let same = again.as_ref().is_err_and(|again| again.to_string() == told.to_string());
+            if !same {
+                let what =
+                    format!("an append was told {told:?}; asked again the log says {again:?}");
+                return Err(Violation { promise: "G2", what });
+            }
+        }
+        Ok(())
     }
 
     fn appended(

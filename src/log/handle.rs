@@ -297,13 +297,21 @@ impl Log {
     /// Waits until everything before `end` ([`Receipt::end`]) is durable. Starts the sync; never
     /// waits for a timer or for somebody else's append.
     ///
+    /// An append that failed is not in the log. If it is what `end` ends, the answer is its error,
+    /// however often it is asked for; if it lies before, its caller has the error, and it does not
+    /// count.
+    ///
     /// # Errors
-    /// As [`sync`](Self::sync); [`Error::Beyond`] for what was not appended.
+    /// As [`sync`](Self::sync); [`Error::Beyond`] for what was not appended; what an append said
+    /// that ends at `end` and failed.
     pub fn wait_durable(&self, end: Lsn) -> Result<()> {
         let mut state = self.shared().lock();
         let accepted = state.machine.watermarks().accepted;
         if end > accepted {
             return Err(Error::Beyond { lsn: end, end: accepted });
+        }
+        if let Some(error) = state.machine.failed_before(end) {
+            return Err(error);
         }
         self.shared().reach_all(&mut state, Goal::Durable { lsn: NOBODY, end })
     }
@@ -392,7 +400,7 @@ impl Log {
             }
         }
         let poisoned = state.machine.poisoned();
-        if let Some(error) = poisoned.or_else(|| state.machine.take_remove_failure()) {
+        if let Some(error) = poisoned.or_else(|| state.machine.remove_failure()) {
             return Err(error);
         }
         Ok(Trimmed::now(&state.machine, removed))

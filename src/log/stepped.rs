@@ -180,7 +180,8 @@ impl Stepped {
         Call { kind, failures: None, accepted: None }
     }
 
-    /// What the call came to, once that is settled; do not poll it again then.
+    /// What the call came to, once that is settled; do not poll it again then. An append whose
+    /// write failed would only get the same answer.
     ///
     /// # Errors
     /// The answer is that of the call it stands for.
@@ -236,7 +237,7 @@ impl Stepped {
                 return None;
             }
             let failed = state.machine.poisoned();
-            let failed = failed.or_else(|| state.machine.take_remove_failure());
+            let failed = failed.or_else(|| state.machine.remove_failure());
             return Some(failed.map_or_else(
                 || Ok(Answer::Trimmed(Trimmed::now(&state.machine, *removed))),
                 Err::<Answer, Error>,

@@ -1,5 +1,6 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
+use super::landed;
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{damaged_one_of_many, read_overtaken_by_a_recycling};
@@ -34,6 +35,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("mark-lost-with-voided-frame", rot_below_a_mark_that_was_voided),
     ("close-mark-not-covered", rot_behind_a_failed_close),
     ("scan-hides-what-was-withheld", scan_on_a_full_disk),
+    ("through-past-a-close-record", writes_that_land_and_fail),
+    ("failure-told-once", writes_that_land_and_fail),
     ("trim-waits-for-next-segment", trim_on_a_full_disk),
     ("view-calls-unacknowledged-damage", view_of_what_was_never_told),
     ("one-header-copy", rot_in_the_first_header_copy),
@@ -162,6 +165,10 @@ fn rot_behind_a_failed_close() -> Option<String> {
     disk.flip_bit(&segment(1), 8192 + newest.lsn.get() + 500, 1).unwrap();
     let verdict = LogView::open_in(&environment(&disk, 9)).unwrap().verify(|_| {}).unwrap().verdict;
     seen(verdict == Verdict::Clean, "G5: an acknowledged record is missing, and all is clean")
+}
+
+fn writes_that_land_and_fail() -> Option<String> {
+    landed::search(40).or_else(landed::appends_behind_a_close_that_failed)
 }
 
 fn scan_on_a_full_disk() -> Option<String> {

@@ -76,7 +76,7 @@ impl Machine {
             return None;
         }
         let receipt = self.place_within(record, len);
-        self.awaited.push_back(receipt.lsn);
+        self.awaited.push_back((receipt.lsn, receipt.end));
         self.commit_busy = true;
         let write = self.write().expect("invariant: who has an allowance has a segment");
         Some((receipt, write))
@@ -159,6 +159,7 @@ impl Machine {
             && self.closing == Closing::Open
             && self.roll_wanted.is_none()
             && self.retry.is_none()
+            && (!self.close_record_left || planted!("through-past-a-close-record"))
             && self.due_mark().is_none();
         self.allowance = match self.active {
             Some(active) if quiet && !active.ended => {
@@ -405,7 +406,7 @@ impl Machine {
             Durability::Sync => Some(Goal::Durable { lsn, end }),
         };
         if goal.is_some() {
-            self.awaited.push_back(lsn);
+            self.awaited.push_back((lsn, end));
         }
         if level == Durability::Sync {
             self.arrivals.joined();

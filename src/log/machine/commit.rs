@@ -19,7 +19,9 @@ use super::super::action::{
 };
 use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
-use super::{Active, Closing, Live, Machine, Next, Origin, Preparing, after, segment_name};
+use super::{
+    Active, Closing, Failure, Live, Machine, Next, Origin, Preparing, after, segment_name,
+};
 use crate::error::Error;
 use crate::format::frame_writer::void_batch;
 use crate::format::header::{SegmentHeader, VERSION};
@@ -286,10 +288,10 @@ impl Machine {
             // Nothing goes to the disk while the record may be there: appends that wait to be
             // written are told, as if their own write had failed.
             Err(Trouble::Failed(error)) if self.close_record_left => {
-                let error = Arc::new(error);
-                self.void_awaited(&error);
+                let failure = self.failure("erase the close record of", error);
+                self.void_awaited(&failure);
                 self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
-                self.fail("erase the close record of", self.active_name(), error);
+                self.fail(&failure);
             }
             outcome => {
                 if self.accepted_outcome("erase the close record of", outcome) {
@@ -301,6 +303,11 @@ impl Machine {
         }
     }
 
+    /// What went wrong with the active segment.
+    fn failure(&self, action: &'static str, error: io::Error) -> Arc<Failure> {
+        Arc::new(Failure { action, name: self.active_name(), error: Arc::new(error) })
+    }
+
     fn on_written(&mut self, mut run: Run, finished: Finished) {
         self.commit_busy = false;
         self.in_flight = 0;
@@ -309,7 +316,7 @@ impl Machine {
         if let Some(frames) = self.active.as_mut().and_then(|active| active.frames.as_mut()) {
             *frames += finished.frames;
         }
-        while self.awaited.front().is_some_and(|&lsn| lsn < self.marks.written) {
+        while self.awaited.front().is_some_and(|&(lsn, _)| lsn < self.marks.written) {
             self.awaited.pop_front();
         }
         run.bytes.clear();
@@ -327,13 +334,13 @@ impl Machine {
                 self.commit_busy = false;
                 self.in_flight = 0;
                 self.retry = Some(run);
-                let error = Arc::new(failure.error);
-                self.void_awaited(&error);
+                let failure = self.failure("write", failure.error);
+                self.void_awaited(&failure);
                 // A mark may have gone with the frame it rode in: the next one says it again.
                 if !planted!("mark-lost-with-voided-frame") {
                     self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
                 }
-                self.fail("write", self.active_name(), error);
+                self.fail(&failure);
             }
         }
     }
@@ -341,8 +348,8 @@ impl Machine {
     /// Rule F7: what failed becomes void at the same place and length, before anything behind it
     /// is written. Appends that returned already (buffered ones) keep their frames: those are
     /// written again.
-    fn void_awaited(&mut self, error: &Arc<io::Error>) {
-        while let Some(lsn) = self.awaited.pop_front() {
+    fn void_awaited(&mut self, failure: &Arc<Failure>) {
+        while let Some((lsn, end)) = self.awaited.pop_front() {
             let place = |start: Lsn, len: usize| {
                 usize::try_from(lsn.since(start)?).ok().filter(|&at| at < len)
             };
@@ -354,11 +361,11 @@ impl Machine {
                     if !planted!("failed-append-not-voided") {
                         void_batch(frames);
                     }
-                    self.failed.insert(lsn, Arc::clone(error));
+                    self.failed.add(lsn, end, failure);
                     break;
                 }
             }
-            self.trims.retain(|&(end, _)| end <= lsn || !self.failed.contains_key(&lsn));
+            self.trims.retain(|&(end, _)| end <= lsn || self.failed.of(lsn).is_none());
         }
     }
 
@@ -460,7 +467,8 @@ impl Machine {
         match outcome {
             Ok(()) => true,
             Err(Trouble::Failed(error)) => {
-                self.fail(action, segment_name(number), Arc::new(error));
+                let (name, error) = (segment_name(number), Arc::new(error));
+                self.fail(&Arc::new(Failure { action, name, error }));
                 false
             }
             Err(Trouble::SyncFailed(cause)) => {

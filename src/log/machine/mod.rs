@@ -20,6 +20,7 @@
 mod accept;
 mod arrivals;
 mod commit;
+mod failed;
 mod upkeep;
 
 use super::action::Run;
@@ -30,12 +31,13 @@ use crate::format::checksum::FrameSeed;
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::position::{LogId, Lsn, SegmentId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 pub(crate) use accept::{Accepted, Refusal};
 use arrivals::Arrivals;
+use failed::Failed;
 
 /// Where the last run left the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,13 +204,14 @@ pub(crate) struct Machine {
     in_flight: u64,
     /// An empty buffer to fill next.
     empty: Vec<u8>,
-    /// Frames whose appends have not returned: they become void if they cannot be written.
-    awaited: VecDeque<Lsn>,
-    failed: BTreeMap<Lsn, Arc<io::Error>>,
+    /// Frames whose appends have not returned, from where to where: they become void if they cannot
+    /// be written.
+    awaited: VecDeque<(Lsn, Lsn)>,
+    failed: Failed,
 
     begin_wanted: bool,
     /// The write of a close record failed and may have left it on disk: it goes before anything
-    /// is written that it does not know of.
+    /// is written that it does not know of. No append has an allowance meanwhile.
     close_record_left: bool,
     write_wanted: Lsn,
     sync_wanted: Lsn,
@@ -221,7 +224,7 @@ pub(crate) struct Machine {
     /// Counts failures that are nobody's in particular; whoever waits and sees it move gets the
     /// last one.
     failures: u64,
-    last_failure: Option<Failure>,
+    last_failure: Option<Arc<Failure>>,
 
     trim: Lsn,
     /// Trim frames on their way: end of the frame, trim point.
@@ -252,6 +255,20 @@ struct Failure {
     action: &'static str,
     name: String,
     error: Arc<io::Error>,
+}
+
+impl Failure {
+    fn told(&self) -> Error {
+        Error::shared_io(self.action, self.name.clone(), Arc::clone(&self.error))
+    }
+
+    /// Whether who is told one need not be told the other.
+    fn is_like(&self, other: &Self) -> bool {
+        let errno = self.error.raw_os_error();
+        let same_error = Arc::ptr_eq(&self.error, &other.error)
+            || (errno.is_some() && errno == other.error.raw_os_error());
+        same_error && (self.action, &self.name) == (other.action, &other.name)
+    }
 }
 
 impl Machine {
@@ -298,7 +315,7 @@ impl Machine {
             in_flight: 0,
             empty: Vec::new(),
             awaited: VecDeque::new(),
-            failed: BTreeMap::new(),
+            failed: Failed::default(),
             begin_wanted: false,
             close_record_left: false,
             write_wanted: end,
@@ -348,8 +365,12 @@ impl Machine {
     /// Whether `goal` is reached, or never will be.
     pub(crate) fn outcome(&mut self, goal: Goal) -> Option<Result<()>> {
         let (Goal::Written { lsn, end } | Goal::Durable { lsn, end }) = goal;
-        if let Some(cause) = self.failed.remove(&lsn) {
-            return Some(Err(Error::shared_io("write", self.active_name(), cause)));
+        if let Some(failure) = self.failed.of(lsn) {
+            let error = failure.told();
+            if planted!("failure-told-once") {
+                self.failed = Failed::default();
+            }
+            return Some(Err(error));
         }
         let reached = match goal {
             Goal::Written { .. } => self.marks.written >= end,
@@ -363,7 +384,7 @@ impl Machine {
             && let Some(error) = self.poisoned.clone()
             && self
                 .last_failure
-                .replace(Failure { action: "", name: String::new(), error })
+                .replace(Arc::new(Failure { action: "", name: String::new(), error }))
                 .is_some()
         {
             return Some(Ok(()));
@@ -412,9 +433,12 @@ impl Machine {
 
     /// The last of them.
     pub(crate) fn last_failure(&self) -> Option<Error> {
-        self.last_failure.as_ref().map(|failure| {
-            Error::shared_io(failure.action, failure.name.clone(), Arc::clone(&failure.error))
-        })
+        self.last_failure.as_ref().map(|failure| failure.told())
+    }
+
+    /// Why what was taken right before `end` is not in the log, if its write failed.
+    pub(crate) fn failed_before(&self, end: Lsn) -> Option<Error> {
+        self.failed.before(end).map(Failure::told)
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
@@ -511,9 +535,9 @@ impl Machine {
 
     /// Records a failure for whoever waits for what just failed, and drops what was wanted: who
     /// still wants it asks again.
-    fn fail(&mut self, action: &'static str, name: String, error: Arc<io::Error>) {
+    fn fail(&mut self, failure: &Arc<Failure>) {
         self.failures += 1;
-        self.last_failure = Some(Failure { action, name, error });
+        self.last_failure = Some(Arc::clone(failure));
         self.begin_wanted = false;
         self.roll_wanted = None;
         self.write_wanted = self.marks.written;

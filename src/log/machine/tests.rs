@@ -11,6 +11,9 @@ use crate::log::action::{Action, Event, Finished, Prepared, Removal, Trouble, Wr
 use crate::position::Salt;
 use crate::storage::WriteFailure;
 
+mod left;
+mod refused;
+
 const SEGMENT: u64 = 64 << 10;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;

@@ -142,11 +142,9 @@ impl Machine {
         self.removing || (acts && !self.remove.is_empty())
     }
 
-    /// What the last removal that failed said, once.
-    pub(crate) fn take_remove_failure(&mut self) -> Option<crate::error::Error> {
-        self.remove_failure.take().map(|failure| {
-            crate::error::Error::shared_io(failure.action, failure.name, failure.error)
-        })
+    /// What the last removal said if it failed, until it is tried again.
+    pub(crate) fn remove_failure(&self) -> Option<crate::error::Error> {
+        self.remove_failure.as_ref().map(super::Failure::told)
     }
 
     /// How many files were removed, or kept as spares, since the log was opened.
