@@ -112,7 +112,7 @@ pub enum Error {
     /// `try_append` would have had to wait for room in the buffer or for the next segment.
     #[error("the log is busy: an append would have to wait")]
     Busy,
-    /// The log was closed.
+    /// The log was closed. Of a reader that was under way: and its files may be another's by now.
     #[error("the log is closed")]
     Closed,
     /// The addresses of the log are used up. No log that was only appended to lives to see this;

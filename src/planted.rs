@@ -96,6 +96,7 @@ mod table {
         "view-calls-unacknowledged-damage",
         "quick-read-unseeded",
         "neighbour-read-instead",
+        "closed-handle-reads",
         // Repairs and copies.
         "gap-breaks-chain",
         "repair-before-quarantine-is-durable",

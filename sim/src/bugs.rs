@@ -194,6 +194,8 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene).at_once(),
     media("neighbour-read-instead", "G1", "Of many addresses, one that cannot be read is answered with the record before it.")
         .judged(Judge::Scene),
+    crash("closed-handle-reads", "G5", "Readers of a log that was closed go on reading, whoever recycles its files by now.").at_once()
+        .judged(Judge::Scene),
     // Repairs and copies.
     media("gap-breaks-chain", "G5", "A gap has a check of its own, and not the one that the frame behind it states of the frame before.")
         .judged(Judge::Scene),

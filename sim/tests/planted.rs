@@ -4,6 +4,8 @@
 #![cfg(seawall_planted)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "closed/mod.rs"]
+mod closed;
 #[path = "landed/mod.rs"]
 mod landed;
 #[path = "planted/media.rs"]

@@ -48,7 +48,8 @@ impl Place {
     /// The place of the frame at `lsn`, if it is one for the quick way.
     pub(super) fn of(machine: &Machine, lsn: Lsn) -> Option<Self> {
         let written = machine.watermarks().written;
-        if lsn < machine.first_lsn() || lsn >= written || !lsn.is_aligned() {
+        let out = lsn < machine.first_lsn() || lsn >= written || !lsn.is_aligned();
+        if out || machine.readable().is_err() {
             return None;
         }
         let live = machine.live();
@@ -181,7 +182,7 @@ pub(crate) fn read_first(shared: &Arc<Shared>, lsn: Lsn) -> Result<Record> {
         Found::File(place) => {
             match place.and_then(|place| place.read(shared)).and_then(Frame::first) {
                 Some(record) => return Ok(record),
-                None => read_thoroughly(shared, lsn)?,
+                None => read_thoroughly(shared, lsn).map_err(|error| shared.told_reader(error))?,
             }
         }
     };
@@ -198,7 +199,7 @@ pub(crate) fn read_all(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
                 frame.push_to(&mut records);
                 records
             }
-            None => read_thoroughly(shared, lsn)?,
+            None => read_thoroughly(shared, lsn).map_err(|error| shared.told_reader(error))?,
         },
     };
     if records.is_empty() {
@@ -211,6 +212,7 @@ pub(crate) fn read_all(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
 fn look_up(shared: &Shared, lsn: Lsn) -> Result<Found> {
     let mut state = shared.lock();
     loop {
+        state.machine.readable()?;
         let marks = state.machine.watermarks();
         let trim = state.machine.first_lsn();
         if lsn < trim {

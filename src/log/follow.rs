@@ -20,7 +20,11 @@ pub struct Follower {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn) -> Result<Self> {
-        let trim = shared.state.lock().machine.first_lsn();
+        let trim = {
+            let state = shared.state.lock();
+            state.machine.readable()?;
+            state.machine.first_lsn()
+        };
         let from_first = from == Lsn::FIRST;
         if from < trim && !from_first {
             return Err(Error::Trimmed { lsn: from, trim });
@@ -34,7 +38,8 @@ impl Follower {
     ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::Trimmed`] if a trim overtook the follower, [`Error::Poisoned`]
-    /// once everything visible was read, [`Error::Io`].
+    /// once everything visible was read, [`Error::Closed`] if the log was closed before that and its
+    /// files are no longer its own, [`Error::Io`].
     #[expect(clippy::should_implement_trait, reason = "it blocks, which an iterator should not")]
     pub fn next(&mut self) -> Result<Option<Record>> {
         loop {

@@ -326,7 +326,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::NoRecord`] if no frame with records begins there; [`Error::Trimmed`];
-    /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Io`].
+    /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Closed`]; [`Error::Io`].
     pub fn read(&self, lsn: Lsn) -> Result<Record> {
         read_first(self.shared(), lsn)
     }
@@ -356,7 +356,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Trimmed`] if `from` lies below the trim point, unless it is [`Lsn::FIRST`],
-    /// which means the beginning.
+    /// which means the beginning; [`Error::Closed`].
     pub fn scan(&self, from: Lsn) -> Result<LogScan> {
         self.scan_at(from, self.shared().options.durability)
     }
@@ -478,7 +478,9 @@ impl Log {
     }
 
     /// Closes the log: everything accepted is made durable, and a record of the clean end spares
-    /// the next open the scan. Other clones get [`Error::Closed`] from then on; followers end.
+    /// the next open the scan. Other clones get [`Error::Closed`] from then on, also when they read.
+    /// Scans and followers that are under way go on to the end, which is where the log stood, as
+    /// long as no other open removes or recycles what they read: they get [`Error::Closed`] then.
     ///
     /// # Errors
     /// [`Error::Poisoned`]: the log is closed all the same, nothing more was written.

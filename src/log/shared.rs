@@ -289,6 +289,15 @@ impl Shared {
         wakes.all_at(&mut held.asleep, door);
     }
 
+    /// What a reader is told that met `error`. The files of a closed log may be another's by now, who
+    /// removes and recycles them as it likes: what they hold then is no damage.
+    pub(crate) fn told_reader(&self, error: Error) -> Error {
+        if matches!(error, Error::Closed) || planted!("closed-handle-reads") {
+            return error;
+        }
+        self.state.lock().machine.readable().err().unwrap_or(error)
+    }
+
     /// Wakes everybody who waits for anything.
     pub(crate) fn tell_everybody(&self, state: &mut Guard<'_>) {
         self.progress.notify_all();

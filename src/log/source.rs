@@ -22,11 +22,13 @@ pub(crate) struct Source {
     pinned: Option<SegmentId>,
     /// The walk began at the log's beginning, wherever that is by now.
     from_first: bool,
+    /// The reader was told that the log is closed.
+    closed: bool,
 }
 
 impl Source {
     pub(crate) fn new(shared: Arc<Shared>, end: Lsn, from_first: bool) -> Self {
-        Self { shared, end, pinned: None, from_first }
+        Self { shared, end, pinned: None, from_first, closed: false }
     }
 
     /// Reads on to here.
@@ -50,6 +52,9 @@ impl Drop for Source {
 
 impl Extents for Source {
     fn extent(&mut self, at: Lsn) -> Result<Option<Extent>> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         self.unpin(&mut state);
@@ -104,6 +109,12 @@ impl Extents for Source {
     fn changed(&mut self, _at: Lsn) -> Result<bool> {
         Ok(false)
     }
+
+    fn told(&mut self, error: Error) -> Error {
+        let error = self.shared.told_reader(error);
+        self.closed |= matches!(error, Error::Closed);
+        error
+    }
 }
 
 impl Source {
@@ -121,6 +132,9 @@ impl Source {
 ///
 /// After [`Error::Damaged`] the scan goes on behind the damaged range; each is told once. Records
 /// of a batch that lost its beginning are part of the range.
+///
+/// When the log is closed the scan goes on as long as the files are what they were. Once another
+/// open removed or recycled them, it ends with [`Error::Closed`].
 #[derive(Debug)]
 pub struct LogScan {
     walk: Walk<Source>,
@@ -134,6 +148,7 @@ impl LogScan {
         let mut withheld = None;
         let (end, trim) = {
             let mut state = shared.lock();
+            state.machine.readable()?;
             let mut end = state.machine.visible(level);
             if end > state.machine.watermarks().written {
                 withheld = shared.reach_all(&mut state, Goal::Written { lsn: NOBODY, end }).err();
@@ -160,8 +175,9 @@ impl LogScan {
     ///
     /// # Errors
     /// [`Error::Damaged`] once for each damaged range, after which the scan goes on;
-    /// [`Error::Trimmed`] if a trim overtook it; [`Error::Io`]. Where the disk did not take what
-    /// was buffered, what it said comes once, at the end.
+    /// [`Error::Trimmed`] if a trim overtook it; [`Error::Closed`] if the log was closed and its
+    /// files are no longer its own; [`Error::Io`]. Where the disk did not take what was buffered,
+    /// what it said comes once, at the end.
     #[inline]
     pub fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
         match self.walk.next_ref()? {

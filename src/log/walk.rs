@@ -49,6 +49,11 @@ pub(crate) trait Extents: fmt::Debug + Send {
     /// # Errors
     /// What the change means for a reader there.
     fn changed(&mut self, at: Lsn) -> Result<bool>;
+
+    /// What a reader is told in place of `error`. After [`Error::Closed`] it gets nothing else.
+    fn told(&mut self, error: Error) -> Error {
+        error
+    }
 }
 
 /// A walk over records, in order.
@@ -176,7 +181,7 @@ impl<E: Extents> Walk<E> {
 
     #[inline(never)]
     fn next_ref_of_any(&mut self) -> Result<Option<RecordRef<'_>>> {
-        let Some(Found { lsn, index, part }) = self.advance()? else {
+        let Some(Found { lsn, index, part }) = self.go_on()? else {
             return Ok(None);
         };
         Ok(Some(RecordRef { lsn, index, bytes: self.body().get(part).unwrap_or_default() }))
@@ -184,7 +189,7 @@ impl<E: Extents> Walk<E> {
 
     #[inline(never)]
     fn next_record_of_any(&mut self) -> Result<Option<Record>> {
-        let Some(Found { lsn, index, part }) = self.advance()? else {
+        let Some(Found { lsn, index, part }) = self.go_on()? else {
             return Ok(None);
         };
         Ok(Some(Record { lsn, index, bytes: self.kept(part) }))
@@ -200,6 +205,17 @@ impl<E: Extents> Walk<E> {
     #[inline]
     fn kept(&self, part: Range<usize>) -> Bytes {
         self.current.as_ref().map_or_else(Bytes::new, |current| current.scan.body_bytes(part))
+    }
+
+    /// Goes on to the next record, as long as there are extents to go on in.
+    fn go_on(&mut self) -> Result<Option<Found>> {
+        self.advance().map_err(|error| {
+            let error = self.extents.told(error);
+            if matches!(error, Error::Closed) {
+                (self.current, self.batch) = (None, None);
+            }
+            error
+        })
     }
 
     /// Goes on to the next record, over frames of every kind, good and bad.

@@ -1,10 +1,10 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
-use super::landed;
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
+use super::{closed, landed};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -45,6 +45,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("spare-used-twice", rotations_over_spares),
     ("quick-read-unseeded", read_overtaken_by_a_recycling),
     ("neighbour-read-instead", damaged_one_of_many),
+    ("closed-handle-reads", closed::search),
     ("gap-breaks-chain", repairs_cut_off),
     ("repair-before-quarantine-is-durable", repairs_cut_off),
     ("repair-rename-before-content", repairs_cut_off),

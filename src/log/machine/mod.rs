@@ -463,6 +463,15 @@ impl Machine {
         self.closing == Closing::Closed
     }
 
+    /// Whether a reader may begin: behind a close the files may be another's at any moment.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub(crate) fn readable(&self) -> Result<()> {
+        let closed = self.is_closed() && !planted!("closed-handle-reads");
+        if closed { Err(Error::Closed) } else { Ok(()) }
+    }
+
     pub(crate) fn watermarks(&self) -> Watermarks {
         self.marks
     }
