@@ -33,6 +33,6 @@ pub use measure::{Enough, Figures, Outcome, Plan, Watch, Worth, judge, measure};
 pub use pairs::{Pair, alternate};
 pub use ratio::{Estimate, Target, Verdict};
 pub use records::Records;
-pub use rows::{Group, Line, Row, Scale, Setting, Sides, Unit, held, rows};
+pub use rows::{Group, Line, Row, Scale, Setting, Sides, Unit, held, room, rows};
 pub use slice::{Latencies, Side, Slice};
 pub use table::{LEGEND, document, figure, heading, lines, text};

@@ -106,7 +106,8 @@ impl Bench {
         }
         let _made = Made(made(&self.dir)?);
         let ground = Arc::new(Ground::below(&self.dir).map_err(|e| refused(&self.dir, &e))?);
-        enough_room(&self.dir, ground.room().map_err(|e| refused(&self.dir, &e))?, scale.room())?;
+        let there = ground.room().map_err(|e| refused(&self.dir, &e))?;
+        enough_room(&self.dir, there, seawall_bench::room(&rows, &scale))?;
         let bar = progress::counter(Some(BAR.into()));
         let watched = Watched { bar, stop };
         let measured = self.measure(&rows, &ground, &watched);
@@ -175,7 +176,8 @@ fn enough_room(dir: &Path, there: u64, needed: u64) -> Result<(), Failure> {
             there >> 20,
             needed >> 20
         ),
-        hint: "make room, or name a directory on another disk; nothing was written",
+        hint: "make room, name a directory on another disk, or ask for rows that need less: --only durable; \
+               nothing was written",
     })
 }
 

@@ -1,14 +1,16 @@
 //! `seawall follow`: records as they arrive, from another process.
 //!
-//! A reader without the lock cannot be woken by the writer, so it looks again now and then. It
-//! resumes where it stood; what became of that place meanwhile (trimmed, or lost in a crash of
+//! A reader without the lock cannot be woken by the writer, so it looks again now and then, cheaply
+//! ([`idle`](crate::idle)), and reads the log where something changed. It resumes where it stood; what became of that place meanwhile (trimmed, or lost in a crash of
 //! the machine) is an error, never a silent gap.
 
 use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
+use crate::idle::Idle;
 use crate::output::{Output, say};
 use crate::render;
 use crate::stop::{Stop, Wait};
+use seawall::storage::Posix;
 use seawall::{Error, LogView, Lsn};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -16,8 +18,8 @@ use std::time::Duration;
 
 /// Print records as they are appended, by whatever process, until Ctrl-C.
 ///
-/// Looks at the log every --poll milliseconds; never writes to it and takes no lock. Each look
-/// reads the segment that is being written, so a short interval costs. Ends quietly, with 0, on
+/// Looks at the log every --poll milliseconds; never writes to it and takes no lock. A look that finds
+/// something new reads the segment that is being written; one that does not costs next to nothing. Ends quietly, with 0, on
 /// Ctrl-C and when nobody reads its output any more; with 3 if damage was met on the way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help(
@@ -55,6 +57,12 @@ impl Follow {
         let mut at = self.from;
         let mut status = Status::Clean;
         let wait = Duration::from_millis(self.poll);
+        let storage = Posix::open(&self.dir).map_err(|source| Error::Io {
+            action: "open the directory",
+            name: self.dir.display().to_string(),
+            source: source.into(),
+        })?;
+        let mut idle = Idle::new(wait);
         loop {
             match self.print_new(&view, &mut at, &mut output, &mut status) {
                 Err(Failure::Unread) => return Ok(status),
@@ -63,8 +71,13 @@ impl Follow {
                 Err(Failure::Log(Error::Trimmed { .. } | Error::Diverged { .. })) => {}
                 other => other?,
             }
-            if stop.or_unread(output.as_fd(), wait)? != Wait::Elapsed {
-                return Ok(status);
+            loop {
+                if stop.or_unread(output.as_fd(), wait)? != Wait::Elapsed {
+                    return Ok(status);
+                }
+                if !idle.is_unchanged(&storage, &self.dir, &view) {
+                    break;
+                }
             }
             view.refresh()?;
             at = resume(&view, at)?;

@@ -4,7 +4,8 @@
 //!
 //! - [`append`]: standard input into the log; [`input`] cuts it into records, [`level`] says
 //!   how durable they are to be;
-//! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`];
+//! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`]; [`idle`] says
+//!   when there is nothing new;
 //! - [`inspect`]: what the directory holds; [`verify`]: what it is worth, with the ranges of
 //!   [`damage`]; [`repair`]: what is done about it; [`copy`]: the log into another directory;
 //!   [`trim`]: its head forgotten;
@@ -27,6 +28,7 @@ mod damage;
 mod exit;
 mod follow;
 mod hint;
+mod idle;
 mod input;
 mod inspect;
 mod level;

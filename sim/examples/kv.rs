@@ -14,6 +14,9 @@
 //! cargo run --release -p seawall-sim --example kv -- run 0..10000 --forgetful
 //! ```
 //!
+//! `--help` lists what else it takes: a page or the calls of a failure, and other classes of runs. Only
+//! *crash* is drawn here, since the store names no others: see [`Subject::CLASSES`].
+//!
 //! To test a store of your own, copy this file into a new crate that depends on `seawall`,
 //! `seawall-sim` and `serde`, and put your store where `KvFile` is.
 

@@ -12,10 +12,14 @@
 //! | draw numbers | [`Seed`], [`Rng`], [`Concern`] |
 //! | open a log on it | [`environment()`], [`SimClock`], [`SimEntropy`] |
 //! | prove that a test notices broken promises | [`BUGS`], [`Sabotage`], [`Sabotaged`] |
+//! | make a program of a campaign | [`main_for`] |
 //! | show what a campaign did, to a browser or a terminal | [`Report`], [`render`] |
 //!
 //! Nothing here reads a clock, starts a thread or asks the operating system for a number: a
 //! run is a function of its seed.
+
+// These panic where the stream cannot be written.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod binary;
 mod bugs;

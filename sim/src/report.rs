@@ -27,7 +27,7 @@ pub struct Report {
     pub summary: Vec<(String, String)>,
     /// The figures that can be looked up.
     pub tables: Vec<Table>,
-    /// The first promise that broke.
+    /// The first promise that broke; or one run, whether or not one broke.
     pub failure: Option<FailureStory>,
 }
 
@@ -52,12 +52,12 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-/// A promise that broke, and all that is needed to see why.
+/// A promise that broke, and all that is needed to see why; or the story of a run that kept all.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FailureStory {
-    /// The promise.
+    /// The promise; empty where none broke.
     pub promise: String,
-    /// How it was broken; may have several lines.
+    /// How it was broken, or that it was kept; may have several lines.
     pub what: String,
     /// The command line that replays it.
     pub replay: String,

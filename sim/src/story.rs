@@ -34,7 +34,7 @@ impl Story {
             Some((life, Violation { promise, what })) => {
                 (promise.to_owned(), format!("in life {life}: {what}"))
             }
-            None => ("none".to_owned(), "every promise was kept in this run".to_owned()),
+            None => (String::new(), "Every promise was kept in this run.".to_owned()),
         };
         FailureStory { promise, what, replay, scenario, timeline: self.timeline }
     }
@@ -289,6 +289,15 @@ mod tests {
         let story = tell(&scenario, None);
         assert!(story.broken.is_none());
         assert_eq!(story.timeline.lives.len(), scenario.lives.len());
-        assert_eq!(story.into_page(String::new(), String::new()).promise, "none");
+        let failure = Some(story.into_page("again".to_owned(), String::new()));
+        let report = crate::report::Report { failure, ..Default::default() };
+        // It must not look as if a promise had broken.
+        for shown in [crate::report::render(&report), report.text()] {
+            let shown = shown.split_once("</style>").map_or(shown.as_str(), |(_, page)| page);
+            for word in ["roken", "class=\"broke\"", "failed: "] {
+                assert!(!shown.contains(word), "{word} in {shown}");
+            }
+            assert!(shown.contains("No promise broke") && shown.contains("again"), "{shown}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Appends that no device is waited for: buffered, handed to the kernel, in batches.
 
-use super::{Bursts, Group, Line, Row, Setting, Sides, framed, ready, threads};
+use super::{Bursts, Group, Line, Row, Scale, Setting, Sides, framed, in_segments, ready, threads};
 use crate::ground::Held;
 use crate::records::Records;
 use crate::reference::{Coalesced, PREPARED, PerRecord, Sustained, WriteThrough};
@@ -31,15 +31,31 @@ pub(super) fn buffered() -> Vec<Row> {
             let gang = Gang { threads: count, len, batch: 1, stride: 64, noted: false };
             let name = format!("buffered burst, {len} B, {}", threads(count));
             let line = Line::rate(name, target);
-            let burst = Row::turns(&BUFFERED, line, move |setting| Ok(burst(setting, gang)));
+            let burst =
+                Row::turns(&BUFFERED, line, burst_room, move |setting| Ok(burst(setting, gang)));
             rows.push(burst.dragging(1.8));
             let name = format!("buffered sustained, {len} B, {}", threads(count));
             let line = Line::rate(name, target);
-            let sustained = Row::turns(&BUFFERED, line, move |setting| Ok(steady(setting, gang)));
+            let sustained =
+                Row::turns(&BUFFERED, line, steady_room, move |setting| Ok(steady(setting, gang)));
             rows.push(sustained.dragging(1.4));
         }
     }
     rows
+}
+
+/// Both sides have one file.
+const fn burst_room(scale: &Scale) -> u64 {
+    2 * scale.burst_len
+}
+
+const fn steady_room(scale: &Scale) -> u64 {
+    in_segments(scale.sustained_max)
+}
+
+/// Both sides have one file, made before.
+pub(super) const fn through_room(scale: &Scale) -> u64 {
+    2 * scale.durable_len
 }
 
 /// Options of a log that one segment is enough for, and that nobody syncs: neither is the reference,
@@ -91,7 +107,8 @@ pub(super) fn handed_over() -> Vec<Row> {
     let row = |(len, told, target)| {
         let gang = Gang { threads: 1, len, batch: 1, stride: 16, noted: false };
         let line = Line::rate(format!("os, {told}, 1 thread"), target);
-        Row::turns(&HANDED_OVER, line, move |setting| Ok(at_once(setting, gang))).dragging(1.4)
+        Row::turns(&HANDED_OVER, line, burst_room, move |setting| Ok(at_once(setting, gang)))
+            .dragging(1.4)
     };
     [(256, "256 B", 0.90), (10 << 10, "10 KiB", 0.85)].map(row).into()
 }
@@ -135,13 +152,13 @@ pub(super) fn batches() -> Vec<Row> {
     for batch in [10, 100, 1000] {
         let gang = Gang { threads: 1, len: 256, batch, stride: 4, noted: false };
         let line = Line::rate(format!("batch of {batch}, os"), 0.95);
-        let row = Row::turns(&BATCHES, line, move |setting| Ok(at_once(setting, gang)));
+        let row = Row::turns(&BATCHES, line, burst_room, move |setting| Ok(at_once(setting, gang)));
         rows.push(row.dragging(1.4));
     }
     for batch in [10, 100, 1000] {
         let gang = Gang { threads: 1, len: 256, batch, stride: 1, noted: false };
         let line = Line::rate(format!("batch of {batch}, sync"), 1.0);
-        let row = Row::turns(&BATCHES, line, move |setting| through(setting, gang));
+        let row = Row::turns(&BATCHES, line, through_room, move |setting| through(setting, gang));
         rows.push(row.dragging(1.6));
     }
     rows

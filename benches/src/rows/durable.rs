@@ -1,6 +1,6 @@
 //! Appends that are on the device when they return, by one thread and by many.
 
-use super::appending::through;
+use super::appending::{through, through_room};
 use super::{Figure, Group, Line, Row, threads};
 use crate::slice::Gang;
 
@@ -13,7 +13,7 @@ pub(super) fn rows() -> Vec<Row> {
     let row = |count, target| {
         let gang = Gang { threads: count, len: 256, batch: 1, stride: 1, noted: true };
         let line = Line::rate(format!("durable, {}", threads(count)), target);
-        let row = Row::turns(&DURABLE, line, move |setting| through(setting, gang));
+        let row = Row::turns(&DURABLE, line, through_room, move |setting| through(setting, gang));
         if count == 32 {
             let figure = Figure::Quantile(0.99);
             row.and(Line::seconds("durable, 32 threads, p99", figure, 1.3))

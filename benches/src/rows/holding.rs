@@ -1,6 +1,6 @@
 //! What a log keeps in memory for the records it holds: measured in a process of its own.
 
-use super::{Figure, Group, Line, Row, Unit};
+use super::{Figure, Group, Line, Row, Scale, Unit, in_segments};
 use crate::failure::Result;
 use crate::ratio::Target;
 use crate::records::Records;
@@ -32,7 +32,8 @@ pub(super) fn rows() -> Vec<Row> {
         line("memory, peak with its buffers", Unit::Bytes, Figure::PeakBytes, peak_max),
     ];
     let work = super::Work::Held;
-    vec![Row { group: &HOLDING, lines, work, drag: 1.0 }]
+    let room = |scale: &Scale| in_segments(scale.held * 128);
+    vec![Row { group: &HOLDING, lines, work, drag: 1.0, room }]
 }
 
 fn options() -> Options {

@@ -13,6 +13,7 @@ use crate::failure::Result;
 use crate::ground::{Ground, Held};
 use crate::ratio::Target;
 use crate::records::Records;
+use crate::reference::PREPARED;
 use crate::slice::{Gang, Side, Slice, timed};
 use seawall::{Log, Options};
 use std::path::Path;
@@ -48,7 +49,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// As the acceptance of the speed asks for. Needs about 8 GiB of room.
+    /// As the acceptance of the speed asks for. All rows need about 5 GiB of room.
     #[must_use]
     pub const fn full() -> Self {
         Self {
@@ -61,7 +62,7 @@ impl Scale {
         }
     }
 
-    /// For a look at somebody's disk. Needs about 1 GiB of room.
+    /// For a look at some disk. All rows need about half a GiB of room, most of them far less.
     #[must_use]
     pub const fn small() -> Self {
         Self {
@@ -72,17 +73,6 @@ impl Scale {
             open_segments: 1,
             held: 500_000,
         }
-    }
-
-    /// Bytes that all of it needs at most at one time.
-    #[must_use]
-    pub const fn room(&self) -> u64 {
-        // The log that is opened stands there twice.
-        let opened = 2 * self.open_segments * (64 << 20);
-        let sustained = 2 * self.sustained_max;
-        let held = self.held * 160;
-        let most = if opened > sustained { opened } else { sustained };
-        (if held > most { held } else { most }) + (512 << 20)
     }
 }
 
@@ -104,6 +94,25 @@ pub struct Row {
     pub(crate) work: Work,
     /// How many times longer than its slices it takes to measure, roughly.
     pub(crate) drag: f64,
+    /// Bytes that its files take at most at one time.
+    pub(crate) room: fn(&Scale) -> u64,
+}
+
+/// What a measurement needs besides its rows: the file in which the disk itself is looked at, and
+/// what a file system keeps of its own about all this.
+const ROOM_APART: u64 = 16 << 20;
+
+/// Bytes that the files of these rows take at most at one time: one row is measured after the other.
+#[must_use]
+pub fn room(rows: &[&Row], scale: &Scale) -> u64 {
+    ROOM_APART + rows.iter().map(|row| (row.room)(scale)).max().unwrap_or(0)
+}
+
+/// What a log takes that holds so many bytes of records in segments of the usual length: frames have
+/// headers, and one segment more is prepared.
+const fn in_segments(record_bytes: u64) -> u64 {
+    let frames = record_bytes + record_bytes / 4;
+    (frames / PREPARED + 2) * PREPARED
 }
 
 /// Sets a workload up.
@@ -215,9 +224,10 @@ impl Row {
     fn turns(
         group: &'static Group,
         line: Line,
+        room: fn(&Scale) -> u64,
         prepare: impl Fn(&Setting) -> Result<Sides> + 'static,
     ) -> Self {
-        Self { group, lines: vec![line], work: Work::Turns(Box::new(prepare)), drag: 1.1 }
+        Self { group, lines: vec![line], work: Work::Turns(Box::new(prepare)), drag: 1.1, room }
     }
 
     fn and(mut self, line: Line) -> Self {
@@ -305,5 +315,34 @@ impl Bursts {
             }
             Ok(slice)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room_of(word: &str) -> u64 {
+        let scale = Scale::small();
+        let rows = rows(&scale);
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.is_wanted(&[word.to_owned()])).collect();
+        assert!(!rows.is_empty(), "{word}");
+        room(&rows, &scale)
+    }
+
+    #[test]
+    fn a_row_asks_for_the_room_that_it_needs_itself() {
+        for (word, most) in
+            [("durable", 64 << 20), ("rotating", 64 << 20), ("os,", 160 << 20), ("scan", 256 << 20)]
+        {
+            let room = room_of(word);
+            assert!(room <= most, "{word}: {room}");
+        }
+        let scale = Scale::small();
+        let all = rows(&scale);
+        let all: Vec<&Row> = all.iter().collect();
+        let most = all.iter().map(|row| (row.room)(&scale)).max().unwrap_or(0);
+        assert_eq!(room(&all, &scale), ROOM_APART + most, "all of them: as the largest");
+        assert!(all.iter().all(|row| (row.room)(&scale) > 0));
     }
 }

@@ -26,14 +26,20 @@ pub(super) fn rows(scale: &Scale) -> Vec<Row> {
     };
     let killed = scale.open_segments;
     let line = Line::seconds(format!("open after a kill, {}", told(killed)), Figure::Time, 1.3);
-    let row = Row::turns(&OPENING, line, move |setting| opens(setting, killed, false));
+    let row = Row::turns(&OPENING, line, room, move |setting| opens(setting, killed, false));
     let mut rows = vec![row.dragging(2.0)];
     rows.extend(clean.into_iter().map(|segments| {
         let name = format!("open after a clean close, {}", told(segments));
         let line = Line::seconds(name, Figure::Alone, 0.003);
-        Row::turns(&OPENING, line, move |setting| opens(setting, segments, true)).dragging(3.0)
+        Row::turns(&OPENING, line, room, move |setting| opens(setting, segments, true))
+            .dragging(3.0)
     }));
     rows
+}
+
+/// The log twice, each with a segment that is prepared, and the file of the reference.
+const fn room(scale: &Scale) -> u64 {
+    (2 * (scale.open_segments + 1) + 1) * PREPARED
 }
 
 fn options() -> Options {

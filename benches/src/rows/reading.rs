@@ -1,6 +1,6 @@
 //! Reading what is there: all of it in order, and single records by their address.
 
-use super::{Figure, Group, Line, Row, Setting, Sides, Unit};
+use super::{Figure, Group, Line, Row, Scale, Setting, Sides, Unit, in_segments};
 use crate::failure::{Result, same};
 use crate::ground::Plot;
 use crate::ratio::Target;
@@ -32,14 +32,19 @@ pub(super) fn rows() -> Vec<Row> {
                 figure: Figure::Rate,
                 target: Target::AtLeast(target),
             };
-            rows.push(Row::turns(&SCANS, line, move |setting| scans(setting, len, owned)));
+            rows.push(Row::turns(&SCANS, line, room, move |setting| scans(setting, len, owned)));
         }
     }
     for threads in [1, 2] {
         let line = Line::rate(format!("random read, {}", super::threads(threads)), 0.90);
-        rows.push(Row::turns(&READS, line, move |setting| reads(setting, threads)));
+        rows.push(Row::turns(&READS, line, room, move |setting| reads(setting, threads)));
     }
     rows
+}
+
+/// A log, and the file of the reference.
+const fn room(scale: &Scale) -> u64 {
+    in_segments(scale.read_len) + scale.read_len / 4 * 5
 }
 
 /// A log of this many records, and where they are.

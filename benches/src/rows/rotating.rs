@@ -24,7 +24,7 @@ const TRIM: u64 = 900;
 pub(super) fn rows() -> Vec<Row> {
     let figure = Figure::Tail(0.999);
     let line = Line::seconds("rotating append p999 to sync p50", figure, 4.0);
-    vec![Row::turns(&ROTATING, line, sides)]
+    vec![Row::turns(&ROTATING, line, |_| BARE + 64 * SEGMENT, sides)]
 }
 
 fn sides(setting: &Setting) -> Result<Sides> {

@@ -34,7 +34,7 @@ impl fmt::Display for Page<'_> {
         f.write_str(r#"<meta name="viewport" content="width=device-width, initial-scale=1">"#)?;
         write!(f, "\n<title>{title}</title>\n<style>\n{Style}</style></head>\n<body><main>\n")?;
         writeln!(f, "<h1>{title}</h1>")?;
-        failure.iter().try_for_each(|story| broken(f, story))?;
+        failure.iter().try_for_each(|story| verdict(f, story))?;
         if !summary.is_empty() {
             f.write_str(r#"<dl class="tiles">"#)?;
             for (label, value) in summary {
@@ -52,10 +52,14 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-/// The promise, before everything else.
-fn broken(f: &mut fmt::Formatter<'_>, story: &FailureStory) -> fmt::Result {
+/// The promise that broke, or that none did, before everything else.
+fn verdict(f: &mut fmt::Formatter<'_>, story: &FailureStory) -> fmt::Result {
     let (promise, what) = (Escaped(&story.promise), Escaped(&story.what));
-    write!(f, r#"<div class="broke"><strong>Broken promise: {promise}</strong>"#)?;
+    if story.promise.is_empty() {
+        f.write_str(r#"<div class="kept"><strong>No promise broke</strong>"#)?;
+    } else {
+        write!(f, r#"<div class="broke"><strong>Broken promise: {promise}</strong>"#)?;
+    }
     writeln!(f, r#"<p class="lines">{what}</p>"#)?;
     if !story.replay.is_empty() {
         let replay = Escaped(&story.replay);
@@ -67,11 +71,12 @@ fn broken(f: &mut fmt::Formatter<'_>, story: &FailureStory) -> fmt::Result {
 fn timeline(f: &mut fmt::Formatter<'_>, story: &FailureStory) -> fmt::Result {
     f.write_str("<h2>What happened</h2>\n")?;
     if !story.timeline.lives.is_empty() {
+        let legend = Legend { broke: !story.promise.is_empty() };
         f.write_str(r#"<p class="dim">From left to right in the order of the disk's calls, "#)?;
         f.write_str(
             "not in time; a long life is scrolled to its end. Clients first, then files. ",
         )?;
-        writeln!(f, "Everything has a tooltip, and is listed below its drawing.</p>{Legend}")?;
+        writeln!(f, "Everything has a tooltip, and is listed below its drawing.</p>{legend}")?;
     }
     for shown in &story.timeline.lives {
         life(f, &story.timeline.clients, shown)?;

@@ -30,7 +30,7 @@ impl fmt::Display for Plain<'_> {
             writeln!(f, "{}", one_line(value))?;
         }
         tables.iter().try_for_each(|shown| table(f, shown))?;
-        failure.iter().try_for_each(|story| failed(f, story))
+        failure.iter().try_for_each(|story| told(f, story))
     }
 }
 
@@ -76,9 +76,12 @@ fn grid(
     Ok(())
 }
 
-fn failed(f: &mut fmt::Formatter<'_>, story: &FailureStory) -> fmt::Result {
+fn told(f: &mut fmt::Formatter<'_>, story: &FailureStory) -> fmt::Result {
     writeln!(f)?;
-    heading(f, &format!("Broken promise: {}", story.promise), '-')?;
+    match story.promise.as_str() {
+        "" => heading(f, "No promise broke", '-')?,
+        promise => heading(f, &format!("Broken promise: {promise}"), '-')?,
+    }
     for line in story.what.lines() {
         writeln!(f, "{}", one_line(line))?;
     }

@@ -197,7 +197,10 @@ fn flag(f: &mut fmt::Formatter<'_>, x: u64, top: u64) -> fmt::Result {
 }
 
 /// What each mark means.
-pub(super) struct Legend;
+pub(super) struct Legend {
+    /// Whether a promise broke, and so has its mark.
+    pub(super) broke: bool,
+}
 
 impl fmt::Display for Legend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,7 +228,9 @@ impl fmt::Display for Legend {
             entry(f, text, part, |f| mark(f, kind, failed, 1 << 13, 15, 50))?;
         }
         entry(f, "crash", small, |f| line(f, 15, 0, 24))?;
-        entry(f, "broken promise", small, |f| flag(f, 8, 7))?;
+        if self.broke {
+            entry(f, "broken promise", small, |f| flag(f, 8, 7))?;
+        }
         for (survived, text) in [
             (Survived::Kept, "pending, kept"),
             (Survived::Lost, "pending, lost"),

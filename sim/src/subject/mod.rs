@@ -164,7 +164,10 @@ pub trait Subject: Sized {
     /// How the store is configured.
     type Options: Clone + fmt::Debug + PartialEq + Send + Serialize + DeserializeOwned;
 
-    /// What may go wrong in its campaigns, if nothing else is asked for.
+    /// What may go wrong in its campaigns, if no one class is asked for
+    /// ([`Draw::class`](crate::Draw::class), `--class`). By default power cuts and kills alone: a store
+    /// that names [`Class::Errors`] must answer every failing call with an error or a kept promise, and
+    /// one that names [`Class::Media`] must detect damage; its oracle then has to know both.
     const CLASSES: &'static [Class] = &[Class::Crash];
 
     /// Situations worth counting: a coverage table has a line for each.
