@@ -5,19 +5,22 @@
 //! checks are seeded with log, salt and LSN, so the bytes of another place, or of another use of
 //! the file, do not. For everything else there is the thorough way, which holds on to the segment
 //! and tells what stands there: damage, a frame without records, nothing.
+//!
+//! One frame is read at a time, and no more of a batch than what is asked for.
 
-use super::guess;
+use super::guess::{self, Guess};
 use super::machine::Machine;
+use super::near::{Standing, stands_at};
+use super::picked::{Body, Part, Picked, Which};
 use super::record::Record;
 use super::scan::{FrameScan, ScanError, Span};
 use super::shared::Shared;
 use super::source::Source;
 use super::walk::{Extent, Extents};
 use crate::error::{Damage, Error, Result};
-use crate::format::batch::BatchRecords;
 use crate::format::checksum::FrameSeed;
-use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN};
-use crate::format::frame_writer::placed_at;
+use crate::format::frame::{FrameHeader, FrameKind};
+use crate::format::frame_writer::PlacedFrame;
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::position::{LogId, Lsn, Salt, SegmentId};
@@ -75,55 +78,64 @@ impl Place {
         usize::try_from(left).unwrap_or(usize::MAX).min(max)
     }
 
-    /// The frame with records that stands here, of which `bytes` is the beginning; `None` if it
-    /// does not verify, or is for the thorough way.
-    pub(super) fn frame(&self, span: &Span, file: &dyn StorageFile, bytes: &[u8]) -> Option<Frame> {
+    /// What is asked for of the frame with records that stands here, of which `bytes` is the
+    /// beginning; `None` if it does not verify, or is for the thorough way. `before` is the check
+    /// of the frame before, if that is known.
+    pub(super) fn pick(
+        &self,
+        span: &Span,
+        file: &dyn StorageFile,
+        bytes: &[u8],
+        (which, before): (Which, Option<u32>),
+    ) -> Option<Part> {
         let header = FrameHeader::decode(bytes, span.seed, self.lsn);
         let header =
             planted!("quick-read-unseeded", header => FrameHeader::unchecked(bytes)).ok()?;
         let left = span.limit.since(self.lsn)?;
-        if !header.kind.holds_records() || header.continues || header.frame_len() > left {
+        if !header.kind.holds_records() || header.frame_len() > left {
             return None;
+        }
+        if let Some(before) = before {
+            header.verify_chain(before).ok()?;
         }
         let from = header.header_len();
         let to = usize::try_from(header.unpadded_len()).ok()?;
-        let body = match bytes.get(from..to) {
+        match bytes.get(from..to) {
             Some(body) => {
                 header.verify_body(body).ok()?;
-                Bytes::copy_from_slice(body)
+                Part::of(self.lsn, &header, Body::Shared(body), which)
             }
             None if to - from <= QUICK_MAX => {
                 let here = bytes.get(from..)?;
                 let mut body = vec![0; to - from];
                 let (begun, rest) = body.split_at_mut_checked(here.len())?;
                 begun.copy_from_slice(here);
-                let behind = span.offset(self.lsn) + bytes.len() as u64;
-                let count = read_full(file, behind, rest).ok()?;
+                let after = span.offset(self.lsn) + bytes.len() as u64;
+                let count = read_full(file, after, rest).ok()?;
                 if count < rest.len() {
                     return None;
                 }
                 header.verify_body(&body).ok()?;
-                Bytes::from(body)
+                Part::of(self.lsn, &header, Body::Own(Bytes::from(body)), which)
             }
-            None => return None,
-        };
-        Some(Frame { lsn: self.lsn, batch: header.kind == FrameKind::Batch, body })
+            None => None,
+        }
     }
 
     /// Reads the frame with one call, or two if it is long.
-    fn read(&self, shared: &Shared) -> Option<Frame> {
+    fn read(&self, shared: &Shared, guess: &Guess, asked: (Which, Option<u32>)) -> Option<Part> {
         let file = shared.files.get(self.number).ok()?;
         // Taken out and put back, not borrowed: a disk may do anything within a read, even read.
         let mut block = BLOCK.take();
-        block.resize(LEAD + guess::LONGEST, 0);
-        let len = self.room(shared.files.guess.len());
+        block.resize(LEAD + guess::LONGEST_OF_BATCH, 0);
+        let len = self.room(guess.len());
         let into = block.get_mut(LEAD..LEAD + len)?;
         let span = self.span();
         let count = read_full(&*file, span.offset(self.lsn), into).ok();
-        let frame = count.and_then(|count| self.frame(&span, &*file, into.get(..count)?));
+        let part = count.and_then(|count| self.pick(&span, &*file, into.get(..count)?, asked));
         BLOCK.set(block);
-        shared.files.guess.learn(frame.as_ref()?.needed());
-        frame
+        guess.learn(part.as_ref()?.needed);
+        part
     }
 }
 
@@ -132,84 +144,95 @@ thread_local! {
     static BLOCK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A verified frame that holds a record, or a whole batch.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
-    lsn: Lsn,
-    batch: bool,
-    /// Nobody else's memory.
-    body: Bytes,
-}
-
-impl Frame {
-    /// How many bytes had to be read for it, at most.
-    pub(super) fn needed(&self) -> usize {
-        MARKED_HEADER_LEN + self.body.len()
-    }
-
-    pub(super) fn first(self) -> Option<Record> {
-        if !self.batch {
-            return Some(Record { lsn: self.lsn, index: 0, bytes: self.body });
-        }
-        let first = BatchRecords::new(&self.body).next()?.ok()?;
-        Some(Record { lsn: self.lsn, index: 0, bytes: Bytes::copy_from_slice(first) })
-    }
-
-    fn push_to(self, records: &mut Vec<Record>) {
-        let Self { lsn, batch, body } = self;
-        if !batch {
-            records.push(Record { lsn, index: 0, bytes: body });
-            return;
-        }
-        for (index, record) in (0..).zip(BatchRecords::new(&body).flatten()) {
-            records.push(Record { lsn, index, bytes: body.slice_ref(record) });
-        }
-    }
-}
-
-/// Where a record was found by looking up its address.
+/// Where a frame was found by looking up its address.
 enum Found {
     /// In memory.
-    Here(Vec<Record>),
+    Here(Part),
     /// In a file; for the thorough way without a place.
     File(Option<Place>),
 }
 
-/// The record at `lsn`; of a batch, the first.
-pub(crate) fn read_first(shared: &Arc<Shared>, lsn: Lsn) -> Result<Record> {
-    let records = match look_up(shared, lsn)? {
-        Found::Here(records) => records,
-        Found::File(place) => {
-            match place.and_then(|place| place.read(shared)).and_then(Frame::first) {
-                Some(record) => return Ok(record),
-                None => read_thoroughly(shared, lsn).map_err(|error| shared.told_reader(error))?,
-            }
+/// The record `index` places after the first one of the frame at `lsn`, in the same batch.
+pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Record> {
+    let files = &shared.files;
+    let guess = if index == 0 { &files.guess } else { &files.batch_guess };
+    let mut at = At::first(lsn);
+    let mut passed = 0;
+    loop {
+        let part = read_part(shared, guess, &at, Which::Nth(index - passed))?;
+        let count = match part.picked {
+            Picked::One(record) => return Ok(record),
+            Picked::Fewer(count) => count,
+            Picked::All(_) => 0,
+        };
+        let Some(next) = part.goes_on else {
+            return Err(Error::NoRecord { lsn });
+        };
+        passed += count;
+        at = at.then(next);
+        files.batches.learn(lsn, passed, next.0);
+        if let Some((records, frame)) = files.batches.before(lsn, index)
+            && records > passed
+        {
+            (passed, at) = (records, at.then((frame, None)));
         }
-    };
-    records.into_iter().next().ok_or(Error::NoRecord { lsn })
+    }
 }
 
 /// The records of the batch or record at `lsn`; at least one.
 pub(crate) fn read_all(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
-    let mut records = match look_up(shared, lsn)? {
-        Found::Here(records) => records,
-        Found::File(place) => match place.and_then(|place| place.read(shared)) {
-            Some(frame) => {
-                let mut records = Vec::new();
-                frame.push_to(&mut records);
-                records
-            }
-            None => read_thoroughly(shared, lsn).map_err(|error| shared.told_reader(error))?,
-        },
-    };
-    if records.is_empty() {
-        return Err(Error::NoRecord { lsn });
+    let mut at = At::first(lsn);
+    let mut records = Vec::new();
+    loop {
+        let part = read_part(shared, &shared.files.batch_guess, &at, Which::All)?;
+        match part.picked {
+            Picked::One(record) => records.push(record),
+            Picked::All(all) => records.extend(all),
+            Picked::Fewer(_) => {}
+        }
+        match part.goes_on {
+            Some(next) => at = at.then(next),
+            None if records.is_empty() => return Err(Error::NoRecord { lsn }),
+            None => break,
+        }
     }
     records.shrink_to_fit();
     Ok(records)
 }
 
-fn look_up(shared: &Shared, lsn: Lsn) -> Result<Found> {
+/// A frame that is to be read.
+#[derive(Clone, Copy)]
+struct At {
+    lsn: Lsn,
+    /// Check of the frame before, if that was read from a file.
+    before: Option<u32>,
+    /// It goes on with a batch that was read up to here: a frame does begin there.
+    follows: bool,
+}
+
+impl At {
+    const fn first(lsn: Lsn) -> Self {
+        Self { lsn, before: None, follows: false }
+    }
+
+    const fn then(self, (lsn, before): (Lsn, Option<u32>)) -> Self {
+        Self { lsn, before, follows: true }
+    }
+}
+
+fn read_part(shared: &Arc<Shared>, guess: &Guess, at: &At, which: Which) -> Result<Part> {
+    match look_up(shared, at.lsn, which)? {
+        Found::Here(part) => Ok(part),
+        Found::File(place) => {
+            match place.and_then(|place| place.read(shared, guess, (which, at.before))) {
+                Some(part) => Ok(part),
+                None => read_thoroughly(shared, at, which).map_err(|e| shared.told_reader(e)),
+            }
+        }
+    }
+}
+
+fn look_up(shared: &Shared, lsn: Lsn, which: Which) -> Result<Found> {
     let mut state = shared.lock();
     loop {
         state.machine.readable()?;
@@ -224,16 +247,30 @@ fn look_up(shared: &Shared, lsn: Lsn) -> Result<Found> {
         if lsn < marks.written {
             return Ok(Found::File(Place::of(&state.machine, lsn)));
         }
-        if let Some((run, at)) = state.machine.unwritten(lsn) {
-            return from_memory(run, at, lsn).map(Found::Here);
+        if let Some(frame) = state.machine.unwritten(lsn) {
+            return from_memory(frame, lsn, which).map(Found::Here);
         }
         // It is on its way to the disk: whoever writes it will say so.
         state.wait(&shared.progress);
     }
 }
 
-/// Reads with the segment held in place, and tells what is wrong. What is at `lsn` is in a file.
-fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
+fn from_memory(frame: Option<PlacedFrame<'_>>, lsn: Lsn, which: Which) -> Result<Part> {
+    let of = |kind: FrameKind| frame.filter(|frame| frame.kind == kind as u8);
+    let frame = of(FrameKind::Batch).or_else(|| of(FrameKind::Record));
+    let part = frame.and_then(|frame| {
+        let batch = frame.kind == FrameKind::Batch as u8;
+        let picked = Picked::of(lsn, batch, Body::Shared(frame.body), which)?;
+        let next = lsn.checked_add(frame.len as u64)?;
+        let goes_on = frame.continues.then_some((next, None));
+        Some(Part { picked, goes_on, needed: 0 })
+    });
+    part.ok_or(Error::NoRecord { lsn })
+}
+
+/// Reads with the segment held in place, and tells what is wrong. What is there is in a file.
+fn read_thoroughly(shared: &Arc<Shared>, at: &At, which: Which) -> Result<Part> {
+    let lsn = at.lsn;
     let end = shared.state.lock().machine.watermarks().written;
     let mut source = Source::new(Arc::clone(shared), end, false);
     let no_record = Error::NoRecord { lsn };
@@ -241,56 +278,48 @@ fn read_thoroughly(shared: &Arc<Shared>, lsn: Lsn) -> Result<Vec<Record>> {
         return Err(no_record);
     };
     if extent.base > lsn {
-        return Err(gap_behind_jump(extent, lsn)?.unwrap_or(no_record));
+        return Err(gap_after_jump(extent, lsn)?.unwrap_or(no_record));
     }
     if !lsn.is_aligned() {
         return Err(no_record);
     }
-    let offset = extent.span.offset(lsn);
-    let number = extent.number;
-    let mut scan = FrameScan::new(extent.file, extent.span, lsn, None).reading(guess::LONGEST);
-    let mut records = Vec::new();
-    loop {
-        let from = scan.position();
-        match scan.next() {
-            Ok(Some((at, header))) if header.kind.holds_records() => {
-                // A small record shall not keep the block; a large one is nearly all of it.
-                let body = match scan.body() {
-                    body if body.len() <= QUICK_MAX => Bytes::copy_from_slice(body),
-                    body => scan.body_bytes(0..body.len()),
-                };
-                let batch = header.kind == FrameKind::Batch;
-                Frame { lsn: at, batch, body }.push_to(&mut records);
-                if !header.continues {
-                    return Ok(records);
-                }
-            }
-            Ok(Some((_, header))) if header.kind == FrameKind::Gap => {
-                let (to, cause) = (scan.position(), Damage::Gap);
-                return Err(Error::Damaged { segment: number, offset, from, to, cause });
-            }
-            Ok(_) => return Err(no_record),
-            Err(ScanError::Io(error)) => {
-                return Err(Error::io("read", FileName::Segment(number).text(), error));
-            }
-            Err(ScanError::Frame(cause)) => {
-                // An address that no append returned looks like this as well: only a walk
-                // over the frames before tells.
-                let standing =
-                    if records.is_empty() { stands_at(shared, end, lsn)? } else { Standing::Frame };
-                let (to, cause) = match standing {
-                    Standing::Nothing => return Err(no_record),
-                    Standing::Frame => (end.min(extent.span.limit), Damage::Frame(cause)),
-                    Standing::Gap { to } => (to, Damage::Gap),
-                };
-                return Err(Error::Damaged { segment: number, offset, from, to, cause });
-            }
+    let (number, span) = (extent.number, extent.span);
+    let offset = span.offset(lsn);
+    let mut scan = FrameScan::new(extent.file, span, lsn, at.before).reading(guess::LONGEST);
+    match scan.next() {
+        Ok(Some((lsn, header))) if header.kind.holds_records() => {
+            // A small record shall not keep the block; a large one is nearly all of it.
+            let body = match scan.body() {
+                body if body.len() <= QUICK_MAX => Body::Shared(body),
+                body => Body::Own(scan.body_bytes(0..body.len())),
+            };
+            Part::of(lsn, &header, body, which).ok_or(no_record)
+        }
+        Ok(Some((from, header))) if header.kind == FrameKind::Gap => {
+            let (to, cause) = (scan.position(), Damage::Gap);
+            Err(Error::Damaged { segment: number, offset, from, to, cause })
+        }
+        Ok(_) => Err(no_record),
+        Err(ScanError::Io(error)) => {
+            let unread = || Error::io("read", FileName::Segment(number).text(), error);
+            Err(source.trimmed(lsn).unwrap_or_else(unread))
+        }
+        Err(ScanError::Frame(cause)) => {
+            // An address that no append returned looks like this as well: only the frames
+            // around it tell.
+            let standing = if at.follows { Standing::Frame } else { stands_at(shared, end, lsn)? };
+            let (to, cause) = match standing {
+                Standing::Nothing => return Err(no_record),
+                Standing::Frame => (end.min(span.limit), Damage::Frame(cause)),
+                Standing::Gap { to } => (to, Damage::Gap),
+            };
+            Err(Error::Damaged { segment: number, offset, from: lsn, to, cause })
         }
     }
 }
 
 /// The gap that is all a segment holds: it stands for the jump before it, too.
-fn gap_behind_jump(extent: Extent, lsn: Lsn) -> Result<Option<Error>> {
+fn gap_after_jump(extent: Extent, lsn: Lsn) -> Result<Option<Error>> {
     let Extent { number, file, span, base, prev_check, .. } = extent;
     let mut scan = FrameScan::new(file, span, base, Some(prev_check)).reading(guess::LONGEST);
     match scan.next() {
@@ -303,60 +332,4 @@ fn gap_behind_jump(extent: Extent, lsn: Lsn) -> Result<Option<Error>> {
         }
         _ => Ok(None),
     }
-}
-
-/// What is at an address.
-enum Standing {
-    /// A frame begins there, or perhaps.
-    Frame,
-    /// It lies inside a gap that ends here: any frame may have begun there.
-    Gap { to: Lsn },
-    /// None begins there.
-    Nothing,
-}
-
-/// What is at `lsn`, as far as the frames before it tell.
-fn stands_at(shared: &Arc<Shared>, end: Lsn, lsn: Lsn) -> Result<Standing> {
-    let mut source = Source::new(Arc::clone(shared), end, false);
-    let Some(extent) = source.extent(lsn)? else {
-        return Ok(Standing::Nothing);
-    };
-    let Extent { file, span, base, prev_check, .. } = extent;
-    let mut scan = FrameScan::new(file, span, base, Some(prev_check));
-    let mut in_gap = false;
-    while scan.position() < lsn {
-        match scan.next() {
-            Ok(Some((_, header))) => in_gap = header.kind == FrameKind::Gap,
-            Ok(None) => return Ok(Standing::Nothing),
-            // Damage before it: the address may well be right.
-            Err(_) => return Ok(Standing::Frame),
-        }
-    }
-    let to = scan.position();
-    Ok(if to == lsn {
-        Standing::Frame
-    } else if in_gap {
-        Standing::Gap { to }
-    } else {
-        Standing::Nothing
-    })
-}
-
-fn from_memory(run: &[u8], at: usize, lsn: Lsn) -> Result<Vec<Record>> {
-    let (mut records, mut at, mut lsn_at) = (Vec::new(), at, lsn);
-    while let Some(frame) = placed_at(run, at) {
-        let batch = frame.kind == FrameKind::Batch as u8;
-        if !batch && frame.kind != FrameKind::Record as u8 {
-            break;
-        }
-        let (body, continues, len) =
-            (Bytes::copy_from_slice(frame.body), frame.continues, frame.len);
-        Frame { lsn: lsn_at, batch, body }.push_to(&mut records);
-        if !continues {
-            return Ok(records);
-        }
-        at += len;
-        lsn_at = lsn_at.checked_add(len as u64).unwrap_or(lsn_at);
-    }
-    Err(Error::NoRecord { lsn })
 }

@@ -6,10 +6,17 @@ use super::source::Source;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
+use bytes::Bytes;
 use std::sync::Arc;
+
+/// Records up to this length are copied out of the block they were read in.
+const COPIED_MAX: usize = 16 << 10;
 
 /// Reads records as they become visible at the log's level, for ever: across segments, until the
 /// log is closed. Waits without polling.
+///
+/// Memory: one that has read everything holds less than 1 KiB. While it catches up it has a block
+/// of 260 KiB, as a [`LogScan`](crate::LogScan) does.
 #[derive(Debug)]
 pub struct Follower {
     shared: Arc<Shared>,
@@ -20,14 +27,17 @@ pub struct Follower {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn) -> Result<Self> {
-        let trim = {
+        let (trim, end) = {
             let state = shared.state.lock();
             state.machine.readable()?;
-            state.machine.first_lsn()
+            (state.machine.first_lsn(), state.machine.watermarks().accepted)
         };
         let from_first = from == Lsn::FIRST;
         if from < trim && !from_first {
             return Err(Error::Trimmed { lsn: from, trim });
+        }
+        if from > end {
+            return Err(Error::Beyond { lsn: from, end });
         }
         let from = from.max(trim);
         let source = Source::new(Arc::clone(&shared), from, from_first);
@@ -58,7 +68,7 @@ impl Follower {
     /// As [`next`](Self::next).
     pub fn try_next(&mut self) -> Result<Option<Record>> {
         if let Some(record) = self.walk.next_record()? {
-            return Ok(Some(record));
+            return Ok(Some(self.handed_out(record)));
         }
         let end = self.visible();
         if end <= self.looked_to {
@@ -66,7 +76,20 @@ impl Follower {
         }
         self.looked_to = end;
         self.walk.extents().extend(end);
-        self.walk.next_record()
+        let record = self.walk.next_record()?;
+        Ok(record.map(|record| self.handed_out(record)))
+    }
+
+    /// A record as the caller gets it. Followers wait for long: neither the record that a caller
+    /// keeps meanwhile nor the follower itself holds on to the block that was read.
+    fn handed_out(&mut self, mut record: Record) -> Record {
+        if record.bytes.len() <= COPIED_MAX {
+            record.bytes = Bytes::copy_from_slice(&record.bytes);
+        }
+        if self.walk.position() >= self.looked_to {
+            self.walk.rest();
+        }
+        record
     }
 
     /// Everything before this LSN was read.

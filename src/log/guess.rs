@@ -1,7 +1,7 @@
 //! How many bytes to read at an address, before the length of the frame there is known.
 //!
 //! A second call of the disk costs more than copying 4 KiB does, and most of a first call that
-//! asks for little; so the guess is short only after a row of short frames, and long again as
+//! asks for little; so the guess gets short only after a row of short frames, and long again as
 //! soon as one was longer than expected. At most one frame in 33 that would fit into the longest
 //! guess takes a second call.
 
@@ -11,52 +11,90 @@ use crate::storage::latch::{AtomicU64, Ordering};
 /// The longest guess: a record of 4 KiB with its header. A longer one takes a second call.
 pub(super) const LONGEST: usize = 4096 + MARKED_HEADER_LEN;
 
-/// The shortest is the longest, halved so often. Less would save nothing.
-const HALVED_MAX: u64 = 3;
+/// The longest guess where a frame of a batch is expected: one of 16 KiB with its header.
+pub(super) const LONGEST_OF_BATCH: usize = (16 << 10) + MARKED_HEADER_LEN;
 
-/// So many frames in a row that needed at most half of the guess halve it.
+/// The guess is a multiple of this, but for the longest: less would save nothing.
+const STEP: usize = 512;
+
+/// After so many frames in a row the guess is what the longest of them needed.
 const PATIENCE: u64 = 32;
 
 #[derive(Debug)]
 pub(super) struct Guess {
-    /// How often it is halved, and how many frames in a row needed at most half of it. A hint:
-    /// threads that change it at the same time may undo what the other did.
+    longest: usize,
+    /// A [`Learnt`]. A hint: threads that change it at the same time may undo what the other did.
     state: AtomicU64,
 }
 
+/// What the frames before were like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Learnt {
+    guess: usize,
+    /// The longest guess that the last frames needed, and how many they are.
+    most: usize,
+    frames: u64,
+}
+
+impl Learnt {
+    const fn anew(guess: usize) -> Self {
+        Self { guess, most: 0, frames: 0 }
+    }
+
+    fn of(state: u64) -> Self {
+        let steps = |at: u32| usize::from((state >> at).to_le_bytes()[0]) * STEP;
+        Self { guess: steps(0), most: steps(8), frames: state >> 16 }
+    }
+
+    fn state(self) -> u64 {
+        let steps = |len: usize| len.div_ceil(STEP) as u64;
+        steps(self.guess) | steps(self.most) << 8 | self.frames << 16
+    }
+}
+
 impl Guess {
-    pub(super) fn new() -> Self {
-        Self { state: AtomicU64::new(0) }
+    /// For frames of one record.
+    pub(super) fn of_records() -> Self {
+        Self::up_to(LONGEST)
+    }
+
+    /// For frames of batches.
+    pub(super) fn of_batches() -> Self {
+        Self::up_to(LONGEST_OF_BATCH)
+    }
+
+    fn up_to(longest: usize) -> Self {
+        Self { longest, state: AtomicU64::new(Learnt::anew(longest).state()) }
     }
 
     /// How much to read.
     pub(super) fn len(&self) -> usize {
-        LONGEST >> self.halved_and_spared().0
+        self.learnt().guess.min(self.longest)
     }
 
     /// A frame needed so many bytes.
     pub(super) fn learn(&self, needed: usize) {
-        let before @ (halved, spared) = self.halved_and_spared();
-        let fits = |halved| needed <= LONGEST >> halved;
-        let after = if !fits(halved) {
-            (0, 0)
-        } else if halved == HALVED_MAX || !fits(halved + 1) {
-            (halved, 0)
-        } else if spared + 1 < PATIENCE {
-            (halved, spared + 1)
+        let before = self.learnt();
+        let fitting = needed.max(1).next_multiple_of(STEP);
+        let after = if fitting > before.guess {
+            Learnt::anew(self.longest.next_multiple_of(STEP))
+        } else if fitting == before.guess {
+            Learnt::anew(before.guess)
         } else {
-            (halved + 1, 0)
+            let most = before.most.max(fitting);
+            match before.frames + 1 {
+                PATIENCE => Learnt::anew(most),
+                frames => Learnt { most, frames, ..before },
+            }
         };
         // Mostly there is nothing new, and no reason to take the line from other processors.
         if after != before {
-            let (halved, spared) = after;
-            self.state.store(halved << 32 | spared, Ordering::Relaxed);
+            self.state.store(after.state(), Ordering::Relaxed);
         }
     }
 
-    fn halved_and_spared(&self) -> (u64, u64) {
-        let state = self.state.load(Ordering::Relaxed);
-        ((state >> 32).min(HALVED_MAX), state & u64::from(u32::MAX))
+    fn learnt(&self) -> Learnt {
+        Learnt::of(self.state.load(Ordering::Relaxed))
     }
 }
 
@@ -66,19 +104,32 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_guess_halves_when_many_frames_in_a_row_were_short_and_grows_with_the_first_long_one() {
-        let guess = Guess::new();
-        assert_eq!(guess.len(), LONGEST);
-        for halved in [1, 2, 3, 3] {
-            (0..PATIENCE).for_each(|_| guess.learn(100));
-            assert_eq!(guess.len(), LONGEST >> halved);
+    fn a_guess_is_as_long_as_the_frames_before_and_longest_after_one_that_was_longer() {
+        for guess in [Guess::of_records(), Guess::of_batches()] {
+            let longest = guess.longest;
+            assert_eq!(guess.len(), longest);
+            let learn = |count, needed| (0..count).for_each(|_| guess.learn(needed));
+            for (needed, expected) in [(3000, 3072), (1024, 1024), (100, 512), (0, 512)] {
+                learn(PATIENCE - 1, needed);
+                assert!(guess.len() > expected || guess.len() == 512);
+                learn(1, needed);
+                assert_eq!(guess.len(), expected);
+            }
+            learn(1, 513);
+            assert_eq!(guess.len(), longest);
+            // The longest of a row counts, wherever it was.
+            learn(10, 100);
+            learn(1, 2000);
+            learn(PATIENCE - 11, 100);
+            assert_eq!(guess.len(), 2048);
+            // One that just fits ends the row.
+            learn(PATIENCE - 1, 100);
+            learn(1, 2048);
+            learn(PATIENCE - 1, 100);
+            assert_eq!(guess.len(), 2048, "neither row of short frames was long enough");
+            learn(1, longest + 1);
+            assert_eq!(guess.len(), longest);
         }
-        guess.learn(1000);
-        assert_eq!(guess.len(), LONGEST);
-        (1..PATIENCE).for_each(|_| guess.learn(100));
-        guess.learn(LONGEST);
-        (1..PATIENCE).for_each(|_| guess.learn(100));
-        assert_eq!(guess.len(), LONGEST, "neither row of short frames was long enough");
     }
 
     proptest! {
@@ -86,7 +137,7 @@ mod tests {
         fn a_frame_is_guessed_too_short_at_most_once_in_so_many(
             lens in prop::collection::vec(0..=LONGEST, 0..400),
         ) {
-            let (guess, mut since) = (Guess::new(), 0);
+            let (guess, mut since) = (Guess::of_records(), 0);
             for needed in lens {
                 if guess.len() < needed {
                     prop_assert!(since >= PATIENCE, "only {since} since the last");

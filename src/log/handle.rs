@@ -1,6 +1,6 @@
 //! The log as its users hold it.
 
-use super::address::{read_all, read_first};
+use super::address::{read_all, read_one};
 use super::doors::Doors;
 use super::follow::Follower;
 use super::lock::locked;
@@ -13,6 +13,7 @@ use super::recover::recover;
 use super::report::RecoveryReport;
 use super::shared::{Guard, NOBODY, Shared, State};
 use super::source::LogScan;
+use super::sparing::Sparing;
 use super::survey::Segment;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
@@ -127,7 +128,8 @@ impl Log {
     /// As [`open`](Self::open).
     pub fn open_in(environment: Environment, options: Options) -> Result<Self> {
         options.validate()?;
-        let storage = Arc::clone(&environment.storage);
+        let storage = Sparing::over(&environment.storage);
+        let environment = Environment { storage: Arc::clone(&storage), ..environment };
         let place = storage.place();
         let lock = locked(&*storage)?;
         let (start, report) = recover(&environment, &options)?;
@@ -139,7 +141,7 @@ impl Log {
             tender: Condvar::new(),
             upkeep: Condvar::new(),
             performer: Performer::new(Arc::clone(&storage), environment.entropy),
-            files: Files::new(storage, options.open_files_max),
+            files: Arc::new(Files::new(storage, options.open_files_max)),
             clock: environment.clock,
             lock: Mutex::new(Some(lock)),
             place,
@@ -324,14 +326,39 @@ impl Log {
 
     /// The record at the address that its append returned, durable or not; of a batch, the first.
     ///
+    /// Cost: one frame is read, which is the record, or about
+    /// [`batch_frame_max`](crate::Options::batch_frame_max) bytes of a batch. An address that no
+    /// append returned costs about the frame that it lies in, both ways; only where the frames
+    /// around it do not tell, because they are damaged or longer than 1 MiB, the segment is read
+    /// up to there.
+    ///
     /// # Errors
     /// [`Error::NoRecord`] if no frame with records begins there; [`Error::Trimmed`];
     /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Closed`]; [`Error::Io`].
     pub fn read(&self, lsn: Lsn) -> Result<Record> {
-        read_first(self.shared(), lsn)
+        read_one(self.shared(), lsn, 0)
     }
 
-    /// All records of the batch, or the one record, at this address.
+    /// One record of a batch: the one that stands `index` places after the first record of the
+    /// frame at `lsn`.
+    ///
+    /// [`Record::lsn`] and [`Record::index`] are such an address, and so are the LSN that
+    /// [`append_batch`](Self::append_batch) returned and the place of the record in the batch.
+    /// Cost: the frames of the batch from `lsn` up to the record are read, one after the other.
+    /// So the first kind of address costs one frame, about
+    /// [`batch_frame_max`](crate::Options::batch_frame_max) bytes, wherever the record stands;
+    /// the second kind costs the part of the batch before it, and two frames where that was read
+    /// before: the log remembers where 65,536 frames of batches stand, in 1 MiB. No more than one
+    /// frame is held in memory.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`Error::NoRecord`] too if the batch has no such record.
+    pub fn read_in_batch(&self, lsn: Lsn, index: u32) -> Result<Record> {
+        read_one(self.shared(), lsn, index)
+    }
+
+    /// All records of the batch, or the one record, at this address. Of a batch in several
+    /// frames each frame is an address: then its records are those from that frame on.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -352,11 +379,14 @@ impl Log {
 
     /// Reads the records from `from` on, in order, up to where the log stands now at its level
     /// (durable records of a [`Durability::Sync`] or `Interval` log). `from` need not be the
-    /// address of a record: the scan begins with the first one at or behind it.
+    /// address of a record: the scan begins with the first one at or after it.
     ///
     /// # Errors
     /// [`Error::Trimmed`] if `from` lies below the trim point, unless it is [`Lsn::FIRST`],
-    /// which means the beginning; [`Error::Closed`].
+    /// which means the beginning. [`Error::Beyond`] if `from` lies beyond everything that was
+    /// accepted: a reader that kept a position from before the log lost its end, or was replaced
+    /// by an older copy, learns it here. The end itself is a place to begin at, and so is one in
+    /// the jump after a crash: nothing stands there, the next record follows. [`Error::Closed`].
     pub fn scan(&self, from: Lsn) -> Result<LogScan> {
         self.scan_at(from, self.shared().options.durability)
     }

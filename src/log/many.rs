@@ -1,10 +1,11 @@
 //! Reads the records at many addresses: neighbours with one call of the disk.
 //!
-//! What does not verify here is read once more, alone, by [`read_first`]: errors are told in one
+//! What does not verify here is read once more, alone, by [`read_one`]: errors are told in one
 //! place.
 
-use super::address::{Frame, Place, read_first};
+use super::address::{Place, read_one};
 use super::guess;
+use super::picked::{Part, Which};
 use super::record::Record;
 use super::shared::Shared;
 use crate::error::Result;
@@ -43,8 +44,9 @@ pub(crate) fn read_many(shared: &Arc<Shared>, lsns: &[Lsn]) -> Vec<Result<Record
             rest = others;
         }
     }
-    let alone =
-        |(record, &lsn): (Option<Record>, &Lsn)| record.map_or_else(|| read_first(shared, lsn), Ok);
+    let alone = |(record, &lsn): (Option<Record>, &Lsn)| {
+        record.map_or_else(|| read_one(shared, lsn, 0), Ok)
+    };
     answers.into_iter().zip(lsns).map(alone).collect()
 }
 
@@ -84,11 +86,11 @@ fn read_run(
     let mut before = None;
     for (place, nth) in run {
         let bytes = block.get(from_first(place)?..count).unwrap_or_default();
-        let frame = place.frame(&span, &*file, bytes);
-        if let Some(frame) = &frame {
-            shared.files.guess.learn(frame.needed());
+        let part = place.pick(&span, &*file, bytes, (Which::Nth(0), None));
+        if let Some(part) = &part {
+            shared.files.guess.learn(part.needed);
         }
-        let mut record = frame.and_then(Frame::first);
+        let mut record = part.and_then(Part::one);
         if record.is_none() && planted!("neighbour-read-instead") {
             record = before.clone();
         }

@@ -7,6 +7,7 @@
 
 mod action;
 mod address;
+mod batches;
 mod copy;
 mod decide;
 mod doors;
@@ -19,8 +20,10 @@ mod header_blocks;
 mod lock;
 mod machine;
 mod many;
+mod near;
 mod options;
 mod perform;
+mod picked;
 mod record;
 mod recover;
 mod repair;
@@ -29,6 +32,7 @@ mod scan;
 mod seen;
 mod shared;
 mod source;
+mod sparing;
 pub mod stepped;
 mod survey;
 mod tail;

@@ -37,8 +37,10 @@ pub struct Options {
     /// Buffered bytes at which an append at level [`Durability::Buffered`] hands them to the
     /// kernel. At most `buffer_max`. Default 512 KiB.
     pub write_at: u64,
-    /// A batch longer than this is cut into frames of about this size, so that a reader needs
-    /// memory for one of them and not for the batch. From 64 bytes to 16 MiB. Default 1 MiB.
+    /// A batch longer than this is cut into frames of about this size. A read of one record of a
+    /// batch reads the frame that it stands in, since a check covers the whole of it, and a scan
+    /// needs memory for one frame; each frame takes 20 to 27 bytes more. From 64 bytes to 16 MiB.
+    /// Default 4 KiB.
     pub batch_frame_max: u64,
     /// Files kept to be recycled as segments after a trim. Default 2.
     pub spares_max: usize,
@@ -76,7 +78,7 @@ impl Default for Options {
             segment_len: 64 << 20,
             buffer_max: 4 << 20,
             write_at: 512 << 10,
-            batch_frame_max: 1 << 20,
+            batch_frame_max: 4 << 10,
             spares_max: 2,
             open_files_max: 64,
             idle_mark: Some(Duration::from_millis(10)),

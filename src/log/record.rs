@@ -22,7 +22,7 @@ pub struct Record {
     pub index: u32,
     /// Its bytes. From a scan a slice of the block that was read, which it keeps in memory: copy
     /// it out to keep a small record for long. From a read by address memory of its own, or of
-    /// its batch.
+    /// its frame of a batch; from a follower memory of its own up to 16 KiB.
     pub bytes: Bytes,
 }
 

@@ -89,7 +89,7 @@ pub(crate) struct Shared {
     pub(crate) tender: Condvar,
     pub(crate) upkeep: Condvar,
     pub(crate) performer: Performer,
-    pub(crate) files: Files,
+    pub(crate) files: Arc<Files>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lock: Mutex<Option<Box<dyn DirLock>>>,
     pub(crate) place: String,

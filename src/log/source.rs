@@ -1,7 +1,8 @@
 //! Reads an open log in order, up to a watermark.
 //!
 //! The segment being read is pinned: a trim may remove its name meanwhile, but its file is not
-//! recycled.
+//! recycled. It can be read on as long as it stays open, which is not for ever: readers hold no
+//! files, they ask a bounded set of them for each block.
 
 use super::machine::Goal;
 use super::options::Durability;
@@ -90,10 +91,10 @@ impl Extents for Source {
         live.pins += 1;
         self.pinned = Some(segment.number());
         drop(state);
-        let file = match shared.files.get(segment.number()) {
-            Ok(file) => file,
-            Err(error) => return Err(self.trimmed_meanwhile(at).unwrap_or(error)),
-        };
+        let file = shared.files.pinned(segment.number());
+        if let Err(error) = shared.files.get(segment.number()) {
+            return Err(self.trimmed(at).unwrap_or(error));
+        }
         let span = Span { limit, ..span };
         Ok(Some(Extent {
             number: segment.number(),
@@ -115,10 +116,8 @@ impl Extents for Source {
         self.closed |= matches!(error, Error::Closed);
         error
     }
-}
 
-impl Source {
-    fn trimmed_meanwhile(&self, at: Lsn) -> Option<Error> {
+    fn trimmed(&self, at: Lsn) -> Option<Error> {
         let trim = self.shared.lock().machine.first_lsn();
         (at < trim).then_some(Error::Trimmed { lsn: at, trim })
     }
@@ -128,7 +127,7 @@ impl Source {
 ///
 /// As an iterator it yields records to keep; [`next_ref`](Self::next_ref) borrows them from the
 /// block they were read in, which costs nothing per record. Memory: one block of 260 KiB, or one
-/// frame where that is larger (a record, or about 1 MiB of a batch).
+/// frame where that is larger (a record, or a frame of a batch that an option made longer).
 ///
 /// After [`Error::Damaged`] the scan goes on behind the damaged range; each is told once. Records
 /// of a batch that lost its beginning are part of the range.
@@ -146,7 +145,7 @@ pub struct LogScan {
 impl LogScan {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn, level: Durability) -> Result<Self> {
         let mut withheld = None;
-        let (end, trim) = {
+        let (end, trim, accepted) = {
             let mut state = shared.lock();
             state.machine.readable()?;
             let mut end = state.machine.visible(level);
@@ -160,11 +159,14 @@ impl LogScan {
                 // The disk takes nothing now: what is in files can still be read.
                 end = state.machine.watermarks().written;
             }
-            (end, state.machine.first_lsn())
+            (end, state.machine.first_lsn(), state.machine.watermarks().accepted)
         };
         let from_first = from == Lsn::FIRST;
         if from < trim && !from_first {
             return Err(Error::Trimmed { lsn: from, trim });
+        }
+        if from > accepted {
+            return Err(Error::Beyond { lsn: from, end: accepted });
         }
         let from = from.max(trim);
         let walk = Walk::new(Source::new(shared, end, from_first), from);

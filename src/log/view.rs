@@ -8,6 +8,7 @@
 use super::header_blocks;
 use super::record::{Record, RecordRef};
 use super::seen::{Limit, Seen, look};
+use super::sparing::Sparing;
 use super::survey::{Access, Finding, Segment, SegmentEnd, survey};
 use super::tail::open_span;
 use super::walk::{Extent, Extents, Walk};
@@ -48,7 +49,7 @@ impl LogView {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_in(environment: &Environment) -> Result<Self> {
-        let storage = Arc::clone(&environment.storage);
+        let storage = Sparing::over(&environment.storage);
         let seen = Arc::new(look(&*storage)?);
         Ok(Self { storage, seen })
     }
@@ -60,7 +61,7 @@ impl LogView {
     /// # Errors
     /// What listing the directory or opening a file says.
     pub fn diagnose(environment: &Environment) -> Result<(Vec<Finding>, Option<Error>)> {
-        let survey = survey(&*environment.storage, Access::Reader)?;
+        let survey = survey(&*Sparing::over(&environment.storage), Access::Reader)?;
         Ok((survey.findings, survey.fatal))
     }
 
@@ -84,7 +85,8 @@ impl LogView {
     /// [`Log::scan`](crate::Log::scan) does.
     ///
     /// # Errors
-    /// [`Error::Trimmed`].
+    /// [`Error::Trimmed`]; [`Error::Beyond`] for a place beyond the end, unless the log is damaged:
+    /// then nobody knows where it ended.
     pub fn scan(&self, from: Lsn) -> Result<ViewScan> {
         self.scan_until(from, Lsn::new(u64::MAX))
     }
@@ -102,6 +104,9 @@ impl LogView {
         let trim = self.seen.trim;
         if from < trim && from != Lsn::FIRST {
             return Err(Error::Trimmed { lsn: from, trim });
+        }
+        if from > self.seen.end && self.seen.damage.is_none() {
+            return Err(Error::Beyond { lsn: from, end: self.seen.end });
         }
         let source = ViewSource {
             storage: Arc::clone(&self.storage),

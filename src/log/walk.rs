@@ -54,6 +54,11 @@ pub(crate) trait Extents: fmt::Debug + Send {
     fn told(&mut self, error: Error) -> Error {
         error
     }
+
+    /// Whether what is at `at` was trimmed, where its file cannot be read: no reader holds one open.
+    fn trimmed(&self, _at: Lsn) -> Option<Error> {
+        None
+    }
 }
 
 /// A walk over records, in order.
@@ -121,6 +126,17 @@ impl<E: Extents> Walk<E> {
 
     pub(crate) fn extents(&mut self) -> &mut E {
         &mut self.extents
+    }
+
+    /// Lets go of what was read ahead, unless records of a batch are still to be handed out.
+    pub(crate) fn rest(&mut self) {
+        let handed_out = |batch: &Batch, current: &Current| batch.at >= current.scan.body().len();
+        if let Some(current) = &mut self.current
+            && self.batch.as_ref().is_none_or(|batch| handed_out(batch, current))
+        {
+            self.batch = None;
+            current.scan.rest();
+        }
     }
 
     /// The next record, borrowed.
@@ -347,7 +363,10 @@ impl<E: Extents> Walk<E> {
         let number = current.number;
         let name = || FileName::Segment(number).text();
         let cause = match error {
-            ScanError::Io(error) => return Err(Error::io("read", name(), error)),
+            ScanError::Io(error) => {
+                let trimmed = self.extents.trimmed(self.at);
+                return Err(trimmed.unwrap_or_else(|| Error::io("read", name(), error)));
+            }
             ScanError::Frame(cause) if cause.is_unknown() => {
                 return Err(Error::Unknown { name: name(), what: cause.to_string() });
             }

@@ -3,6 +3,9 @@
 //! A simulated scheduler replaces what is here and nothing else, under `--cfg seawall_shuttle`; so
 //! nobody imports a lock, a condition variable, an atomic or a thread from elsewhere.
 
+/// A lock for what belongs to the whole process, and so to no execution of a scheduler. Held for a
+/// few instructions, and never while another lock is taken.
+pub(crate) use parking_lot::Mutex as ProcessMutex;
 #[cfg(not(seawall_shuttle))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(seawall_shuttle))]

@@ -47,10 +47,11 @@ pub(crate) enum Call {
     SetLen,
 }
 
-/// Calls so far, and the bytes of the writes among them.
+/// Calls so far, and the bytes of the reads and writes among them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     calls: BTreeMap<(On, Call), u64>,
+    read: BTreeMap<On, u64>,
     written: BTreeMap<On, u64>,
     longest_write: BTreeMap<On, u64>,
 }
@@ -63,6 +64,11 @@ impl Counts {
     /// Calls of this kind, whatever they were made on.
     pub(crate) fn all(&self, call: Call) -> u64 {
         self.calls.iter().filter(|((_, made), _)| *made == call).map(|(_, count)| count).sum()
+    }
+
+    /// Bytes that reads asked for.
+    pub(crate) fn read(&self, on: On) -> u64 {
+        self.read.get(&on).copied().unwrap_or(0)
     }
 
     pub(crate) fn written(&self, on: On) -> u64 {
@@ -156,6 +162,9 @@ impl Watcher {
         let (rules, changed) = &*self.rules;
         let mut rules = rules.lock();
         *rules.counts.calls.entry((on, call)).or_default() += 1;
+        if call == Call::Read {
+            *rules.counts.read.entry(on).or_default() += bytes;
+        }
         if call == Call::Write {
             *rules.counts.written.entry(on).or_default() += bytes;
             let longest = rules.counts.longest_write.entry(on).or_default();
@@ -236,7 +245,8 @@ struct WatchedFile {
 
 impl StorageFile for WatchedFile {
     fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.watcher.passes(self.on, Call::Read, 0)?;
+        let len = into.iter().map(|slice| slice.len() as u64).sum();
+        self.watcher.passes(self.on, Call::Read, len)?;
         self.file.read_at(offset, into)
     }
 

@@ -89,6 +89,7 @@ impl Machine {
         place_record(&mut self.pending, record);
         let lsn = self.marks.accepted;
         let end = after(lsn, len);
+        self.note_start(lsn);
         self.marks.accepted = end;
         Receipt { lsn, end }
     }
@@ -136,6 +137,7 @@ impl Machine {
         mark: Option<Lsn>,
     ) {
         let spec = FrameSpec { kind: FrameKind::Batch, continues, mark };
+        self.note_start(after(self.pending_at, self.pending.len() as u64));
         let start = open_frame(&mut self.pending, spec);
         for record in records {
             let record = record.as_ref();
@@ -421,6 +423,7 @@ impl Machine {
     fn advance(&mut self, len: u64) -> (Lsn, Lsn) {
         let lsn = self.marks.accepted;
         let end = after(lsn, len);
+        self.note_start(lsn);
         self.marks.accepted = end;
         // The mark that rode along, if one was due.
         self.marked = self.marked.max(self.marks.durable);

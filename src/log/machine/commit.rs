@@ -319,6 +319,8 @@ impl Machine {
         while self.awaited.front().is_some_and(|&(lsn, _)| lsn < self.marks.written) {
             self.awaited.pop_front();
         }
+        let written = self.starts.partition_point(|start| *start < self.marks.written);
+        self.starts.drain(..written);
         run.bytes.clear();
         let kept = usize::try_from(self.buffer_max).unwrap_or(usize::MAX);
         if run.bytes.capacity() <= kept && self.empty.capacity() < run.bytes.capacity() {

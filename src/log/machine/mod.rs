@@ -28,6 +28,7 @@ use super::options::{Durability, Options};
 use super::survey::{Segment, SegmentEnd};
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
+use crate::format::frame_writer::{PlacedFrame, placed_at};
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::position::{LogId, Lsn, SegmentId};
@@ -63,6 +64,9 @@ pub(crate) struct Start {
     pub(crate) unborn: Option<u64>,
     pub(crate) spares: Vec<u64>,
 }
+
+/// So far apart, or a frame more, are the places in the buffer where a frame is known to begin.
+const STARTS_APART: u64 = 16 << 10;
 
 /// A segment that readers may ask for.
 #[derive(Debug)]
@@ -193,6 +197,11 @@ pub(crate) struct Machine {
     /// Frames that were accepted and are in nobody's hands.
     pending: Vec<u8>,
     pending_at: Lsn,
+    /// Where some of the frames begin that are not written yet: a read of one of them looks for it
+    /// from there.
+    starts: VecDeque<Lsn>,
+    /// The first frame from here on is the next of them.
+    next_start: Lsn,
     /// Number of the group that fills `pending`.
     group: u64,
     arrivals: Arrivals,
@@ -308,6 +317,8 @@ impl Machine {
             chain: check,
             pending: Vec::new(),
             pending_at: end,
+            starts: VecDeque::new(),
+            next_start: end,
             group: 1,
             arrivals: Arrivals::default(),
             allowance: 0,
@@ -506,14 +517,32 @@ impl Machine {
         &self.spares
     }
 
-    /// Frames that no file holds yet, for a read by address: a run that holds `lsn`, and where
-    /// in it.
-    pub(crate) fn unwritten(&self, lsn: Lsn) -> Option<(&[u8], usize)> {
+    /// The frame at `lsn` if that is in memory, and in no file yet: `Some(None)` where no frame
+    /// begins there. Cost: the frames of one [`STARTS_APART`].
+    pub(crate) fn unwritten(&self, lsn: Lsn) -> Option<Option<PlacedFrame<'_>>> {
         let retry = self.retry.as_ref().map(|run| (run.lsn, &run.bytes));
-        retry.into_iter().chain([(self.pending_at, &self.pending)]).find_map(|(start, bytes)| {
-            let at = usize::try_from(lsn.since(start)?).ok()?;
-            (at < bytes.len()).then_some((bytes.as_slice(), at))
+        let mut runs = retry.into_iter().chain([(self.pending_at, &self.pending)]);
+        runs.find_map(|(begin, bytes)| {
+            let index = |lsn: Lsn| usize::try_from(lsn.since(begin)?).ok();
+            let at = index(lsn).filter(|&at| at < bytes.len())?;
+            let before = self.starts.partition_point(|start| *start <= lsn).checked_sub(1);
+            let start = before.and_then(|nth| index(*self.starts.get(nth)?)).unwrap_or(0);
+            Some(bytes.get(start..).and_then(|bytes| placed_at(bytes, at - start)))
         })
+    }
+
+    /// A frame begins at `lsn` that is not in a file yet.
+    #[inline]
+    fn note_start(&mut self, lsn: Lsn) {
+        if lsn >= self.next_start {
+            self.starts.push_back(lsn);
+            self.next_start = after(lsn, STARTS_APART);
+        }
+    }
+
+    /// Check of the last frame that was written.
+    pub(crate) fn last_check(&self) -> u32 {
+        self.chain
     }
 
     /// How far readers see at the log's own level.

@@ -19,6 +19,7 @@ pub use plan::{RepairStep, Rewrite, StandIn};
 
 use super::handle::Log;
 use super::lock::locked;
+use super::sparing::Sparing;
 use super::survey::{Access, survey};
 use super::verify::Progress;
 use super::view::LogView;
@@ -104,6 +105,8 @@ impl Log {
             let rule = "one to 32 letters, digits or '-'";
             return Err(Error::Option { option, value, rule });
         }
+        let storage = Sparing::over(&environment.storage);
+        let environment = &Environment { storage, ..environment.clone() };
         let storage = &*environment.storage;
         let _lock = locked(storage)?;
         // Two repairs that keep their originals in one place could take each other's.
