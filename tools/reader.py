@@ -26,6 +26,7 @@ CLOSE_MARK_LEN = 40
 RECORD, BATCH, VOID, IDLE_MARK, TRIM, CLOSE_MARK, GAP = range(1, 8)
 KINDS = [None, "record", "batch", "void", "idle mark", "trim", "close mark", "gap"]
 CONTINUES, MARKED = 1, 2
+SEAL, CLOSE_RECORD = 1, 2
 NAME = re.compile(r"([0-9]{20})\.(seg|spare)", re.ASCII)
 # Bytes 16 to 19 of a frame: cheaper to look for than a check.
 ANY_FRAME = re.compile(rb"(?=[\x01-\x07][\x00-\x03]\x00\x00)", re.DOTALL)
@@ -88,6 +89,8 @@ def crc(table, ones, pieces):
 
 
 CRC32C, CRC64 = table_of(0x82F63B78), table_of(0xC96C5795D7870F42)
+# By the highest byte of an entry, which no other has: which entry it is.
+ENTRY = {entry >> 24: index for index, entry in enumerate(CRC32C)}
 
 
 def crc32c(*pieces):
@@ -96,6 +99,20 @@ def crc32c(*pieces):
 
 def crc64(data):
     return crc(CRC64, 0xFFFFFFFFFFFFFFFF, [data])
+
+
+def crc32c_before(after, data):
+    """What a CRC-32C was before these bytes, if it is `after` behind them."""
+    value = after ^ 0xFFFFFFFF
+    for byte in reversed(data):
+        index = ENTRY[value >> 24]
+        value = (value ^ CRC32C[index]) << 8 & 0xFFFFFFFF | index ^ byte
+    return value ^ 0xFFFFFFFF
+
+
+def crc32c_on(before, data):
+    """A CRC-32C that goes on from `before`."""
+    return crc(CRC32C, before ^ 0xFFFFFFFF, [data]) ^ before
 
 
 class File:
@@ -140,6 +157,21 @@ class File:
 
     def is_zero(self, start, end):
         return all(piece.count(0) == len(piece) for _, piece in self.pieces(start, end))
+
+
+class Trailer:
+    """The last 64 bytes of a file, as a seal or a close record."""
+
+    def __init__(self, data):
+        if len(data) < TRAILER_LEN:
+            raise Invalid("the file ends")
+        (magic, self.kind, zeros, self.end, self.salt, self.last_check, more, frames, most,
+         check) = struct.unpack("<8sIIQQIIQQQ", data)
+        if magic != b"SWTRAIL\0" or check != crc64(data[:56]):
+            raise Invalid("magic or check")
+        if self.kind not in (SEAL, CLOSE_RECORD) or zeros or more or most or self.end % 8 or (
+                self.kind == CLOSE_RECORD and frames):
+            raise Invalid("fields")
 
 
 class Header:
@@ -287,24 +319,44 @@ class Tail:
         self.proven, self.trim, self.why = header.prev_end, header.trim, None
         self.beyond, self.readable, self.clean, self.row = 0, 0, False, "Undecodable"
         self.readable_check = None
-        short = segment.file.size < header.file_len
+        self.sealed, self.room_end = None, header.frames_end
+        self.look_for_seal(min(segment.file.size, header.file_len), header.base)
+        short = segment.file.size < header.file_len and self.sealed is None
         if not short and self.closed_cleanly():
             return
         self.run()
         if short:
             self.row = "Shortened"
+            return
+        if self.sealed is None:
+            end = segment.offset(self.end) + TRAILER_LEN
+            self.look_for_seal(min(-(-end // BLOCK) * BLOCK, header.file_len), self.end)
+        if self.sealed == self.end:
+            self.row, self.proven = "Closed", max(self.proven, self.end)
         else:
             self.search()
 
+    def look_for_seal(self, file_len, at_least):
+        """A seal that would be the end of a file of this length."""
+        segment = self.segment
+        try:
+            seal = Trailer(segment.file.at(file_len - TRAILER_LEN, TRAILER_LEN))
+        except Invalid:
+            return
+        room_end = segment.header.base + file_len - TRAILER_LEN - FRAMES_AT
+        if (seal.kind == SEAL and seal.salt == segment.header.salt
+                and at_least <= seal.end <= room_end):
+            self.sealed = self.beyond = self.room_end = seal.end
+
     def closed_cleanly(self):
         segment, header = self.segment, self.segment.header
-        data = segment.file.at(header.file_len - TRAILER_LEN, TRAILER_LEN)
-        (magic, kind, zeros, end, salt, last, more, frames, most,
-         check) = struct.unpack("<8sIIQQIIQQQ", data)
-        mark_at = end - CLOSE_MARK_LEN
-        if (magic != b"SWTRAIL\0" or check != crc64(data[:56]) or kind != 2
-                or zeros or more or most or frames or end % 8
-                or salt != header.salt or mark_at < header.base or end > header.frames_end):
+        try:
+            record = Trailer(segment.file.at(header.file_len - TRAILER_LEN, TRAILER_LEN))
+        except Invalid:
+            return False
+        end, last, mark_at = record.end, record.last_check, record.end - CLOSE_MARK_LEN
+        if (record.kind != CLOSE_RECORD or record.salt != header.salt
+                or mark_at < header.base or end > header.frames_end):
             return False
         self.beyond = mark_at
         try:
@@ -322,9 +374,9 @@ class Tail:
         segment, in_batch = self.segment, False
         lsn, prev = self.end, self.check
         self.row, self.why = "Zeros", None
-        while lsn < segment.header.frames_end:
+        while lsn < self.room_end:
             try:
-                frame, _ = segment.frame(lsn, prev, segment.header.frames_end)
+                frame, _ = segment.frame(lsn, prev, self.room_end)
             except Unknown as unknown:
                 raise Refused(UNKNOWN, f"{segment.name} at LSN {lsn}: {unknown}") from None
             except Invalid as why:
@@ -343,7 +395,7 @@ class Tail:
             self.row, self.why = "HalfBatch", "a batch lacks its end"
 
     def search(self):
-        segment, room_end, last_marked = self.segment, self.segment.header.frames_end, None
+        segment, room_end, last_marked = self.segment, self.room_end, None
         for lsn in segment.candidates(self.end, room_end):
             try:
                 frame = Frame(segment, lsn)
@@ -375,6 +427,55 @@ class Tail:
         return self.end, self.check
 
 
+class Nameless:
+    """A file of full length whose header is gone or never was, and whose first frame block is zeros."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def was_begun(self, tail):
+        """Whether anything proves it: `tail` is that of the segment before, if there is one."""
+        if tail is None or tail.trim == 0:
+            return not self.file.is_zero(FRAMES_AT + BLOCK, self.file.size)
+        room = self.file.size - TRAILER_LEN - FRAMES_AT
+        return self.ends_later(tail.end, room) or self.has_mark(tail.end)
+
+    def ends_later(self, end, room):
+        try:
+            stated = Trailer(self.file.at(self.file.size - TRAILER_LEN, TRAILER_LEN)).end
+        except Invalid:
+            return False
+        return stated > end and any(base <= stated <= base + room for base in (end, end + JUMP))
+
+    def has_mark(self, end):
+        start = FRAMES_AT + BLOCK
+        for at, piece in self.file.pieces(start, self.file.size - TRAILER_LEN, 32):
+            for found in ANY_FRAME.finditer(piece, 16):
+                place = found.start() - 16
+                if place % 8 or place >= WINDOW:
+                    continue
+                head, lsn = piece[place:place + 32], at + place - FRAMES_AT
+                if any(self.is_marked(head, base, base + lsn) for base in (end, end + JUMP)):
+                    return True
+        return False
+
+    @staticmethod
+    def is_marked(head, base, lsn):
+        if len(head) < 32 or not any(head[:8]):
+            return False
+        (check, body_len, _, _, kind, flags, zeros, durable,
+         mark_check) = struct.unpack("<IIIIBBHQI", head)
+        if not flags & MARKED or durable % 8 or not base <= durable <= lsn:
+            return False
+        if (not RECORD <= kind <= GAP or flags & ~(CONTINUES | MARKED) or zeros
+                or flags & CONTINUES and kind != BATCH or kind in (VOID, GAP)
+                or body_len > BODY_LEN_MAX):
+            return False
+        at = lsn.to_bytes(8, "little")
+        use = crc32c_before(check, at + head[4:20])
+        return mark_check == crc32c_on(use, b"mark" + at + head[20:28])
+
+
 class Log:
     """What a directory holds, judged by the recovery table."""
 
@@ -391,6 +492,11 @@ class Log:
         self.tail = Tail(self.last) if good else None
         self.end = self.tail.end if good else 0
         self.trim = self.tail.trim if good else 0
+        self.next_number = self.last.number + 1 if good else 1
+        self.sealed = self.tail.sealed if good else None
+        if self.next_number in files:
+            row = self.row_behind(directory, files[self.next_number][1])
+            files[self.next_number] = files[self.next_number][0], row
         for one, after in zip(good, good[1:]):
             if one.header.trim > after.header.trim:
                 self.find(after.number, 0, "Contradiction", True)
@@ -404,6 +510,8 @@ class Log:
             else:
                 after = next((s for s in good if s.number > number), None)
                 self.judge(number, segment, row, after)
+        if self.sealed is not None and self.next_number not in files:
+            self.miss_next(self.sealed)
         if good:
             self.judge_tail()
         for segment in self.segments[:-1]:
@@ -442,6 +550,15 @@ class Log:
         unborn = whole and file.is_zero(FRAMES_AT, FRAMES_AT + BLOCK)
         return None, "Unborn" if unborn else "HeaderLost"
 
+    def row_behind(self, directory, row):
+        """The row of the file with the next number: whether a segment was begun there."""
+        if self.tail and self.tail.clean:
+            return "NotLog" if row == "HeaderLost" else row
+        if row == "Unborn" and self.sealed is None:
+            file = File(os.path.join(directory, file_of(self.next_number)))
+            return "HeaderLost" if Nameless(file).was_begun(self.tail) else row
+        return row
+
     def find(self, number, offset, row, beyond=False):
         self.findings.append({"file": file_of(number), "offset": offset, "row": row,
                               "proven_beyond": beyond, "decision": TABLE[row][beyond]})
@@ -455,20 +572,20 @@ class Log:
             self.damage.append(damage)
 
     def judge(self, number, segment, row, after):
-        before, beyond = self.segments[-1] if self.segments else None, after is not None
+        before = self.segments[-1] if self.segments else None
+        beyond = after is not None or self.sealed is not None and number == self.next_number
         if not before:
             lost_from = self.trim
         elif before.closed:
             lost_from = before.closed[0]
         else:
-            lost_from = self.end if before is self.last else before.header.base
+            end = self.end if self.sealed is None else self.sealed
+            lost_from = end if before is self.last else before.header.base
         lost_to = after.header.prev_end if after else lost_from
         if row and self.find(number, 0, row, beyond) == "Damage":
-            self.lost(number, 0, lost_from, lost_to, row, told=not beyond)
-        next_number = self.last.number + 1 if self.last else 1
-        if row == "Unborn" and not beyond and number != next_number:
-            self.find(next_number, 0, "Missing", True)
-            self.lost(next_number, 0, lost_from, lost_from, "the segment is missing")
+            self.lost(number, 0, lost_from, lost_to, row, told=after is None)
+        if row == "Unborn" and not beyond and number != self.next_number:
+            self.miss_next(lost_from)
         if not segment:
             return
         header = segment.header
@@ -487,6 +604,13 @@ class Log:
             segment.closed = after.header.prev_end, after.header.prev_check
             self.judge_closed(segment, after.header.prev_end)
         self.segments.append(segment)
+
+    def miss_next(self, lost_from):
+        """The segment behind the last one was begun and is gone: told once."""
+        name = file_of(self.next_number)
+        if not any(found["file"] == name and found["decision"] == "Damage" for found in self.findings):
+            self.find(self.next_number, 0, "Missing", True)
+            self.lost(self.next_number, 0, lost_from, lost_from, "the segment is missing")
 
     def judge_closed(self, segment, end):
         header, size = segment.header, segment.file.size

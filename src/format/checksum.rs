@@ -10,6 +10,9 @@
 
 use crate::position::{LogId, Lsn, Salt};
 
+/// That of CRC-32C, the low bit first.
+const POLYNOMIAL: u32 = 0x82F6_3B78;
+
 /// What the checks of every frame in one segment start from: log id and salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameSeed {
@@ -24,6 +27,28 @@ impl FrameSeed {
         let salt = if planted!("check-without-salt") { Salt::new(0) } else { salt };
         let header = crc32c::crc32c_append(crc32c::crc32c(&log.get()), &salt.get().to_le_bytes());
         Self { header, mark: crc32c::crc32c_append(header, b"mark") }
+    }
+
+    /// The one seed with which the check of these bytes holds, as the header of a frame at `lsn`; `None`
+    /// for fewer bytes than a header has.
+    ///
+    /// Every header has one, so this proves nothing of the frame. What else starts from the same seed
+    /// can be held to it: the check of a mark.
+    #[must_use]
+    pub fn of_header(lsn: Lsn, header: &[u8]) -> Option<Self> {
+        let (&check, rest) = header.split_first_chunk()?;
+        let rest: &[u8; 16] = rest.first_chunk()?;
+        let mut state = !u32::from_le_bytes(check);
+        for &byte in rest.iter().rev().chain(lsn.get().to_le_bytes().iter().rev()) {
+            for _ in 0..8 {
+                // The polynomial has the highest bit, which is the lowest of the state before.
+                let carry = state >> 31;
+                state = (if carry == 1 { state ^ POLYNOMIAL } else { state }) << 1 | carry;
+            }
+            state ^= u32::from(byte);
+        }
+        let header = !state;
+        Some(Self { header, mark: crc32c::crc32c_append(header, b"mark") })
     }
 
     /// CRC-32C of log id, salt, `lsn` and the sixteen bytes of a frame header after its check.
@@ -154,7 +179,7 @@ const fn tables() -> [[u32; 256]; COVERED] {
         while following < COVERED {
             let mut bit = 0;
             while bit < 8 {
-                state = (state >> 1) ^ (0x82F6_3B78 * (state & 1));
+                state = (state >> 1) ^ (POLYNOMIAL * (state & 1));
                 bit += 1;
             }
             tables[following][byte] = state;
@@ -194,6 +219,17 @@ mod tests {
             let body = bytes.get(from..).unwrap_or_default();
             let body = body.get(..len).unwrap_or(body);
             prop_assert_eq!(body_check(body), crc32c::crc32c(body));
+        }
+
+        #[test]
+        fn the_seed_of_a_header_is_found_from_its_check(
+            (log, salt, lsn, rest) in any::<([u8; 16], u64, u64, [u8; 16])>(),
+        ) {
+            let (seed, lsn) = (FrameSeed::new(LogId::new(log), Salt::new(salt)), Lsn::new(lsn));
+            let check = seed.header_check(lsn, &rest).to_le_bytes();
+            let header = [&check[..], &rest].concat();
+            prop_assert_eq!(FrameSeed::of_header(lsn, &header), Some(seed));
+            prop_assert_eq!(FrameSeed::of_header(lsn, &header[1..]), None);
         }
 
         #[test]

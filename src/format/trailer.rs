@@ -10,8 +10,9 @@
 //!   +-------+------+-------+-----+------+------------+-------+--------+-------+-------+
 //! ```
 //!
-//! - `kind`: 1 a seal (written at rotation, unsynced: a hint for people and tools, evidence of
-//!   nothing), 2 a close record (written and synced after the close mark).
+//! - `kind`: 1 a seal (written at rotation, unsynced, once the header of the successor is durable:
+//!   so it may be missing, and proves that a successor was begun), 2 a close record (written and
+//!   synced after the close mark).
 //! - `end`, `last_check`: where the frames end, and the check of the last one.
 //! - `frames`: how many frames the segment holds, when `kind` is 1; else 0.
 //! - `check`: CRC-64/XZ of bytes 0 to 55.

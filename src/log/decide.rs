@@ -2,7 +2,7 @@
 //!
 //! E is the end of the valid run of frames (the base of a segment without frames), W the largest
 //! durable LSN that anything valid states: marks in frames beyond E, the `prev_end` of later
-//! headers, and the begin of the close mark that a close record names. What lies below W was
+//! headers, the end of a seal, and the begin of the close mark that a close record names. What lies below W was
 //! acknowledged; so W decides whether a bad end is a torn tail, of which nobody was told, or damage.
 //!
 //! ```text
@@ -32,7 +32,7 @@
 //! - *Zeros, damage*: a lost write; the disk said it had it.
 //! - *Unborn*: rotation was interrupted between the rename and the header.
 //!
-//! A bad trailer has no row: a seal is a hint to people and tools, which nothing reads here, and a close
+//! A bad trailer has no row: a seal is written without a sync and may be missing, and a close
 //! record that does not hold is none.
 
 /// What was found: one row of the table.

@@ -23,9 +23,11 @@ pub(crate) enum HeaderState {
     /// Intact, but of another version.
     Unknown(HeaderError),
     /// No good copy, nothing in the first frame block, whole length.
-    Unborn,
+    Unborn(HeaderError),
     /// No good copy.
     Lost(HeaderError),
+    /// The same, behind a segment that nothing follows.
+    NeverBegun,
     Unreadable(io::Error),
 }
 
@@ -96,7 +98,7 @@ fn judge(bytes: &[u8], file_len: u64, id: SegmentId) -> HeaderState {
                 && file_len.is_multiple_of(layout::BLOCK);
             let begun = planted!("length-taken-for-content");
             if whole && !begun && frames.iter().all(|&byte| byte == 0) {
-                HeaderState::Unborn
+                HeaderState::Unborn(error)
             } else {
                 HeaderState::Lost(error)
             }

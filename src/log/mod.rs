@@ -26,6 +26,7 @@ mod perform;
 mod picked;
 mod record;
 mod recover;
+mod remains;
 mod repair;
 mod report;
 mod scan;

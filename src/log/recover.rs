@@ -8,6 +8,7 @@
 use super::decide::Row;
 use super::machine::{Origin, Start};
 use super::options::Options;
+use super::remains;
 use super::report::{Cut, RecoveryReport};
 use super::survey::{Access, Segment, SegmentEnd, Survey, survey};
 use crate::error::{Error, Result};
@@ -102,9 +103,15 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
     let replaced: BTreeSet<u64> = survey.strays.iter().map(|id| id.get()).collect();
     survey.spares.retain(|spare| !replaced.contains(spare));
     survey.spares.extend(replaced);
+    // A log that was never trimmed has used none of them. What a segment's file holds in such a log tells
+    // whether it was begun, so nothing of another origin may get into one.
+    let (mut spares, mut surplus) = (std::mem::take(&mut survey.spares), Vec::new());
+    if survey.trim == Lsn::FIRST {
+        (spares, surplus) = spares.into_iter().partition(|&spare| is_empty(storage, spare));
+    }
     // One more than asked for may be under way at any time: it saves the next preparation work.
-    let kept = survey.spares.len().min(spares_max.max(1));
-    let surplus = survey.spares.split_off(kept);
+    surplus.extend(spares.split_off(spares.len().min(spares_max.max(1))));
+    survey.spares = spares;
     for &spare in &surplus {
         let name = FileName::Spare(spare).text();
         storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
@@ -121,6 +128,17 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
             .map_err(|e| Error::io("rebuild the header of", FileName::Segment(id).text(), e))?;
     }
     Ok(())
+}
+
+/// Whether a spare holds nothing but zeros, and no more of them than a segment can have. One that cannot
+/// be read is not worth keeping either.
+fn is_empty(storage: &dyn Storage, spare: u64) -> bool {
+    let file = storage.open(&FileName::Spare(spare).text(), OpenMode::Read);
+    let zero = file.and_then(|file| match file.len()? {
+        len if len <= layout::FILE_LEN_MAX => remains::is_zero(&*file, 0, len),
+        _ => Ok(false),
+    });
+    zero.is_ok_and(|zero| zero)
 }
 
 /// Writes the copy that is not the good header; never touches the good one.

@@ -1,7 +1,7 @@
 //! A log as one look at its directory finds it: what a reader without the lock goes by.
 
 use super::decide::Row;
-use super::survey::{Access, Finding, Segment, SegmentEnd, Survey, survey};
+use super::survey::{Access, Finding, Segment, SegmentEnd, Survey, Waiting, survey_again};
 use super::tail::{self, open_span};
 use crate::error::{Error, Result};
 use crate::format::name::FileName;
@@ -34,6 +34,7 @@ pub(super) struct Seen {
     pub(super) settled: Lsn,
     pub(super) clean: bool,
     pub(super) torn: bool,
+    pub(super) waiting: Option<Waiting>,
     pub(super) findings: Vec<Finding>,
     pub(super) damage: Option<Error>,
     pub(super) all_damage: Vec<Error>,
@@ -79,11 +80,11 @@ impl Seen {
     }
 }
 
-/// Surveys until nothing is wrong, or twice the same.
-pub(super) fn look(storage: &dyn Storage) -> Result<Seen> {
+/// Surveys until nothing is wrong, or twice the same. `waiting` is what the look before this one found.
+pub(super) fn look(storage: &dyn Storage, waiting: Option<Waiting>) -> Result<Seen> {
     let mut before = None;
     for _ in 0..LOOKS_MAX {
-        let mut survey = survey(storage, Access::Reader)?;
+        let mut survey = survey_again(storage, Access::Reader, waiting)?;
         // A trim went by between the list and the files: what it left is listed now.
         if survey.overtaken {
             continue;
@@ -155,6 +156,7 @@ fn see(survey: Survey, ends_unread: BTreeSet<SegmentId>, damage: Option<Error>) 
         settled: if beyond > end { beyond } else { survey.proven() },
         clean: tail.is_none_or(|tail| tail.clean),
         torn: survey.tail_ambiguous(),
+        waiting: survey.waiting,
         segments: survey.segments,
         limits: Vec::new(),
         ends_unread,

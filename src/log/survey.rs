@@ -17,6 +17,10 @@ use crate::storage::{EntryKind, Eviction, OpenMode, Storage, StorageFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod behind;
+
+pub(crate) use behind::Waiting;
+
 /// Who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -101,6 +105,8 @@ pub(crate) struct Survey {
     pub(crate) damage: Vec<Error>,
     /// Whether all that was judged came from the device.
     pub(crate) verified: bool,
+    /// The file behind the last segment that was found to wait.
+    pub(crate) waiting: Option<Waiting>,
     /// Segments were listed, and all of them were gone when they were to be read.
     pub(crate) overtaken: bool,
     /// A spare's name that a writer cannot use.
@@ -118,15 +124,27 @@ struct Surveyed {
 /// What listing, syncing or evicting says. What is wrong with the log itself is in
 /// [`Survey::fatal`].
 pub(crate) fn survey(storage: &dyn Storage, access: Access) -> Result<Survey> {
+    survey_again(storage, access, None)
+}
+
+/// The same, by one who found this file waiting a moment ago: it is not read as a whole once more.
+///
+/// # Errors
+/// As [`survey`].
+pub(crate) fn survey_again(
+    storage: &dyn Storage,
+    access: Access,
+    waiting: Option<Waiting>,
+) -> Result<Survey> {
     if access == Access::Writer {
         storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))?;
     }
-    let mut survey = Survey { verified: true, ..Survey::default() };
+    let mut survey = Survey { verified: true, waiting, ..Survey::default() };
     let mut files = survey.list(storage, access)?;
     let listed = !files.is_empty();
     survey.read_headers(storage, access, &mut files)?;
     survey.overtaken = listed && files.is_empty();
-    survey.judge(&files);
+    survey.judge(&mut files);
     // Behind what the segments say, which readers say as well.
     if let Some(name) = survey.blocked.take() {
         survey.fail(Error::io("use", name, no_regular_file()));
@@ -206,15 +224,16 @@ impl Survey {
                 self.verified &= evicted == Eviction::Seen;
             }
             surveyed.headers = Headers::read(&*file, id);
-            if !closed && surveyed.headers.known().is_some() {
-                closed = true;
+            let known = surveyed.headers.known().is_some();
+            if !closed && (known || matches!(surveyed.headers.state, HeaderState::Unborn(_))) {
                 surveyed.file = Some(file);
             }
+            closed |= known;
         }
         Ok(())
     }
 
-    fn judge(&mut self, files: &BTreeMap<SegmentId, Surveyed>) {
+    fn judge(&mut self, files: &mut BTreeMap<SegmentId, Surveyed>) {
         let known: Vec<(SegmentId, SegmentHeader)> = files
             .iter()
             .filter_map(|(&id, surveyed)| surveyed.headers.known().map(|header| (id, header)))
@@ -226,6 +245,7 @@ impl Survey {
         {
             self.tail = Some(tail::examine(file, &header));
         }
+        self.look_behind(files, last);
         self.judge_unread(files, last);
         self.judge_owner(&known);
         if self.fatal.is_some() {
@@ -239,7 +259,7 @@ impl Survey {
             .find(|(_, header)| header.prev_end <= self.trim)
             .map_or(SegmentId::FIRST, |&(id, _)| id);
         let mut before: Option<Segment> = None;
-        for (&id, surveyed) in files {
+        for (&id, surveyed) in &*files {
             if id < begin {
                 self.find(id, 0, Row::Trimmed, false);
                 self.trimmed.push(id);
@@ -250,6 +270,7 @@ impl Survey {
             self.judge_file(id, &surveyed.headers, successor, &mut before, last.map(|l| l.0));
         }
         if let Some((id, header)) = last {
+            self.judge_successor(id.next(), files);
             self.judge_tail(id, &header);
         }
     }
@@ -321,7 +342,9 @@ impl Survey {
         before: &mut Option<Segment>,
         last: Option<SegmentId>,
     ) {
-        let proven = successor.is_some();
+        let is_next = last.is_some_and(|last| last.next() == id);
+        let sealed = is_next && self.tail.as_ref().is_some_and(|tail| tail.sealed.is_some());
+        let proven = successor.is_some() || sealed;
         let from = self.lost_from(before.as_ref(), last);
         let to = successor.map_or(from, |header| header.prev_end);
         let damaged = |cause: Damage| Error::Damaged { segment: id, offset: 0, from, to, cause };
@@ -333,25 +356,22 @@ impl Survey {
                 *header
             }
             HeaderState::Unread | HeaderState::Unreadable(_) | HeaderState::Unknown(_) => return,
-            HeaderState::OtherNumber(_) => {
+            HeaderState::OtherNumber(_) | HeaderState::NeverBegun => {
                 if self.find(id, 0, Row::NotLog, proven) == Decision::Damage {
-                    self.forbid(damaged(Damage::Discontinuous));
+                    self.tell(damaged(Damage::Discontinuous), successor.is_some());
                 } else {
                     self.strays.push(id);
                 }
                 return;
             }
-            HeaderState::Unborn => {
+            HeaderState::Unborn(_) => {
                 if self.find(id, 0, Row::Unborn, proven) == Decision::Damage {
-                    self.forbid(damaged(Damage::Missing));
+                    self.tell(damaged(Damage::Missing), successor.is_some());
                 } else if last.map_or(SegmentId::FIRST, SegmentId::next) == id {
                     self.unborn = Some((id, headers.file_len));
                 } else if last.is_none_or(|last| id > last) {
                     // A segment is prepared when the one before it has begun: that is gone.
-                    let segment = last.map_or(SegmentId::FIRST, SegmentId::next);
-                    self.find(segment, 0, Row::Missing, true);
-                    let cause = Damage::Missing;
-                    self.fail(Error::Damaged { segment, offset: 0, from, to, cause });
+                    self.miss(last.map_or(SegmentId::FIRST, SegmentId::next), from, to);
                 } else {
                     self.strays.push(id);
                 }
@@ -366,8 +386,7 @@ impl Survey {
             }
             HeaderState::Lost(cause) => {
                 self.find(id, 0, Row::HeaderLost, proven);
-                let error = damaged((*cause).into());
-                return if proven { self.forbid(error) } else { self.fail(error) };
+                return self.tell(damaged((*cause).into()), successor.is_some());
             }
         };
         self.judge_order(id, &header, before.as_ref());
@@ -387,7 +406,9 @@ impl Survey {
         match (before, &self.tail) {
             (None, _) => self.trim,
             (Some(Segment { closed: Some(end), .. }), _) => end.lsn,
-            (Some(segment), Some(tail)) if Some(segment.number()) == last => tail.end,
+            (Some(segment), Some(tail)) if Some(segment.number()) == last => {
+                tail.sealed.map_or(tail.end, |seal| seal.lsn)
+            }
             // Its own frames tell how far it goes: its readers find out.
             (Some(segment), _) => segment.base(),
         }
@@ -482,6 +503,10 @@ impl Survey {
             self.damage.push(error.clone());
         }
         self.forbid(error);
+    }
+
+    fn tell(&mut self, error: Error, of_a_neighbour: bool) {
+        if of_a_neighbour { self.forbid(error) } else { self.fail(error) }
     }
 
     /// As [`fail`](Self::fail), where what is damaged is told of a neighbour as well.

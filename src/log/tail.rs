@@ -52,6 +52,8 @@ pub(crate) struct TailFacts {
     pub(crate) frames: Option<u64>,
     /// Whether a close record names this end.
     pub(crate) clean: bool,
+    /// Where a seal says that the segment ended: its successor was begun.
+    pub(crate) sealed: Option<SegmentEnd>,
     /// Bytes that are not zero stand behind E.
     pub(crate) dirty_bytes: u64,
     /// Bytes read to find out.
@@ -87,6 +89,7 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
             trim: header.trim,
             frames: Some(0),
             clean: false,
+            sealed: None,
             dirty_bytes: 0,
             scanned: 0,
             error: None,
@@ -108,7 +111,9 @@ struct Tail<'a> {
 impl Tail<'_> {
     fn gather(&mut self, header: &SegmentHeader) -> io::Result<()> {
         let found = self.file.len()?;
-        if found < header.file_len {
+        self.look_for_seal(header, found.min(header.file_len), header.base)?;
+        // One that was shortened when it was sealed has all its frames.
+        if found < header.file_len && self.facts.sealed.is_none() {
             // The run is walked all the same, so that the report says what is left.
             self.run()?;
             if self.facts.row != Row::Unknown {
@@ -123,6 +128,16 @@ impl Tail<'_> {
         let mut looked_at = None;
         loop {
             self.run()?;
+            // It is written where the file will end, and then the file is shortened.
+            if self.facts.sealed.is_none() {
+                let used = self.facts.end.since(header.base).unwrap_or(0) + layout::TRAILER_LEN;
+                let shortened = layout::block_aligned(layout::FRAMES_START + used);
+                self.look_for_seal(header, shortened.min(header.file_len), self.facts.end)?;
+            }
+            if self.facts.sealed.is_some_and(|seal| seal.lsn == self.facts.end) {
+                self.facts.row = Row::Closed;
+                return Ok(());
+            }
             if matches!(self.facts.row, Row::Undecodable | Row::HalfBatch | Row::Closed) {
                 self.search()?;
                 if self.facts.dirty_bytes == 0 && self.facts.row == Row::Undecodable {
@@ -136,6 +151,34 @@ impl Tail<'_> {
             }
             looked_at = Some(self.facts.end);
         }
+    }
+
+    /// A seal is written once the header of the successor is durable, and that is written once all
+    /// frames of the segment are: none of them stands behind its end, and all before it were durable.
+    /// This looks for one that ends a file of this length.
+    fn look_for_seal(
+        &mut self,
+        header: &SegmentHeader,
+        file_len: u64,
+        at_least: Lsn,
+    ) -> io::Result<()> {
+        let mut bytes = [0; 64];
+        let count = read_full(&**self.file, layout::trailer_offset(file_len), &mut bytes)?;
+        let Ok(seal) = Trailer::decode(bytes.get(..count).unwrap_or_default()) else {
+            return Ok(());
+        };
+        let room = layout::frame_room(file_len);
+        if matches!(seal.kind, TrailerKind::Seal { .. })
+            && seal.salt == header.salt
+            && seal.end >= at_least
+            && seal.end.since(header.base).is_some_and(|len| len <= room)
+            && !planted!("seal-proves-nothing")
+        {
+            self.facts.sealed = Some(SegmentEnd { lsn: seal.end, check: seal.last_check });
+            self.facts.proven_beyond = Some(seal.end);
+            self.span.limit = seal.end;
+        }
+        Ok(())
     }
 
     /// A close record whose end and check are those of the close mark before it.
@@ -292,7 +335,7 @@ impl Tail<'_> {
 ///
 /// A tail is zeros, or the leftovers of the file's earlier use: most strides hold no such place,
 /// and are passed by without a look at each word.
-fn likely_places(bytes: &[u8], usable: usize, mut likely: impl FnMut(usize)) -> u64 {
+pub(super) fn likely_places(bytes: &[u8], usable: usize, mut likely: impl FnMut(usize)) -> u64 {
     let (words, _) = bytes.as_chunks::<8>();
     // Kind and flags stand two words behind the begin of a header.
     let kinds = words.get(2..).unwrap_or_default();

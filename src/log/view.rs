@@ -50,7 +50,7 @@ impl LogView {
     /// As [`open`](Self::open).
     pub fn open_in(environment: &Environment) -> Result<Self> {
         let storage = Sparing::over(&environment.storage);
-        let seen = Arc::new(look(&*storage)?);
+        let seen = Arc::new(look(&*storage, None)?);
         Ok(Self { storage, seen })
     }
 
@@ -70,14 +70,14 @@ impl LogView {
     /// # Errors
     /// As [`open`](Self::open); the view stays as it was.
     pub fn refresh(&mut self) -> Result<()> {
-        self.seen = Arc::new(look(&*self.storage)?);
+        self.seen = Arc::new(look(&*self.storage, self.seen.waiting)?);
         Ok(())
     }
 
     /// What there is now, beside this view.
     pub(super) fn again(&self) -> Result<Self> {
         let storage = Arc::clone(&self.storage);
-        let seen = Arc::new(look(&*storage)?);
+        let seen = Arc::new(look(&*storage, self.seen.waiting)?);
         Ok(Self { storage, seen })
     }
 
@@ -314,7 +314,7 @@ impl ViewSource {
 
     /// What became of the place `at`, where something could not be read.
     fn look_again(&mut self, at: Lsn) -> Result<()> {
-        let now = look(&*self.storage)?;
+        let now = look(&*self.storage, self.seen.waiting)?;
         if at < now.trim {
             return Err(Error::Trimmed { lsn: at, trim: now.trim });
         }
