@@ -65,6 +65,7 @@ mod table {
         "through-told-unlooked",
         "through-past-a-close-record",
         "failure-told-once",
+        "unwinding-driver-leaves-the-lane",
         "trim-waits-for-next-segment",
         // Bytes.
         "length-trusted-before-check",

@@ -148,6 +148,8 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("failure-told-once", "G2", "The first who asks about an append that failed is told so, the second that all is well.")
         .judged(Judge::Scene),
+    error("unwinding-driver-leaves-the-lane", "progress", "A thread that panics in a call of the disk leaves its lane taken: all others wait for ever.")
+        .judged(Judge::Scene),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     // Bytes.
     media("length-trusted-before-check", "G5", "The fields of a frame header are used whatever its check."),

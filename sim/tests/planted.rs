@@ -20,6 +20,8 @@ mod repaired;
 mod repairs;
 #[path = "planted/scenes.rs"]
 mod scenes;
+#[path = "unwinding/mod.rs"]
+mod unwinding;
 
 use parking_lot::{Mutex, MutexGuard};
 use seawall_sim::{

@@ -11,6 +11,15 @@ use crate::position::{Lsn, Salt, SegmentId};
 use crate::storage::WriteFailure;
 use std::io;
 
+/// Which of the two kinds of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What appends and syncs wait for.
+    Commit,
+    /// What can be done beside them: preparing, sealing, shortening, removing files.
+    Upkeep,
+}
+
 /// Whole frames on their way to the disk.
 #[derive(Debug)]
 pub(crate) struct Run {

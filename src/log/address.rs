@@ -250,6 +250,12 @@ fn look_up(shared: &Shared, lsn: Lsn, which: Which) -> Result<Found> {
         if let Some(frame) = state.machine.unwritten(lsn) {
             return from_memory(frame, lsn, which).map(Found::Here);
         }
+        // Nobody writes it any more.
+        if !state.machine.is_busy()
+            && let Some(error) = state.machine.poisoned()
+        {
+            return Err(error);
+        }
         // It is on its way to the disk: whoever writes it will say so.
         state.wait(&shared.progress);
     }

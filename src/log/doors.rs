@@ -115,6 +115,11 @@ impl<'a> Wakes<'a> {
         Self { doors, one: 0, all: 0 }
     }
 
+    /// As [`Doors::publish`].
+    pub(crate) fn publish(&self, marks: Watermarks, failures: u64) {
+        self.doors.publish(marks, failures);
+    }
+
     /// All at this door.
     pub(crate) fn all_at(&mut self, asleep: &mut Asleep, door: Door) {
         if std::mem::take(asleep.at(door)) > 0 {

@@ -22,6 +22,7 @@ use crate::storage::Environment;
 use crate::storage::latch::{Condvar, JoinHandle, Mutex};
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -241,13 +242,16 @@ impl Log {
         durability: Durability,
     ) -> Result<Receipt> {
         let level = self.level(durability);
+        // Each is asked for its bytes once, and before the lock is taken: what the caller's code does
+        // then, be it a panic, concerns nobody else.
+        let records: Vec<&[u8]> = records.iter().map(AsRef::as_ref).collect();
         let mut state = self.shared().lock();
         if records.is_empty() {
             let end = state.machine.watermarks().accepted;
             return Ok(Receipt { lsn: end, end });
         }
         let accepted =
-            self.shared().admit(&mut state, |machine| machine.append_batch(records, level))?;
+            self.shared().admit(&mut state, |machine| machine.append_batch(&records, level))?;
         self.settle(state, accepted)
     }
 
@@ -571,9 +575,15 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // Best effort, as documented: who wants to know calls `close`.
-        let _nobody_to_tell = self.close();
+        // Best effort, as documented: who wants to know calls `close`. Whatever a storage does, the
+        // threads end and the directory is given back.
+        let closed = panic::catch_unwind(AssertUnwindSafe(|| self.close()));
         self.release();
+        if let Err(panic) = closed
+            && !std::thread::panicking()
+        {
+            panic::resume_unwind(panic);
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 //!   before a group      is taken: those of the last one are on their way back, and may join
 //! ```
 
-use super::action::Event;
+use super::action::{Event, Lane};
 use super::doors::{Asleep, Door, Doors, Wakes};
 use super::files::Files;
 use super::machine::{Goal, Machine, Refusal};
@@ -109,6 +109,10 @@ pub(crate) struct Guard<'a> {
     held: MutexGuard<'a, State>,
     wakes: Wakes<'a>,
     progress: &'a Condvar,
+    /// An action of this lane is out, and this thread is to bring its event.
+    driving: Option<Lane>,
+    /// The thread unwinds already, for a reason that is none of the log's.
+    unwinds: bool,
 }
 
 impl Guard<'_> {
@@ -136,9 +140,29 @@ impl Guard<'_> {
         condition.wait_for(&mut self.held, limit);
     }
 
+    /// Does the disk's work for an action that was taken: without the lock. Should it unwind, the
+    /// drop of this guard says so to everybody.
+    fn perform(&mut self, lane: Lane, work: impl FnOnce() -> Event) -> Event {
+        self.driving = Some(lane);
+        self.unlocked(work)
+    }
+
+    /// This thread unwinds out of the log: nobody knows what became of the work it had, so the log
+    /// does nothing any more, and everybody who waits is told.
+    #[cold]
+    fn forsake(&mut self) {
+        let Self { held, wakes, progress, driving, .. } = self;
+        let state: &mut State = held;
+        state.machine.forsake(driving.take());
+        state.gathering = false;
+        wakes.publish(state.machine.watermarks(), state.machine.failures());
+        wakes.everybody(&mut state.asleep);
+        progress.notify_all();
+    }
+
     /// If the lane is free and something is wanted, somebody has to be awake to do it.
     fn hand_over(&mut self) {
-        let Self { held, wakes, progress } = self;
+        let Self { held, wakes, progress, .. } = self;
         let state: &mut State = held;
         if std::mem::take(&mut state.orphaned)
             && state.machine.commit_wanted()
@@ -152,9 +176,14 @@ impl Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        if !latch::execution_is_over() {
-            self.hand_over();
+        if latch::execution_is_over() {
+            return;
         }
+        let unwinds = self.driving.is_some() || (!self.unwinds && std::thread::panicking());
+        if unwinds && !planted!("unwinding-driver-leaves-the-lane") {
+            self.forsake();
+        }
+        self.hand_over();
     }
 }
 
@@ -175,7 +204,9 @@ impl DerefMut for Guard<'_> {
 impl Shared {
     /// Takes the lock.
     pub(crate) fn lock(&self) -> Guard<'_> {
-        Guard { held: self.state.lock(), wakes: Wakes::none(&self.doors), progress: &self.progress }
+        let unwinds = std::thread::panicking();
+        let (held, wakes) = (self.state.lock(), Wakes::none(&self.doors));
+        Guard { held, wakes, progress: &self.progress, driving: None, unwinds }
     }
 
     /// Drives the commit lane, or waits for who does, until `done` answers.
@@ -215,8 +246,8 @@ impl Shared {
         let Some(action) = state.machine.poll_commit() else {
             return false;
         };
-        let event = state.unlocked(|| self.performer.perform(action));
-        self.take_back(state, event, false);
+        let event = state.perform(Lane::Commit, || self.performer.perform(action));
+        self.take_back(state, event, Lane::Commit);
         true
     }
 
@@ -229,8 +260,8 @@ impl Shared {
     ) -> Option<Result<Receipt>> {
         let (receipt, write) = state.machine.append_through(record)?;
         state.orphaned = false;
-        let event = state.unlocked(|| self.performer.write(write));
-        self.take_back(state, event, false);
+        let event = state.perform(Lane::Commit, || self.performer.write(write));
+        self.take_back(state, event, Lane::Commit);
         let Receipt { lsn, end } = receipt;
         if state.machine.watermarks().written >= end || planted!("through-told-unlooked") {
             return Some(Ok(receipt));
@@ -254,7 +285,8 @@ impl Shared {
     }
 
     /// Tells the machine, and whoever waits, what an action of a lane became.
-    pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event, upkeep: bool) {
+    pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event, lane: Lane) {
+        let upkeep = lane == Lane::Upkeep;
         let failures = state.machine.failures();
         let group = state.machine.group().wrapping_sub(1);
         let door = match &event {
@@ -264,6 +296,7 @@ impl Shared {
             _ => None,
         };
         state.machine.on_event(event);
+        state.driving = None;
         state.orphaned |= !upkeep;
         let failed = state.machine.failures() > failures;
         self.doors.publish(state.machine.watermarks(), state.machine.failures());
@@ -317,8 +350,8 @@ impl Shared {
         let Some(action) = state.machine.poll_upkeep() else {
             return false;
         };
-        let event = state.unlocked(|| self.performer.perform(action));
-        self.take_back(state, event, true);
+        let event = state.perform(Lane::Upkeep, || self.performer.perform(action));
+        self.take_back(state, event, Lane::Upkeep);
         true
     }
 

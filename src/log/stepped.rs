@@ -21,14 +21,7 @@ use crate::position::Lsn;
 use std::fmt;
 use std::sync::Arc;
 
-/// Which of the two kinds of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// What appends and syncs wait for.
-    Commit,
-    /// What can be done beside them: preparing, sealing, shortening, removing files.
-    Upkeep,
-}
+pub use super::action::Lane;
 
 /// A log that waits for nothing. While a piece of work is out, no call of [`Log`] that waits may
 /// be made by the same thread: it would wait for itself.
@@ -262,6 +255,6 @@ impl Stepped {
     pub fn give_back(&self, done: Done) {
         let shared = self.log.shared();
         let mut state = shared.lock();
-        shared.take_back(&mut state, done.event, done.lane == Lane::Upkeep);
+        shared.take_back(&mut state, done.event, done.lane);
     }
 }

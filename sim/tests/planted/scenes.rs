@@ -4,7 +4,7 @@ use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
-use super::{closed, landed};
+use super::{closed, landed, unwinding};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -37,6 +37,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("scan-hides-what-was-withheld", scan_on_a_full_disk),
     ("through-past-a-close-record", writes_that_land_and_fail),
     ("failure-told-once", writes_that_land_and_fail),
+    ("unwinding-driver-leaves-the-lane", unwinding::search),
     ("trim-waits-for-next-segment", trim_on_a_full_disk),
     ("view-calls-unacknowledged-damage", view_of_what_was_never_told),
     ("one-header-copy", rot_in_the_first_header_copy),

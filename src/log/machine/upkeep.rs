@@ -1,12 +1,13 @@
 //! The upkeep lane: what can be done beside the appends. Preparing the next segment before it is
 //! needed, retiring the one before, removing what was trimmed, early write-back.
 
-use super::super::action::{Action, Event, Removal, Source, Trouble};
+use super::super::action::{Action, Event, Lane, Removal, Source, Trouble};
 use super::super::survey::{Segment, SegmentEnd};
 use super::{Closing, Machine, Next};
 use crate::format::layout;
 use crate::format::trailer::{Trailer, TrailerKind};
 use crate::position::Lsn;
+use std::io;
 
 /// At most so many files are removed by one action: what else the lane has to do comes between,
 /// and the directory is synced often enough that the sync of an append, which waits for what the
@@ -223,6 +224,20 @@ impl Machine {
 }
 
 impl Machine {
+    /// Who drove the machine unwinds, perhaps with an action of this lane that it performed: what
+    /// became of it is not known, so nothing is done any more.
+    pub(crate) fn forsake(&mut self, lane: Option<Lane>) {
+        self.look_again();
+        match lane {
+            Some(Lane::Commit) => self.commit_busy = false,
+            Some(Lane::Upkeep) => (self.upkeep_busy, self.removing) = (false, false),
+            None => {}
+        }
+        self.poison(io::Error::other(
+            "a thread panicked while it did the log's work: what became of it is not known",
+        ));
+    }
+
     /// Nothing happens any more: the handle is gone, or a sync failed.
     pub(crate) fn abandon(&mut self) {
         self.look_again();
