@@ -7,7 +7,7 @@
 //! - [`cat`] and [`follow`]: records to standard output, in the shapes of [`render`]; [`idle`] says
 //!   when there is nothing new;
 //! - [`inspect`]: what the directory holds; [`verify`]: what it is worth, with the ranges of
-//!   [`damage`]; [`repair`]: what is done about it; [`copy`]: the log into another directory;
+//!   [`damage`], and whether the [`device`] answers; [`repair`]: what is done about it; [`copy`]: the log into another directory;
 //!   [`trim`]: its head forgotten;
 //! - [`sim`]: the simulation that tests all of it; [`bench`]: how fast it is on a disk, and how
 //!   fast it could be.
@@ -25,6 +25,7 @@ mod bench;
 mod cat;
 mod copy;
 mod damage;
+mod device;
 mod exit;
 mod follow;
 mod hint;

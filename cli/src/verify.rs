@@ -1,17 +1,20 @@
 //! `seawall verify`: reads every byte that means something, and says what it is worth.
 
 use crate::damage::DamagedRange;
+use crate::device::Device;
 use crate::exit::{self, Failure, Status};
 use crate::progress;
 use crate::render;
-use seawall::{Damage, LogView, Verdict, Verification};
+use seawall::{Damage, Error, LogView, Verdict, Verification};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Read the whole log and say whether every acknowledged record can be read back.
 ///
-/// Never writes, takes no lock, and may run beside a writer.
+/// Never writes, takes no lock, and may run beside a writer. Reads as every program does, through the
+/// page cache, and asks the device for some blocks of its own: if it fails, the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::help(
     "  seawall verify log && echo all there\n  \
@@ -31,6 +34,7 @@ pub(crate) struct Verified {
     pub(crate) view: LogView,
     pub(crate) found: Verification,
     pub(crate) damage: Vec<DamagedRange>,
+    pub(crate) device: Device,
 }
 
 impl Verify {
@@ -41,9 +45,19 @@ impl Verify {
     pub(crate) fn run(&self) -> Result<Status, Failure> {
         let verified = Verified::read(&self.dir)?;
         let shown = if self.json { verified.show_json() } else { verified.show() };
-        match shown {
-            Ok(()) | Err(Failure::Unread) => Ok(verified.status()),
-            Err(failure) => Err(failure),
+        match (shown, verified.status(), verified.device.failed) {
+            (Err(failure), ..) if !matches!(failure, Failure::Unread) => Err(failure),
+            // It verifies, and yet nothing of it may be there tomorrow.
+            (_, Status::Clean | Status::Torn, Some(errno)) => Err(Failure::Advised {
+                error: Error::Io {
+                    action: "read from the device of",
+                    name: self.dir.display().to_string(),
+                    source: Arc::new(errno.into()),
+                },
+                hint: "what verifies stands in memory: `seawall copy` the log to another disk before \
+                       this one is unmounted or the machine restarts, then see to the disk",
+            }),
+            (_, status, _) => Ok(status),
         }
     }
 }
@@ -59,7 +73,8 @@ impl Verified {
         })?;
         drop(bar);
         let damage = found.damage.iter().filter_map(DamagedRange::of).collect();
-        Ok(Self { view, found, damage })
+        let device = Device::ask(dir, &view);
+        Ok(Self { view, found, damage, device })
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -114,14 +129,15 @@ impl Verified {
         };
         let mut text = format!(
             "{verdict}\n  records  {} ({} bytes)\n  frames   {}\n  segments {}\n  \
-             LSN      first {}, end {}, proven durable to {}\n",
+             LSN      first {}, end {}, proven durable to {}\n  read     {}\n",
             found.records,
             found.record_bytes,
             found.frames,
             self.view.segments().len(),
             found.first,
             found.end,
-            found.proven
+            found.proven,
+            self.device.told()
         );
         for range in &self.damage {
             // Writing into a string does not fail.
@@ -143,6 +159,11 @@ impl Verified {
             "end": found.end.get(),
             "proven": found.proven.get(),
             "damage": self.damage.iter().map(DamagedRange::json).collect::<Vec<_>>(),
+            "device": {
+                "files": self.device.files,
+                "answered": self.device.answered,
+                "error": self.device.failed.map(|errno| errno.to_string()),
+            },
             "advice": self.advice(),
         }))
     }

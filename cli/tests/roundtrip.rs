@@ -111,6 +111,9 @@ fn a_line_of_64_mib_is_one_record() {
     assert!(run("cat", &dir, &[]).expect(0).stdout == input);
     let found = run("verify", &dir, &["--json"]).expect(0).json();
     assert_eq!(found["records"], 3);
+    assert_eq!(found["device"]["error"], serde_json::Value::Null);
+    assert!(found["device"]["files"].as_u64() >= Some(1));
+    assert!(run("verify", &dir, &[]).expect(0).text().contains("through the page cache"));
 }
 
 #[test]

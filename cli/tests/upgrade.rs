@@ -13,7 +13,7 @@ use seawall::{Error, Log, LogView, Options};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 9] = [
     ("append", &[]),
     ("cat", &[]),
     ("follow", &[]),
@@ -22,6 +22,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     ("repair", &[]),
     ("repair", &["--apply"]),
     ("copy", &["copy of what is refused"]),
+    ("trim", &["--keep-bytes", "0"]),
 ];
 const COPIES: [usize; 2] = [0, 4096];
 
