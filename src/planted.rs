@@ -67,6 +67,11 @@ mod table {
         "failure-told-once",
         "unwinding-driver-leaves-the-lane",
         "trim-waits-for-next-segment",
+        "reserve-used-for-records",
+        "reserve-not-made-again",
+        "reserve-forgotten-by-recovery",
+        "trim-not-in-the-header-it-began",
+        "trim-in-memory-removes-files",
         // Bytes.
         "length-trusted-before-check",
         "length-allocated-at-once",

@@ -151,6 +151,11 @@ pub const BUGS: &[PlantedBug] = &[
     error("unwinding-driver-leaves-the-lane", "progress", "A thread that panics in a call of the disk leaves its lane taken: all others wait for ever.")
         .judged(Judge::Scene),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
+    error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
+    error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
+    error("reserve-forgotten-by-recovery", "G8", "A crash comes between a trim that used the reserve and the removal of its files: the open that removes them makes no reserve of one."),
+    error("trim-not-in-the-header-it-began", "G8", "A segment begins in the reserve for a trim, and its header does not state the trim: a crash leaves neither."),
+    error("trim-in-memory-removes-files", "G5", "A trim that found no room to be stated removes files all the same."),
     // Bytes.
     media("length-trusted-before-check", "G5", "The fields of a frame header are used whatever its check."),
     media("length-allocated-at-once", "G10", "A length from disk sizes memory before the bytes are there.")

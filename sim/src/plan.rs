@@ -167,8 +167,8 @@ impl<S: Subject> Plan<S> {
         if self.setup.class == Class::Errors {
             for _ in 0..=rng.index(2) {
                 match rng.below(8) {
-                    0..=5 => mishaps.push((at(rng), Mishap::Fail(draw_failure(rng)))),
-                    6 => mishaps.push((at(rng), Mishap::FailWriteBack(rng.index(8)))),
+                    0..=4 => mishaps.push((at(rng), Mishap::Fail(draw_failure(rng)))),
+                    5 => mishaps.push((at(rng), Mishap::FailWriteBack(rng.index(8)))),
                     _ => {
                         let from = at(rng);
                         let room = Room {
@@ -178,8 +178,11 @@ impl<S: Subject> Plan<S> {
                             files: rng.chance(1, 4).then(|| rng.index(2)),
                         };
                         mishaps.push((from, Mishap::Full(room)));
-                        let until = from + 1 + rng.index(8);
-                        mishaps.push((until, Mishap::RoomAgain));
+                        // Or never: the next life finds the disk as full.
+                        if rng.chance(1, 2) {
+                            let until = from + 1 + rng.index(8);
+                            mishaps.push((until, Mishap::RoomAgain));
+                        }
                     }
                 }
             }

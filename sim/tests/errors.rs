@@ -96,7 +96,7 @@ fn a_full_disk_is_told_and_the_log_goes_on_when_there_is_room() {
     let disk = SimDisk::new(Seed::new(4));
     let log = Log::open_in(environment(&disk, 1), small()).unwrap();
     let mut kept = vec![log.append(&[0; 1000]).unwrap().lsn];
-    disk.set_capacity(Some(40 << 10));
+    disk.set_capacity(Some(56 << 10));
     let error = loop {
         match log.append(&[1; 1000]) {
             Ok(receipt) => kept.push(receipt.lsn),

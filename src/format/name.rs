@@ -3,12 +3,16 @@
 //! ```text
 //!  00000000000000000007.seg      segment 7: twenty decimal digits, so that names sort
 //!  00000000000000000003.spare    a file that waits to become a segment; its content is nothing
+//!  18446744073709551615.spare    the reserve: a spare of the shortest length, for trims alone
 //! ```
 //!
 //! A name is one of these if and only if it is exactly so long, all its digits are decimal, the
 //! number fits 64 bits and is at least 1. Every other name is foreign and left alone.
 
 use crate::position::SegmentId;
+
+/// The number in the name of the reserve. No segment has it, so no other spare gets the name.
+pub const RESERVE: u64 = u64::MAX;
 
 /// What a file of a log is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +24,9 @@ pub enum FileName {
 }
 
 impl FileName {
+    /// The reserve: a spare that nothing but the beginning of a segment for a trim may use.
+    pub const RESERVE: Self = Self::Spare(RESERVE);
+
     /// The name as text.
     #[must_use]
     pub fn text(self) -> String {

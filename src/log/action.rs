@@ -48,6 +48,8 @@ pub(crate) enum Source {
     Spare(u64),
     /// A new file, under this spare number until it is whole.
     New(u64),
+    /// The reserve. Only a segment that begins for a trim takes it.
+    Reserve,
 }
 
 /// How the next segment's file is made ready.
@@ -58,6 +60,9 @@ pub(crate) struct Preparation {
     pub(crate) file_len: u64,
     /// Whether all of a new file is written with zeros, so that syncing a commit moves data only.
     pub(crate) written: bool,
+    /// Whether the room is asked for before anything is written: a disk that was found full may
+    /// say no before megabytes of zeros were written in vain.
+    pub(crate) asked: bool,
     /// Whether appends go on meanwhile, which it must not keep waiting.
     pub(crate) beside: bool,
 }
@@ -68,6 +73,8 @@ pub(crate) struct Removal {
     pub(crate) segment: SegmentId,
     /// Kept under this spare number instead of removed.
     pub(crate) keep_as: Option<u64>,
+    /// No reader holds it, and it is long enough to become the reserve.
+    pub(crate) fits_reserve: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +88,9 @@ pub(crate) enum Action {
     /// Length, zeroed header blocks and first frame block, sync, rename, sync the directory; draw
     /// a salt.
     Prepare(Preparation),
+    /// Write the reserve with zeros, in place or anew or in place of the spare of this number; sync
+    /// it, sync the directory.
+    MakeReserve { from: Option<u64> },
     /// Write both copies of the header, sync.
     Begin { header: SegmentHeader },
     /// Write the close record, sync.
@@ -90,8 +100,9 @@ pub(crate) enum Action {
     /// Sync the segment's data through a descriptor of its own: an error is told to every
     /// descriptor once, so this can hide none from the commit lane. It proves nothing to anybody.
     WriteBack { segment: SegmentId },
-    /// Remove or keep as spares, oldest first, then sync the directory.
-    Remove { files: Vec<Removal> },
+    /// Remove or keep as spares, oldest first; make the reserve if that is asked for, of the file
+    /// that is kept as such, or anew; then sync the directory.
+    Remove { files: Vec<Removal>, make_reserve: bool },
 }
 
 /// Why something failed, by what can be made of it.
@@ -126,6 +137,7 @@ pub(crate) enum Event {
         outcome: Result<(), io::Error>,
     },
     Prepared(Outcome<Prepared>),
+    ReserveMade(Outcome),
     Began {
         header: SegmentHeader,
         outcome: Outcome,
@@ -140,6 +152,8 @@ pub(crate) enum Event {
     Removed {
         done: Vec<Removal>,
         left: Vec<Removal>,
+        /// Whether the reserve was made, where that was asked for.
+        reserve: Option<Outcome>,
         outcome: Outcome,
     },
 }

@@ -63,6 +63,7 @@ pub(super) fn fill(
     file: &dyn StorageFile,
     file_len: u64,
     written: bool,
+    asked: bool,
     pace: Pace<'_>,
 ) -> Outcome {
     let there = file.len().map_err(Trouble::Failed)?;
@@ -74,8 +75,11 @@ pub(super) fn fill(
         zero(file, 0, cleared)?;
     }
     let mut at = there.clamp(cleared, file_len);
-    if at < file_len && !written {
-        return file.allocate(at, file_len - at).map_err(Trouble::Failed);
+    if at < file_len && (asked || !written) {
+        file.allocate(at, file_len - at).map_err(Trouble::Failed)?;
+    }
+    if !written {
+        return Ok(());
     }
     let from = at;
     while at < file_len {
@@ -83,10 +87,21 @@ pub(super) fn fill(
         zero(file, at, at + piece)?;
         at += piece;
         if at < file_len {
-            file.sync_data().map_err(Trouble::SyncFailed)?;
+            // Nothing of the log is in the file: it is thrown away, and nothing else was covered.
+            file.sync_data().map_err(Trouble::Failed)?;
         }
     }
     Ok(())
+}
+
+/// Brings the reserve to its length, and writes all of it, so that its room is really there. A
+/// sync that failed is made good by the next call, which writes every byte again.
+pub(super) fn fill_reserve(file: &dyn StorageFile) -> Outcome {
+    if file.len().map_err(Trouble::Failed)? > layout::SEGMENT_LEN_MIN {
+        file.set_len(layout::SEGMENT_LEN_MIN).map_err(Trouble::Failed)?;
+    }
+    zero(file, 0, layout::SEGMENT_LEN_MIN)?;
+    file.sync_all().map_err(Trouble::Failed)
 }
 
 fn zero(file: &dyn StorageFile, from: u64, to: u64) -> Outcome {

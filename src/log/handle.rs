@@ -62,8 +62,12 @@ struct Owner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trimmed {
-    /// The trim point, durable.
+    /// The trim point. Readers are held to it.
     pub trim: Lsn,
+    /// The trim point that a crash leaves at least. It is less than `trim` only where the disk is
+    /// full and no file lies wholly before `trim`: then the trim stays in memory until the next
+    /// segment, trim or clean close states it.
+    pub durable: Lsn,
     /// Segment files that were removed, or kept to be recycled, by this call or others meanwhile.
     pub files: u64,
     /// Where the log now really begins: a segment is kept as long as anything in it is.
@@ -74,6 +78,7 @@ impl Trimmed {
     pub(crate) fn now(machine: &Machine, removed_before: u64) -> Self {
         Self {
             trim: machine.trim_point(),
+            durable: machine.durable_trim_point(),
             files: machine.removed() - removed_before,
             first: machine.first_lsn(),
         }
@@ -415,6 +420,10 @@ impl Log {
     /// Forgets the head of the log: everything before `before` may go. Durable before the first
     /// file is removed; whole segments go, oldest first, never the active one.
     ///
+    /// Works on a full disk, as often as it is called, in every state of the log: 16 KiB are kept in
+    /// reserve for it. Where no file lies wholly before `before` and there is no room to state it, the
+    /// trim stays in memory for a while: see [`Trimmed::durable`].
+    ///
     /// # Errors
     /// [`Error::Beyond`] for a point the log has not reached; otherwise as
     /// [`sync`](Self::sync). A file that cannot be removed is an [`Error::Io`]; the next trim
@@ -423,7 +432,7 @@ impl Log {
         let shared = self.shared();
         let mut state = shared.lock();
         let removed = state.machine.removed();
-        let accepted = shared.admit(&mut state, |machine| machine.accept_trim(before))?;
+        let accepted = shared.admit_trim(&mut state, before)?;
         if let Some(Accepted { goal: Some(goal), .. }) = accepted {
             shared.reach(&mut state, goal)?;
         }
@@ -532,7 +541,7 @@ impl Owner {
     fn close(&self) -> Result<()> {
         let shared = &self.shared;
         let mut state = shared.lock();
-        let before = state.machine.failures();
+        let before = state.machine.grave_failures();
         // From here on nothing is prepared any more; what was trimmed still goes.
         state.machine.request_close();
         while shared.tend_step(&mut state) {}

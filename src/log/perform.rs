@@ -6,7 +6,7 @@
 use super::action::{
     Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Source, Trouble, Write,
 };
-use super::fill::{Pace, fill};
+use super::fill::{Pace, fill, fill_reserve};
 use crate::format::frame_writer::finish_run;
 use crate::format::layout;
 use crate::format::name::FileName;
@@ -79,6 +79,10 @@ impl Performer {
                 Event::Synced { upto, outcome: file.and_then(|file| file.sync_data()) }
             }
             Action::Prepare(preparation) => Event::Prepared(self.prepare(preparation)),
+            Action::MakeReserve { from } => Event::ReserveMade(
+                self.make_reserve(from)
+                    .and_then(|()| self.storage.sync_dir().map_err(Trouble::SyncFailed)),
+            ),
             Action::Begin { header } => {
                 let outcome = self.write_and_sync(header.number, 0, &header.blocks());
                 Event::Began { header, outcome }
@@ -105,7 +109,7 @@ impl Performer {
                     file.and_then(|file| file.sync_data().map_err(Trouble::SyncFailed)),
                 )
             }
-            Action::Remove { files } => self.remove(files),
+            Action::Remove { files, make_reserve } => self.remove(files, make_reserve),
         }
     }
 
@@ -146,12 +150,13 @@ impl Performer {
     /// Rule F1: a file gets a segment's name only when its length is synced, and its header
     /// blocks and first frame block are zero and synced.
     fn prepare(&self, preparation: Preparation) -> Outcome<Prepared> {
-        let Preparation { number, source, file_len, written, beside } = preparation;
+        let Preparation { number, source, file_len, written, asked, beside } = preparation;
         let mut salt = [0; 8];
         self.entropy.fill(&mut salt).map_err(Trouble::Failed)?;
         let from = match source {
             Source::Named => FileName::Segment(number),
             Source::Spare(spare) | Source::New(spare) => FileName::Spare(spare),
+            Source::Reserve => FileName::RESERVE,
         };
         let file = match source {
             Source::New(_) => match self.storage.open(&from.text(), OpenMode::Create) {
@@ -160,18 +165,25 @@ impl Performer {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open(from)?,
                 created => created.map_err(Trouble::Failed)?,
             },
-            Source::Named | Source::Spare(_) => self.open(from)?,
+            Source::Named | Source::Spare(_) | Source::Reserve => self.open(from)?,
         };
         let pace = if beside { Pace::beside(&self.appended) } else { Pace::AtOnce };
-        if let Err(trouble) = fill(&*file, file_len, written, pace) {
-            if let (Source::New(_), Trouble::Failed(_)) = (source, &trouble) {
-                // Gives the room back; what failed is told either way, and a file that stays is
-                // a spare to the next open.
-                let _left_as_spare = self.storage.remove(&from.text());
-            }
-            return Err(trouble);
+        let filled = fill(&*file, file_len, written, asked, pace);
+        let synced = filled.is_ok().then(|| file.sync_all());
+        // Nothing of the log is in the file, so a sync of it that fails takes nothing along. But
+        // what was written may be lost and marked clean: such a file is thrown away. What failed is
+        // told either way, and a file that stays is a spare to the next open.
+        let thrown_away = match source {
+            Source::New(_) => filled.is_err() || matches!(synced, Some(Err(_))),
+            Source::Spare(_) => matches!(synced, Some(Err(_))),
+            // Their heads are written anew, and no other byte of them has to be any.
+            Source::Named | Source::Reserve => false,
+        };
+        if thrown_away {
+            let _left_as_spare = self.storage.remove(&from.text());
         }
-        file.sync_all().map_err(Trouble::SyncFailed)?;
+        filled?;
+        synced.unwrap_or(Ok(())).map_err(Trouble::Failed)?;
         if from != FileName::Segment(number) {
             let to = FileName::Segment(number).text();
             self.storage.rename(&from.text(), &to).map_err(Trouble::Failed)?;
@@ -180,7 +192,29 @@ impl Performer {
         Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)) })
     }
 
-    fn remove(&self, files: Vec<Removal>) -> Event {
+    /// All but the sync of the directory.
+    fn make_reserve(&self, from: Option<u64>) -> Outcome {
+        let name = FileName::RESERVE.text();
+        if let Some(spare) = from {
+            self.storage.rename(&FileName::Spare(spare).text(), &name).map_err(Trouble::Failed)?;
+        }
+        let file = match self.storage.open(&name, OpenMode::Write) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.storage.open(&name, OpenMode::Create)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(Trouble::Failed)?;
+        let there = file.len().map_err(Trouble::Failed)?;
+        let filled = fill_reserve(&*file);
+        if filled.is_err() && there < layout::SEGMENT_LEN_MIN {
+            // Gives the room back. What stays is too short, and no reserve to the next open.
+            let _left_too_short = self.storage.remove(&name);
+        }
+        filled
+    }
+
+    fn remove(&self, files: Vec<Removal>, make_reserve: bool) -> Event {
         let (mut done, mut left) = (Vec::new(), Vec::new());
         let mut outcome = Ok(());
         for removal in files {
@@ -203,11 +237,12 @@ impl Performer {
                 }
             }
         }
-        if !done.is_empty()
+        let reserve = make_reserve.then(|| self.make_reserve(None));
+        if (!done.is_empty() || make_reserve)
             && let Err(error) = self.storage.sync_dir()
         {
             outcome = Err(Trouble::SyncFailed(error));
         }
-        Event::Removed { done, left, outcome }
+        Event::Removed { done, left, reserve, outcome }
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn recover(
         trim: survey.trim,
         unborn: survey.unborn.map(|(_, file_len)| file_len),
         spares: survey.spares,
+        reserve: survey.reserve,
     };
     Ok((start, report))
 }
@@ -89,9 +90,20 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
     let dir_sync = |storage: &dyn Storage| {
         storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))
     };
+    survey.reserve = survey.reserve && is_long_enough(storage, FileName::RESERVE)?;
     for &id in &survey.trimmed {
-        let name = FileName::Segment(id).text();
-        storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
+        let name = FileName::Segment(id);
+        // The run before may have used the reserve up for this very trim.
+        let kept = !survey.reserve
+            && !planted!("reserve-forgotten-by-recovery")
+            && is_long_enough(storage, name)?;
+        if kept {
+            keep_as_reserve(storage, name)?;
+            survey.reserve = true;
+        } else {
+            let name = name.text();
+            storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
+        }
     }
     for &id in &survey.strays {
         let (from, to) = (FileName::Segment(id), FileName::Spare(id.get()));
@@ -139,6 +151,24 @@ fn is_empty(storage: &dyn Storage, spare: u64) -> bool {
         _ => Ok(false),
     });
     zero.is_ok_and(|zero| zero)
+}
+
+/// Whether a file has at least the length of the reserve.
+fn is_long_enough(storage: &dyn Storage, name: FileName) -> Result<bool> {
+    let name = name.text();
+    let len = storage.open(&name, OpenMode::Read).and_then(|file| file.len());
+    Ok(len.map_err(|e| Error::io("open", name, e))? >= layout::SEGMENT_LEN_MIN)
+}
+
+/// A file that is no longer part of the log becomes the reserve, and gives back what that does not
+/// need. It is written anew before records count on it.
+fn keep_as_reserve(storage: &dyn Storage, name: FileName) -> Result<()> {
+    let (from, to) = (name.text(), FileName::RESERVE.text());
+    storage.rename(&from, &to).map_err(|e| Error::io("rename", from, e))?;
+    storage
+        .open(&to, OpenMode::Write)
+        .and_then(|file| file.set_len(layout::SEGMENT_LEN_MIN))
+        .map_err(|e| Error::io("shorten", to, e))
 }
 
 /// Writes the copy that is not the good header; never touches the good one.

@@ -15,7 +15,7 @@
 use super::action::{Event, Lane};
 use super::doors::{Asleep, Door, Doors, Wakes};
 use super::files::Files;
-use super::machine::{Goal, Machine, Refusal};
+use super::machine::{Accepted, Goal, Machine, Refusal};
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::Receipt;
@@ -419,7 +419,7 @@ impl Shared {
     /// As [`reach`](Self::reach) for what belongs to no append of the caller's: any failure on
     /// the way ends it.
     pub(crate) fn reach_all(&self, state: &mut Guard<'_>, goal: Goal) -> Result<()> {
-        let before = state.machine.failures();
+        let before = state.machine.grave_failures();
         self.drive(state, |machine| try_reach_all(machine, goal, before))
     }
 
@@ -431,6 +431,12 @@ impl Shared {
     ) -> Result<T> {
         let before = state.machine.failures();
         self.drive(state, |machine| try_admit(machine, before, &mut accept))
+    }
+
+    /// As [`admit`](Self::admit) for a trim.
+    pub(crate) fn admit_trim(&self, state: &mut Guard<'_>, point: Lsn) -> Result<Option<Accepted>> {
+        let before = state.machine.grave_failures();
+        self.drive(state, |machine| try_admit_trim(machine, before, point))
     }
 
     /// Starts the interval that an append armed.
@@ -478,9 +484,9 @@ pub(crate) fn try_reach(machine: &mut Machine, goal: Goal) -> Option<Result<()>>
     })
 }
 
-/// As [`try_reach`] for what belongs to no append: a failure since `before` ends it.
+/// As [`try_reach`] for what belongs to no append: a grave failure since `before` ends it.
 pub(crate) fn try_reach_all(machine: &mut Machine, goal: Goal, before: u64) -> Option<Result<()>> {
-    machine.outcome(goal).or_else(|| failure_since(machine, before).map(Err)).or_else(|| {
+    machine.outcome(goal).or_else(|| grave_failure_since(machine, before).map(Err)).or_else(|| {
         machine.request(goal);
         None
     })
@@ -500,6 +506,27 @@ pub(crate) fn try_admit<T>(
         Err(Refusal::Never(error)) => Some(Err(error)),
         Err(Refusal::Wait) => None,
     }
+}
+
+/// As [`try_admit`] for a trim, which no refused record concerns.
+pub(crate) fn try_admit_trim(
+    machine: &mut Machine,
+    before: u64,
+    point: Lsn,
+) -> Option<Result<Option<Accepted>>> {
+    if let Some(error) = grave_failure_since(machine, before) {
+        return Some(Err(error));
+    }
+    match machine.accept_trim(point) {
+        Ok(taken) => Some(Ok(taken)),
+        Err(Refusal::Never(error)) => Some(Err(error)),
+        Err(Refusal::Wait) => None,
+    }
+}
+
+fn grave_failure_since(machine: &Machine, before: u64) -> Option<Error> {
+    let failed = machine.grave_failures() > before;
+    machine.poisoned().or_else(|| machine.last_grave_failure().filter(|_| failed))
 }
 
 fn failure_since(machine: &Machine, before: u64) -> Option<Error> {

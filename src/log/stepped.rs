@@ -12,10 +12,10 @@
 
 use super::action::{Action, Event};
 use super::handle::{Log, Trimmed};
-use super::machine::{Accepted, Goal};
+use super::machine::{Accepted, Goal, Machine};
 use super::options::Durability;
 use super::record::Receipt;
-use super::shared::{NOBODY, Shared, try_admit, try_reach, try_reach_all};
+use super::shared::{NOBODY, Shared, try_admit, try_admit_trim, try_reach, try_reach_all};
 use crate::error::{Error, Result};
 use crate::position::Lsn;
 use std::fmt;
@@ -181,23 +181,31 @@ impl Stepped {
     pub fn poll(&self, call: &mut Call) -> Option<Result<Answer>> {
         let shared = self.log.shared();
         let mut state = shared.lock();
-        let failures = *call.failures.get_or_insert(state.machine.failures());
+        let now = match call.kind {
+            Kind::Append { .. } | Kind::Batch { .. } => state.machine.failures(),
+            Kind::Sync { .. } | Kind::Trim { .. } => state.machine.grave_failures(),
+        };
+        let failures = *call.failures.get_or_insert(now);
         if let Kind::Sync { end } = call.kind {
             let goal = Goal::Durable { lsn: NOBODY, end };
             let outcome = try_reach_all(&mut state.machine, goal, failures)?;
             return Some(outcome.map(|()| Answer::Durable(state.machine.watermarks().durable)));
         }
         if call.accepted.is_none() && !matches!(call.kind, Kind::Trim { settled: true, .. }) {
-            let taken = try_admit(&mut state.machine, failures, &mut |machine| match &call.kind {
+            let machine = &mut state.machine;
+            let mut append = |machine: &mut Machine| match &call.kind {
                 Kind::Append { record, level } => machine.append(record, *level).map(Some),
                 Kind::Batch { records, .. } if records.is_empty() => {
                     let end = machine.watermarks().accepted;
                     Ok(Some(Accepted { lsn: end, end, goal: None, arms: false, due: false }))
                 }
                 Kind::Batch { records, level } => machine.append_batch(records, *level).map(Some),
-                Kind::Trim { before, .. } => machine.accept_trim(*before),
-                Kind::Sync { .. } => Ok(None),
-            })?;
+                Kind::Trim { .. } | Kind::Sync { .. } => Ok(None),
+            };
+            let taken = match call.kind {
+                Kind::Trim { before, .. } => try_admit_trim(machine, failures, before),
+                _ => try_admit(machine, failures, &mut append),
+            }?;
             match taken {
                 Ok(accepted) => call.accepted = accepted,
                 Err(error) => return Some(Err(error)),

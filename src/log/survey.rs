@@ -95,6 +95,8 @@ pub(crate) struct Survey {
     /// Named like segments, no part of the log.
     pub(crate) strays: Vec<SegmentId>,
     pub(crate) spares: Vec<u64>,
+    /// A file has the name of the reserve.
+    pub(crate) reserve: bool,
     /// One header copy is bad.
     pub(crate) rebuild: Vec<SegmentId>,
     pub(crate) findings: Vec<Finding>,
@@ -176,6 +178,7 @@ impl Survey {
                     let headers = Headers { state, file_len: 0 };
                     files.insert(id, Surveyed { file: None, headers });
                 }
+                (Some(FileName::RESERVE), EntryKind::File) => self.reserve = true,
                 (Some(FileName::Spare(number)), EntryKind::File) => self.spares.push(number),
                 // A writer would come upon it when it needs the name, in the middle of its work.
                 (Some(FileName::Spare(_)), EntryKind::Other) if access == Access::Writer => {

@@ -186,7 +186,7 @@ fn scan_on_a_full_disk() -> Option<String> {
 fn trim_on_a_full_disk() -> Option<String> {
     let disk = SimDisk::new(Seed::new(4));
     let log = opened(&disk, 1, small());
-    disk.set_capacity(Some(40 << 10));
+    disk.set_capacity(Some(56 << 10));
     let mut last = Lsn::FIRST;
     while let Ok(receipt) = log.append(&[1; 1000]) {
         last = receipt.lsn;

@@ -4,6 +4,7 @@
 use super::super::action::Write;
 use super::super::options::Durability;
 use super::super::record::Receipt;
+use super::reserve::Reserve;
 use super::{Active, Closing, Goal, Machine, after};
 use crate::error::{Error, Result};
 use crate::format::frame::{CLOSE_MARK_LEN, FrameKind, frame_len};
@@ -26,6 +27,9 @@ pub(crate) struct Accepted {
 
 /// Nothing is accepted beyond: room for a jump, and for what may follow one, stays free.
 const LSN_END: Lsn = Lsn::new(u64::MAX - 2 * Lsn::JUMP);
+
+/// So many trim frames find room behind an idle mark.
+const TRIMS_KEPT: u64 = 4;
 
 /// Why nothing was taken.
 #[derive(Debug)]
@@ -160,6 +164,8 @@ impl Machine {
             && self.poisoned.is_none()
             && self.closing == Closing::Open
             && self.roll_wanted.is_none()
+            && self.trim_wanted.is_none()
+            && self.room.reserve == Reserve::Ready
             && self.retry.is_none()
             && (!self.close_record_left || planted!("through-past-a-close-record"))
             && self.due_mark().is_none();
@@ -225,7 +231,8 @@ impl Machine {
         Ok(Accepted { due: self.allowance == 0, ..accepted })
     }
 
-    /// Takes a trim frame. `None` where the trim point is there already.
+    /// Takes a trim frame. `None` where the trim point is there already: stated, or in memory
+    /// where nothing goes with it and there is no room to state it.
     ///
     /// # Errors
     /// As [`append`](Self::append); [`Error::Beyond`] for a point the log has not reached.
@@ -242,15 +249,16 @@ impl Machine {
         let mark = self.due_mark();
         let body = control::encode_trim(point);
         let len = frame_len(body.len() as u64, mark.is_some());
-        let active = self.writable()?;
-        if after(self.marks.accepted, len + CLOSE_MARK_LEN) > active.frame_limit() {
-            return Err(self.want_roll(0));
+        if !self.has_room_for_trim(len)? {
+            self.trim_without_frame(point)?;
+            return Ok(None);
         }
         place_frame(&mut self.pending, FrameSpec::of(FrameKind::Trim).marking(mark), &[&body]);
         let accepted = self.accepted(len, Durability::Sync);
         self.look_again();
         if planted!("unlink-before-trim-is-durable") {
             self.trim = point;
+            self.trim_durable = point;
             self.drop_trimmed();
             return Ok(Some(Accepted { goal: None, ..accepted }));
         }
@@ -289,9 +297,11 @@ impl Machine {
             && self.active.is_some_and(|active| !active.ended && self.has_room_for_mark(active))
     }
 
-    /// Beside the close mark, which always finds room.
+    /// Beside the close mark, which always finds room, and a few trims: a mark only says what is
+    /// durable already, and where the disk is full there is no other room for them.
     fn has_room_for_mark(&self, active: Active) -> bool {
-        after(self.marks.accepted, frame_len(0, true) + CLOSE_MARK_LEN) <= active.frame_limit()
+        let kept = frame_len(0, true) + CLOSE_MARK_LEN + TRIMS_KEPT * frame_len(8, true);
+        after(self.marks.accepted, kept) <= active.frame_limit()
     }
 
     /// Takes the close mark. Every segment keeps room for it; `None` where no frame may follow.
@@ -345,22 +355,26 @@ impl Machine {
         (self.marks.durable > self.marked).then_some(self.marks.durable)
     }
 
-    fn writable(&mut self) -> Result<Active, Refusal> {
+    /// Whether a trim frame has room in the segment that is written to, beside the close mark.
+    fn has_room_for_trim(&mut self, len: u64) -> Result<bool, Refusal> {
         match self.active {
             Some(_) if self.roll_wanted.is_some() && planted!("trim-waits-for-next-segment") => {
                 Err(self.want_roll(0))
             }
-            // Also while others wait for the next segment: this one keeps room for it.
-            Some(active) if self.begun && !active.ended => Ok(active),
-            _ if self.begun => Err(self.want_roll(0)),
-            _ => {
+            Some(_) if !self.begun => {
                 self.begin_wanted = true;
                 Err(Refusal::Wait)
             }
+            // Also while others wait for the next segment: this one keeps room for it.
+            Some(active) if !active.ended => {
+                Ok(after(self.marks.accepted, len + CLOSE_MARK_LEN) <= active.frame_limit())
+            }
+            _ => Ok(false),
         }
     }
 
     fn make_room(&mut self, len: u64) -> Result<(), Refusal> {
+        let reserved = self.has_reserve();
         if !self.begun {
             // Say how much the first segment must hold; a clean one may still turn out too small.
             if self.active.is_none() {
@@ -374,6 +388,9 @@ impl Machine {
         });
         if roll || self.roll_wanted.is_some() {
             return Err(self.want_roll(if roll { len } else { 0 }));
+        }
+        if !reserved {
+            return Err(Refusal::Wait);
         }
         let waiting = self.pending.len() + self.retry.as_ref().map_or(0, |run| run.bytes.len());
         let fits = self.buffered() + len <= self.buffer_max;

@@ -6,7 +6,8 @@
 //!                                  EraseCloseRecord
 //!   unwritten frames, and somebody waits or much is buffered      Write
 //!   a sync, all it covers written  Sync
-//!   roll: all written and synced   Prepare (unless done), then Begin
+//!   a record, and no reserve       MakeReserve
+//!   roll: all written and synced   Prepare (unless done), then Begin; also for a trim without room
 //!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord
 //! ```
 //!
@@ -60,13 +61,20 @@ impl Machine {
     pub(crate) fn commit_wanted(&self) -> bool {
         self.begin_wanted
             || self.close_record_left
+            || self.room.reserve_wanted
             || self.roll_wanted.is_some()
+            || self.trim_wanted.is_some()
             || self.closing != Closing::Open
             || self.write_wanted > self.marks.written
             || self.sync_wanted > self.marks.durable
     }
 
     fn next_commit(&mut self) -> Option<Action> {
+        if self.room.reserve_wanted
+            && let Some(action) = self.make_reserve()
+        {
+            return Some(action);
+        }
         if self.begin_wanted && !self.begun {
             if let Some(active) = self.active {
                 let offset = layout::trailer_offset(active.header.file_len);
@@ -81,7 +89,8 @@ impl Machine {
             return Some(Action::EraseCloseRecord { segment: active.number, offset });
         }
         let marks = self.marks;
-        let hurry = self.roll_wanted.is_some() || self.closing != Closing::Open;
+        let rolls = self.roll_wanted.is_some() || self.trim_wanted.is_some();
+        let hurry = rolls || self.closing != Closing::Open;
         let unwritten = marks.accepted > marks.written;
         let write = unwritten
             && (hurry
@@ -92,16 +101,22 @@ impl Machine {
         if write && !(sync && self.wrote_last) {
             return self.write().map(Action::Write);
         }
-        if sync && self.roll_wanted.is_some() && planted!("header-before-predecessor-synced") {
+        if sync && rolls && planted!("header-before-predecessor-synced") {
             self.marks.durable = marks.written;
         } else if sync {
             let segment = self.active.map(|active| active.number)?;
             return Some(Action::Sync { segment, upto: marks.written });
         }
-        if let Some(len) = self.roll_wanted {
-            return self.roll(len);
+        if let Some(len) = self.roll_wanted
+            && self.has_reserve()
+            && let Some(action) = self.roll(len)
+        {
+            return Some(action);
         }
-        self.close_step()
+        if let Some(point) = self.trim_wanted {
+            return self.roll_for_trim(point);
+        }
+        if rolls { None } else { self.close_step() }
     }
 
     pub(super) fn write(&mut self) -> Option<Write> {
@@ -136,11 +151,7 @@ impl Machine {
             // Once a header was drawn a part of it may be on disk: it is finished first, whatever
             // the next append needs.
             Next::Ready(prepared) if prepared.file_len >= needed || self.drawn.is_some() => {
-                let header = self.draw(prepared);
-                if let Some(active) = &mut self.active {
-                    active.ended = true;
-                }
-                Some(Action::Begin { header })
+                self.begin()
             }
             Next::Named { file_len } if file_len >= needed => {
                 Some(self.prepare(Source::Named, file_len, false))
@@ -150,14 +161,30 @@ impl Machine {
             Next::Ready(_) | Next::Named { .. } => {
                 let in_place = planted!("prepared-file-grows-in-place");
                 let source = if in_place { Source::Named } else { self.source() };
-                Some(self.prepare(source, needed.max(self.segment_len), false))
+                Some(self.prepare(source, needed.max(self.room.file_len), false))
+            }
+            Next::Absent
+                if self.room.short
+                    && self.may_use_reserve()
+                    && planted!("reserve-used-for-records") =>
+            {
+                Some(self.prepare_reserve())
             }
             Next::Absent => {
                 let source = self.source();
-                let file_len = if self.short_of_room { needed } else { self.segment_len };
-                Some(self.prepare(source, needed.max(file_len), false))
+                Some(self.prepare(source, needed.max(self.room.file_len), false))
             }
         }
+    }
+
+    /// Writes the header of the segment whose file is ready.
+    pub(super) fn begin(&mut self) -> Option<Action> {
+        let Next::Ready(prepared) = self.next else { return None };
+        let header = self.draw(prepared);
+        if let Some(active) = &mut self.active {
+            active.ended = true;
+        }
+        Some(Action::Begin { header })
     }
 
     /// The header of the next segment, the same ever again until it is durable.
@@ -168,6 +195,8 @@ impl Machine {
             }
             _ => self.marks.durable,
         };
+        // Everything accepted is durable, and no trim point lies beyond.
+        let in_header = !planted!("trim-not-in-the-header-it-began");
         let header = SegmentHeader {
             version: VERSION,
             log: self.log,
@@ -177,7 +206,7 @@ impl Machine {
             file_len: prepared.file_len,
             prev_end: self.marks.durable,
             prev_check: self.chain,
-            trim: self.trim,
+            trim: self.trim.max(self.trim_wanted.filter(|_| in_header).unwrap_or(self.trim)),
         };
         *self.drawn.get_or_insert(header)
     }
@@ -189,10 +218,10 @@ impl Machine {
     /// Makes the next segment's file ready, in either lane.
     pub(super) fn prepare(&mut self, source: Source, file_len: u64, upkeep: bool) -> Action {
         self.next = Next::Preparing;
-        self.preparing = Some(Preparing { upkeep, source });
+        self.preparing = Some(Preparing { upkeep, source, file_len });
         let (number, written) = (self.next_number(), self.zeros_ahead);
-        let beside = upkeep;
-        Action::Prepare(Preparation { number, source, file_len, written, beside })
+        let (asked, beside) = (self.room.short, upkeep);
+        Action::Prepare(Preparation { number, source, file_len, written, asked, beside })
     }
 
     pub(super) fn source(&mut self) -> Source {
@@ -236,7 +265,9 @@ impl Machine {
         if self.closing == Closing::Open {
             self.closing = Closing::Draining;
             self.roll_wanted = None;
+            self.trim_wanted = None;
             self.begin_wanted = false;
+            self.room.reserve_wanted = false;
         }
         if self.closing == Closing::Draining && !self.begun && !self.commit_busy {
             self.closing = Closing::Closed;
@@ -260,6 +291,7 @@ impl Machine {
             }
             Event::Synced { upto, outcome } => self.on_synced(upto, outcome),
             Event::Prepared(outcome) => self.on_prepared(outcome),
+            Event::ReserveMade(outcome) => self.on_reserve_made(outcome),
             Event::Began { header, outcome } => {
                 self.commit_busy = false;
                 let number = header.number;
@@ -387,6 +419,7 @@ impl Machine {
                 {
                     self.trims.pop_front();
                     self.trim = self.trim.max(point);
+                    self.trim_durable = self.trim_durable.max(point);
                 }
                 self.drop_trimmed();
             }
@@ -401,34 +434,9 @@ impl Machine {
         } else {
             self.commit_busy = false;
         }
-        let number = self.next_number();
         match outcome {
             Ok(prepared) => self.next = Next::Ready(prepared),
-            Err(trouble) => {
-                self.next = match preparing.source {
-                    Source::Named => Next::Named { file_len: 0 },
-                    Source::Spare(spare) => {
-                        if !is_missing(&trouble) {
-                            self.spares.push(spare);
-                        }
-                        Next::Absent
-                    }
-                    Source::New(_) => Next::Absent,
-                };
-                // Where a whole segment finds no room a short one may: enough for a trim, which
-                // makes room for more.
-                if is_full(&trouble) && self.roll_wanted.is_some() && !self.short_of_room {
-                    self.short_of_room = true;
-                    return;
-                }
-                self.prepare_failed = true;
-                if preparing.upkeep && self.roll_wanted.is_none() && !is_final(&trouble) {
-                    // Nobody waits for it: whoever needs it asks again, and is told.
-                    self.upkeep_failures += 1;
-                } else {
-                    self.named_outcome("prepare", number, Err(trouble));
-                }
-            }
+            Err(trouble) => self.on_preparation_failed(preparing, trouble),
         }
     }
 
@@ -455,8 +463,10 @@ impl Machine {
         self.roll_wanted = None;
         self.next = Next::Absent;
         self.drawn = None;
-        self.prepare_failed = false;
-        self.short_of_room = false;
+        self.on_room_found(header.file_len);
+        self.trim = self.trim.max(header.trim);
+        self.trim_durable = self.trim_durable.max(header.trim);
+        self.trim_wanted = self.trim_wanted.filter(|&point| point > self.trim);
         self.drop_trimmed();
     }
 
@@ -488,18 +498,15 @@ impl Machine {
         if self.closing == Closing::Closed {
             return Some(Ok(()));
         }
-        (self.failures > failures_before).then(|| Err(self.last_failure().unwrap_or(Error::Closed)))
+        (self.grave_failures > failures_before)
+            .then(|| Err(self.last_grave_failure().unwrap_or(Error::Closed)))
     }
 }
 
-fn is_missing(trouble: &Trouble) -> bool {
+pub(super) fn is_missing(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Failed(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-fn is_full(trouble: &Trouble) -> bool {
+pub(super) fn is_full(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Failed(error) if crate::error::is_full(error))
-}
-
-const fn is_final(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::SyncFailed(_))
 }

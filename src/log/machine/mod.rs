@@ -9,7 +9,9 @@
 //!
 //!   origin      Fresh, Unclean --roll--> begun        (the new header is the run's beginning)
 //!               Clean --erase close record--> begun   (the same segment goes on)
+//!   reserve     made before the first record of a run, and again before any that follow its use
 //!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
+//!   trim        a frame; where there is no room for one: a roll, whose header states it
 //!   close       write all, sync, close mark, sync, close record, sync
 //!   poisoned    a sync failed: no action any more, every waiter gets the cause
 //! ```
@@ -21,6 +23,7 @@ mod accept;
 mod arrivals;
 mod commit;
 mod failed;
+mod reserve;
 mod upkeep;
 
 use super::action::Run;
@@ -39,6 +42,7 @@ use std::sync::Arc;
 pub(crate) use accept::{Accepted, Refusal};
 use arrivals::Arrivals;
 use failed::Failed;
+use reserve::Room;
 
 /// Where the last run left the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub(crate) struct Start {
     pub(crate) trim: Lsn,
     pub(crate) unborn: Option<u64>,
     pub(crate) spares: Vec<u64>,
+    /// There is a reserve, of the right length at least.
+    pub(crate) reserve: bool,
 }
 
 /// So far apart, or a frame more, are the places in the buffer where a frame is known to begin.
@@ -134,6 +140,7 @@ enum Next {
 struct Preparing {
     upkeep: bool,
     source: super::action::Source,
+    file_len: u64,
 }
 
 /// How far a clean close has come.
@@ -234,8 +241,16 @@ pub(crate) struct Machine {
     /// last one.
     failures: u64,
     last_failure: Option<Arc<Failure>>,
+    /// Those among them that are not of records alone, for which no room was found.
+    grave_failures: u64,
+    last_grave: Option<Arc<Failure>>,
 
+    /// What readers are held to.
     trim: Lsn,
+    /// The trim point that a crash leaves at least: no file goes on the word of another.
+    trim_durable: Lsn,
+    /// A trim that waits for the header of the next segment to state it.
+    trim_wanted: Option<Lsn>,
     /// Trim frames on their way: end of the frame, trim point.
     trims: VecDeque<(Lsn, Lsn)>,
     retire: VecDeque<super::action::Action>,
@@ -249,8 +264,7 @@ pub(crate) struct Machine {
     preparing: Option<Preparing>,
     removed: u64,
     prepare_failed: bool,
-    /// No whole segment found room.
-    short_of_room: bool,
+    room: Room,
     interval_armed: bool,
 
     closing: Closing,
@@ -338,7 +352,11 @@ impl Machine {
             upkeep_busy: false,
             failures: 0,
             last_failure: None,
+            grave_failures: 0,
+            last_grave: None,
             trim: start.trim,
+            trim_durable: start.trim,
+            trim_wanted: None,
             trims: VecDeque::new(),
             retire: VecDeque::new(),
             remove: VecDeque::new(),
@@ -349,7 +367,7 @@ impl Machine {
             preparing: None,
             removed: 0,
             prepare_failed: false,
-            short_of_room: false,
+            room: Room::new(options.segment_len, start.reserve),
             interval_armed: false,
             closing: Closing::Open,
             poisoned: None,
@@ -433,6 +451,7 @@ impl Machine {
             && self.poisoned.is_none()
             && self.closing == Closing::Open
             && self.roll_wanted.is_none()
+            && self.trim_wanted.is_none()
             && self.retry.is_none()
             && self.sync_wanted > self.marks.written
     }
@@ -445,6 +464,16 @@ impl Machine {
     /// The last of them.
     pub(crate) fn last_failure(&self) -> Option<Error> {
         self.last_failure.as_ref().map(|failure| failure.told())
+    }
+
+    /// Counts those of them that concern not only records for which there is no room.
+    pub(crate) fn grave_failures(&self) -> u64 {
+        self.grave_failures
+    }
+
+    /// The last of those.
+    pub(crate) fn last_grave_failure(&self) -> Option<Error> {
+        self.last_grave.as_ref().map(|failure| failure.told())
     }
 
     /// Why what was taken right before `end` is not in the log, if its write failed.
@@ -489,6 +518,10 @@ impl Machine {
 
     pub(crate) fn trim_point(&self) -> Lsn {
         self.trim
+    }
+
+    pub(crate) fn durable_trim_point(&self) -> Lsn {
+        self.trim_durable
     }
 
     pub(crate) fn log_id(&self) -> LogId {
@@ -569,18 +602,19 @@ impl Machine {
     fn poison(&mut self, cause: io::Error) {
         self.poisoned.get_or_insert(Arc::new(cause));
         self.failures += 1;
+        self.grave_failures += 1;
     }
 
     /// Records a failure for whoever waits for what just failed, and drops what was wanted: who
     /// still wants it asks again.
     fn fail(&mut self, failure: &Arc<Failure>) {
-        self.failures += 1;
-        self.last_failure = Some(Arc::clone(failure));
-        self.begin_wanted = false;
-        self.roll_wanted = None;
+        self.fail_records(failure);
+        self.grave_failures += 1;
+        self.last_grave = Some(Arc::clone(failure));
+        self.trim_wanted = None;
+        self.room.look_anew();
         self.write_wanted = self.marks.written;
         self.sync_wanted = self.sync_wanted.min(self.marks.written);
-        self.short_of_room = false;
         let marked =
             matches!(self.closing, Closing::Marked(_)) && !planted!("close-mark-not-covered");
         if self.closing != Closing::Closed {
@@ -589,6 +623,16 @@ impl Machine {
         if marked {
             self.cover_close_mark();
         }
+    }
+
+    /// Records wait for room that there is not. Nobody else is concerned: what was accepted is
+    /// written and synced, trims go on.
+    fn fail_records(&mut self, failure: &Arc<Failure>) {
+        self.failures += 1;
+        self.last_failure = Some(Arc::clone(failure));
+        self.begin_wanted = false;
+        self.roll_wanted = None;
+        self.room.reserve_wanted = false;
     }
 
     fn check_invariants(&self) {

@@ -30,6 +30,7 @@ fn start() -> Start {
         trim: Lsn::FIRST,
         unborn: None,
         spares: Vec::new(),
+        reserve: false,
     }
 }
 
@@ -69,8 +70,10 @@ fn done(action: Action) -> Event {
             Event::Retired { segment, file_len, outcome: Ok(()) }
         }
         Action::WriteBack { .. } => Event::WroteBack(Ok(())),
-        Action::Remove { files } => {
-            Event::Removed { done: files, left: Vec::new(), outcome: Ok(()) }
+        Action::MakeReserve { .. } => Event::ReserveMade(Ok(())),
+        Action::Remove { files, make_reserve } => {
+            let reserve = make_reserve.then_some(Ok(()));
+            Event::Removed { done: files, left: Vec::new(), reserve, outcome: Ok(()) }
         }
     }
 }
@@ -79,6 +82,14 @@ fn finished(write: Write) -> (Run, Finished) {
     let mut run = write.run;
     let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
     (run, Finished { last_check, frames })
+}
+
+/// The reserve comes before the first record.
+fn reserve(machine: &mut Machine) {
+    let Some(made @ Action::MakeReserve { from: None }) = machine.poll_commit() else {
+        panic!("the reserve is made first");
+    };
+    machine.on_event(done(made));
 }
 
 /// Drives the commit lane until nothing is wanted.
@@ -334,6 +345,7 @@ fn a_short_segment_is_tried_where_a_whole_one_found_no_room_and_nowhere_else() {
     for (errno, tried_shorter) in [(ENOSPC, true), (EIO, false)] {
         let mut machine = fresh(Durability::Sync);
         assert!(matches!(machine.append(&[7; 10_000], Durability::Sync), Err(Refusal::Wait)));
+        reserve(&mut machine);
         let Some(Action::Prepare(asked)) = machine.poll_commit() else {
             panic!("the first segment is prepared");
         };
@@ -394,6 +406,7 @@ fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
         machine.append(b"the first of its version", Durability::Sync),
         Err(Refusal::Wait)
     ));
+    reserve(&mut machine);
     let Some(prepare @ Action::Prepare(_)) = machine.poll_commit() else {
         panic!("a file of its own is made, and the old one is not touched");
     };
@@ -458,10 +471,11 @@ fn trimmed(count: u64, spares_max: usize) -> Machine {
     };
     let end = SegmentEnd { lsn: Lsn::new(count * 8), check: 0 };
     let segments = (0..count).map(segment).collect();
-    let start = Start { segments, origin: Origin::Unclean { end }, ..start() };
+    let origin = Origin::Unclean { end };
+    let start = Start { segments, origin, reserve: true, ..start() };
     let options = options(Durability::Sync).spares_max(spares_max);
     let mut machine = Machine::new(start, &options);
-    machine.trim = end.lsn;
+    (machine.trim, machine.trim_durable) = (end.lsn, end.lsn);
     machine.drop_trimmed();
     machine
 }
@@ -469,7 +483,7 @@ fn trimmed(count: u64, spares_max: usize) -> Machine {
 /// The files of the next action, which has to be a removal.
 fn removal(machine: &mut Machine) -> Vec<Removal> {
     match machine.poll_upkeep() {
-        Some(Action::Remove { files }) => files,
+        Some(Action::Remove { files, .. }) => files,
         other => panic!("{other:?}"),
     }
 }
@@ -483,7 +497,12 @@ fn many_files_are_removed_in_pieces_oldest_first() {
         assert!(files.len() <= 256, "{} files by one action", files.len());
         removed.extend(files.iter().map(|removal| removal.segment.get()));
         kept += files.iter().filter(|removal| removal.keep_as.is_some()).count();
-        machine.on_event(Event::Removed { done: files, left: Vec::new(), outcome: Ok(()) });
+        machine.on_event(Event::Removed {
+            done: files,
+            left: Vec::new(),
+            reserve: None,
+            outcome: Ok(()),
+        });
     }
     assert_eq!(removed, (1..=1000).collect::<Vec<_>>());
     assert_eq!((kept, machine.spares().len(), machine.removed()), (300, 300, 1000));
@@ -495,7 +514,7 @@ fn behind_a_file_that_cannot_be_removed_none_is_removed() {
     let mut files = removal(&mut machine);
     let left = files.split_off(100);
     let outcome = Err(Trouble::Failed(error(EIO)));
-    machine.on_event(Event::Removed { done: files, left, outcome });
+    machine.on_event(Event::Removed { done: files, left, reserve: None, outcome });
     assert!(!machine.removal_pending(), "a newer file would go before an older one");
     assert!(machine.poll_upkeep().is_none());
     assert_eq!(machine.removed(), 100);
@@ -519,7 +538,12 @@ fn the_next_segment_is_prepared_between_two_pieces_of_a_removal() {
     let half = usize::try_from(SEGMENT / 2).unwrap();
     machine.append(&vec![0; half], Durability::Buffered).unwrap();
     sync(&mut machine);
-    machine.on_event(Event::Removed { done: files, left: Vec::new(), outcome: Ok(()) });
+    machine.on_event(Event::Removed {
+        done: files,
+        left: Vec::new(),
+        reserve: None,
+        outcome: Ok(()),
+    });
     let action = machine.poll_upkeep().unwrap();
     assert!(matches!(action, Action::Prepare(_)), "{action:?}");
     machine.on_event(done(action));

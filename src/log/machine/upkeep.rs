@@ -3,8 +3,10 @@
 
 use super::super::action::{Action, Event, Lane, Removal, Source, Trouble};
 use super::super::survey::{Segment, SegmentEnd};
+use super::reserve::Reserve;
 use super::{Closing, Machine, Next};
 use crate::format::layout;
+use crate::format::name::RESERVE;
 use crate::format::trailer::{Trailer, TrailerKind};
 use crate::position::Lsn;
 use std::io;
@@ -44,16 +46,29 @@ impl Machine {
         let others_turn = std::mem::take(&mut self.removed_last) && self.prepare_due();
         if !self.remove.is_empty() && !others_turn {
             (self.removing, self.removed_last) = (true, true);
-            let count = self.remove.len().min(REMOVED_AT_ONCE);
-            return Some(Action::Remove { files: self.remove.drain(..count).collect() });
+            return Some(self.remove_files());
         }
         if self.prepare_due() {
             let source = self.source();
-            return Some(self.prepare(source, self.segment_len, true));
+            return Some(self.prepare(source, self.room.file_len, true));
         }
         let segment = self.active.filter(|_| self.write_back_due())?.number;
         self.written_back = self.marks.written;
         Some(Action::WriteBack { segment })
+    }
+
+    /// Where there is no reserve, it is made of the first file that goes and may become one.
+    fn remove_files(&mut self) -> Action {
+        let count = self.remove.len().min(REMOVED_AT_ONCE);
+        let mut files: Vec<_> = self.remove.drain(..count).collect();
+        let make_reserve = self.room.reserve == Reserve::Absent && Self::makes_reserve_again();
+        if make_reserve {
+            self.room.reserve = Reserve::Making;
+            if let Some(first) = files.iter_mut().find(|removal| removal.fits_reserve) {
+                first.keep_as = Some(RESERVE);
+            }
+        }
+        Action::Remove { files, make_reserve }
     }
 
     /// A segment is synced before the next begins, at every level. What the kernel starts to write
@@ -73,6 +88,8 @@ impl Machine {
             && self.closing == Closing::Open
             && self.next == Next::Absent
             && self.roll_wanted.is_none()
+            && self.trim_wanted.is_none()
+            && self.room.reserve == Reserve::Ready
             && self.active.is_some_and(|active| {
                 let used = self.marks.written.since(active.base).unwrap_or(0);
                 used >= layout::record_room(active.header.file_len) / 2
@@ -104,7 +121,9 @@ impl Machine {
             last_check: end.check,
         });
         let room = if trailer.is_some() { layout::TRAILER_LEN } else { 0 };
-        let file_len = layout::block_aligned(used + room).min(segment.file_len);
+        // Not below the shortest segment: when it is trimmed it may have to become the reserve.
+        let kept = layout::block_aligned(used + room).max(layout::SEGMENT_LEN_MIN);
+        let file_len = kept.min(segment.file_len);
         self.retire.push_back(Action::Retire { segment: segment.number(), file_len, trailer });
     }
 
@@ -114,7 +133,10 @@ impl Machine {
         let mut kept =
             self.spares.len() + self.remove.iter().filter(|r| r.keep_as.is_some()).count();
         while self.live.len() > 1
-            && self.live.get(1).is_some_and(|next| next.segment.header.prev_end <= self.trim)
+            && self
+                .live
+                .get(1)
+                .is_some_and(|next| next.segment.header.prev_end <= self.trim_durable)
             && let Some(live) = self.live.pop_front()
         {
             let segment = live.segment.number();
@@ -122,7 +144,9 @@ impl Machine {
             let reusable = unread && live.segment.header.file_len == self.segment_len;
             let keep = reusable && kept < self.spares_max && !self.is_spare(segment.get());
             kept += usize::from(keep);
-            self.remove.push_back(Removal { segment, keep_as: keep.then_some(segment.get()) });
+            let keep_as = keep.then_some(segment.get());
+            let fits_reserve = unread && live.segment.file_len >= layout::SEGMENT_LEN_MIN;
+            self.remove.push_back(Removal { segment, keep_as, fits_reserve });
         }
     }
 
@@ -131,7 +155,7 @@ impl Machine {
     fn is_spare(&self, number: u64) -> bool {
         let preparing = self.preparing.is_some_and(|preparing| match preparing.source {
             Source::Spare(spare) | Source::New(spare) => spare == number,
-            Source::Named => false,
+            Source::Named | Source::Reserve => false,
         });
         preparing || self.spares.contains(&number)
     }
@@ -177,13 +201,16 @@ impl Machine {
                 Err(Trouble::Failed(_)) => self.upkeep_failures += 1,
                 Err(Trouble::SyncFailed(cause)) => self.poison(cause),
             },
-            Event::Removed { done, left, outcome } => {
+            Event::Removed { done, left, reserve, outcome } => {
                 self.removing = false;
                 self.removed += done.len() as u64;
-                self.spares.extend(done.iter().filter_map(|removal| removal.keep_as));
+                let kept = || done.iter().filter_map(|removal| removal.keep_as);
+                self.spares.extend(kept().filter(|&spare| spare != RESERVE));
+                if let Some(outcome) = reserve {
+                    self.on_reserve_recycled(outcome, kept().any(|spare| spare == RESERVE));
+                }
                 if !done.is_empty() {
-                    // There may be room now.
-                    self.prepare_failed = false;
+                    self.on_room_freed();
                 }
                 match outcome {
                     Ok(()) => {}

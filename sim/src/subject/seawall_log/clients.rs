@@ -1,9 +1,7 @@
 //! What clients do to the log: one method for each kind of operation, each holding the answer to
 //! the oracle.
 
-use super::{
-    Asked, Level, Op, Pending, SeawallLog, TRIES, TRIES_MAX, TRIMS_IN_ROOM, What, may_fail,
-};
+use super::{Asked, Level, Op, Pending, SeawallLog, TRIES, TRIES_MAX, What, may_fail};
 use crate::model::{EntryId, Sure, broken};
 use crate::oracle::Violation;
 use crate::subject::{Class, Stop, World};
@@ -30,9 +28,7 @@ impl SeawallLog {
                 };
                 let log = self.log()?;
                 self.model.begin_trim(to);
-                self.trims = self.trims.map(|trims| trims + 1);
-                let room = self.trims.is_some_and(|trims| trims <= TRIMS_IN_ROOM);
-                let asked = Asked::Trim(to, room);
+                let asked = Asked::Trim(to);
                 self.begin(op.client, Pending { call: log.begin_trim(to), asked });
                 Ok(())
             }

@@ -22,8 +22,9 @@ use crate::options::Preset;
 use crate::oracle::Violation;
 use crate::rng::Rng;
 use crate::subject::{Before, Class, Opened, Stop, Subject, World};
+use seawall::format::name::FileName;
 use seawall::log::stepped::{Answer, Call, Done, Lane, Stepped, Work};
-use seawall::{Durability, Error, Finding, Follower, Log, Lsn, Row, ViewScan};
+use seawall::{Durability, Error, Finding, Follower, Log, Lsn, Row, Segment, Trimmed, ViewScan};
 
 /// A call of a client.
 #[derive(Debug)]
@@ -36,8 +37,7 @@ struct Pending {
 enum Asked {
     Append(EntryId, Sure),
     Sync(Lsn),
-    /// And whether there was room for it, in the segment that is written to.
-    Trim(Lsn, bool),
+    Trim(Lsn),
 }
 
 /// Where a lane's piece of work is.
@@ -63,12 +63,7 @@ pub struct SeawallLog {
     poisoned_at: Option<Lsn>,
     /// A reader without the lock that stopped on its way.
     held: Option<ViewScan>,
-    /// Trims asked for since the last append that went well; none: nothing was appended yet.
-    trims: Option<u32>,
 }
-
-/// A segment that is written to keeps room for so many trims, and some more.
-const TRIMS_IN_ROOM: u32 = 4;
 
 /// A call that failed is made again; after so many times no call fails any more.
 const TRIES: u32 = 8;
@@ -77,7 +72,20 @@ const TRIES_MAX: u32 = 20;
 /// Whether a call was made to fail on this disk.
 fn fails(disk: &SimDisk) -> bool {
     let counters = disk.counters();
-    !counters.planned.is_empty() || counters.failed_write_backs > 0
+    // A sync that finds no room fails the write-back as well, and is the full disk's.
+    !counters.planned.is_empty() || counters.failed_write_backs > counters.no_room_in_sync
+}
+
+/// Whether anything was refused on this disk for want of room.
+fn lacked_room(disk: &SimDisk) -> bool {
+    let counters = disk.counters();
+    counters.no_space + counters.over_quota > 0
+}
+
+/// A segment's file that lies before this one.
+fn left_below(disk: &SimDisk, first: &Segment) -> Option<String> {
+    let name = FileName::Segment(first.header.number).text();
+    disk.names().into_iter().find(|other| other.ends_with(".seg") && *other < name)
 }
 
 /// Whether an error is an answer. Where damage is what is looked for a write may fail too, so that
@@ -183,7 +191,6 @@ impl Subject for SeawallLog {
             followers: Vec::new(),
             poisoned_at: None,
             held: None,
-            trims: None,
         }
     }
 
@@ -281,6 +288,9 @@ impl SeawallLog {
                 Ok(log) => break log,
                 Err(_) if world.disk.is_dead() => return Err(Stop::Down),
                 // A failed call fails the open, and the next one goes on from there: plans end.
+                Err(error @ Error::Full { .. }) if !fails(&world.disk) => {
+                    return self.refuse("G8", "an open of a full disk", &error);
+                }
                 Err(Error::Io { .. } | Error::Full { .. })
                     if may_fail(world) && tries < TRIES_MAX =>
                 {
@@ -295,7 +305,6 @@ impl SeawallLog {
         };
         self.log = Some(Stepped::new(log));
         self.poisoned_at = None;
-        self.trims = None;
         let clients = usize::from(self.options.clients.max(1));
         self.clients = (0..clients).map(|_| None).collect();
         self.followers = (0..clients).map(|_| None).collect();
@@ -390,7 +399,6 @@ impl SeawallLog {
                 if sure == Sure::Power {
                     self.not_after_poison(receipt.end)?;
                 }
-                self.trims = Some(0);
                 Ok(self.model.acknowledge(id, receipt.lsn, sure)?)
             }
             (Asked::Sync(end), Ok(Answer::Durable(durable))) => {
@@ -402,10 +410,7 @@ impl SeawallLog {
                 self.model.sure_before(durable, Sure::Power);
                 Ok(())
             }
-            (Asked::Trim(to, _), Ok(Answer::Trimmed(_))) => {
-                self.model.trimmed(to);
-                Ok(())
-            }
+            (Asked::Trim(to), Ok(Answer::Trimmed(trimmed))) => self.trimmed(world, to, trimmed),
             (_, Ok(other)) => broken("G1", format_args!("{asked:?} was answered with {other:?}"))
                 .map_err(Stop::Broken),
             (asked, Err(error)) => {
@@ -415,8 +420,8 @@ impl SeawallLog {
                         self.model.refused(id);
                     }
                     (Asked::Append(id, _), _) => self.model.failed(id),
-                    (Asked::Trim(to, true), Error::Full { .. }) if !fails(&world.disk) => {
-                        let what = format!("no room to trim to {to}: {error:?}");
+                    (Asked::Trim(to), _) if !fails(&world.disk) => {
+                        let what = format!("no trim to {to}: {error:?}");
                         return Err(Violation { promise: "G8", what }.into());
                     }
                     _ => {}
@@ -424,6 +429,32 @@ impl SeawallLog {
                 self.excuse(world, "progress", "a call", &error)
             }
         }
+    }
+
+    /// On a full disk, too, files go that lie wholly below the point; only where there are none may
+    /// the point wait in memory.
+    fn trimmed(&mut self, world: &World, to: Lsn, trimmed: Trimmed) -> Result<(), Stop> {
+        let segments = self.log()?.log().segments();
+        let goes = |end: Option<&Segment>, point| end.is_some_and(|s| s.header.prev_end <= point);
+        let in_memory = trimmed.durable < to;
+        let what = if trimmed.trim < to {
+            format!("a trim to {to} left the trim point at {}", trimmed.trim)
+        } else if in_memory && !lacked_room(&world.disk) {
+            format!("a trim to {to} is not durable, and no room was refused")
+        } else if goes(segments.get(1), trimmed.durable.max(to)) {
+            format!("a trim to {to} left {:?}", segments.first())
+        } else if !fails(&world.disk)
+            && let Some(name) = segments.first().and_then(|first| left_below(&world.disk, first))
+        {
+            format!("a trim to {to} left the file {name}")
+        } else {
+            // What waits in memory happened, or did not, once there was a crash.
+            if !in_memory {
+                self.model.trimmed(to);
+            }
+            return Ok(());
+        };
+        Err(Violation { promise: "G8", what }.into())
     }
 
     fn not_after_poison(&self, end: Lsn) -> Result<(), Violation> {

@@ -76,9 +76,9 @@ fn a_removal_that_failed_is_told_to_every_trim_that_waits_for_it() {
     machine.retry_removals();
     while let Some(action) = machine.poll_upkeep() {
         let event = match action {
-            Action::Remove { files } => {
+            Action::Remove { files, .. } => {
                 let outcome = Err(Trouble::Failed(error(EIO)));
-                Event::Removed { done: Vec::new(), left: files, outcome }
+                Event::Removed { done: Vec::new(), left: files, reserve: None, outcome }
             }
             action => done(action),
         };

@@ -1,0 +1,171 @@
+//! A disk without a free byte: trims go on from every state, free files, and appends follow (G8).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use seawall::format::name::FileName;
+use seawall::{Error, Log, Lsn, Options};
+use seawall_sim::{Concern, CrashKind, CrashPolicy, InFlight, Limits, Seed, SimDisk, environment};
+use std::time::Duration;
+
+const CAPACITY: u64 = 100 << 10;
+
+fn small() -> Options {
+    Options::new().segment_len(16 << 10).idle_mark(None).prepare_ahead(false)
+}
+
+fn opened(disk: &SimDisk, run: u64) -> Log {
+    Log::open_in(environment(disk, run), small()).unwrap()
+}
+
+/// Appends until nothing fits any more.
+fn fill(log: &Log) {
+    for _ in 0..1000 {
+        match log.append(&[1; 1000]) {
+            Ok(_) => {}
+            Err(error) => return assert!(error.is_full(), "{error:?}"),
+        }
+    }
+    panic!("the disk is not full");
+}
+
+/// A disk that a log filled, in a run that was killed.
+fn full(seed: u64, limits: Limits) -> SimDisk {
+    let disk = SimDisk::new(Seed::new(seed));
+    disk.set_limits(Some(limits));
+    let log = opened(&disk, 1);
+    fill(&log);
+    assert!(log.segments().len() >= 3, "{:?}", log.segments());
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    disk.after_kill()
+}
+
+/// The base of the last segment: all others lie wholly before it.
+fn last_base(log: &Log) -> Lsn {
+    log.segments().last().unwrap().base()
+}
+
+/// Trims that take files along, appends as much as fits then, and trims again.
+fn works(disk: &SimDisk, run: u64) {
+    let log = opened(disk, run);
+    for _ in 0..3 {
+        let segments = log.segments().len();
+        let trimmed = log.trim(last_base(&log)).unwrap();
+        assert_eq!(trimmed.trim, trimmed.durable);
+        assert!(trimmed.files >= segments as u64 - 1, "{trimmed:?} of {segments}");
+        for _ in 0..8 {
+            log.append(&[2; 1000]).unwrap();
+        }
+        fill(&log);
+    }
+    log.close().unwrap();
+}
+
+#[test]
+fn after_a_kill_a_trim_frees_files_and_appends_go_on() {
+    for limits in [
+        Limits::bytes(CAPACITY),
+        Limits::bytes(CAPACITY).quota(),
+        Limits::bytes(CAPACITY).found_late(),
+        // No inode is left.
+        Limits::bytes(1 << 20).files(6),
+    ] {
+        let disk = full(1, limits);
+        disk.set_limits(Some(match limits == Limits::bytes(1 << 20).files(6) {
+            true => limits,
+            // Not a byte more.
+            false => Limits::bytes(disk.used()),
+        }));
+        works(&disk, 2);
+        // And after a clean close.
+        works(&disk, 3);
+    }
+}
+
+#[test]
+fn any_number_of_trims_succeeds_on_a_full_disk() {
+    for (clean, idle) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut disk = full(2, Limits::bytes(CAPACITY));
+        let options = small().idle_mark(idle.then_some(Duration::from_millis(10)));
+        let log = Log::open_in(environment(&disk, 2), options.clone()).unwrap();
+        let (first, end) = (log.segments()[0].base(), log.watermarks().accepted);
+        if clean {
+            // Begins, and finds no room for more.
+            log.trim(first.checked_add(8).unwrap()).unwrap();
+            log.close().unwrap();
+            drop(log);
+        } else {
+            disk.crash_now(CrashKind::Kill);
+            drop(log);
+            disk = disk.after_kill();
+        }
+        let log = Log::open_in(environment(&disk, 3), options.clone()).unwrap();
+        let mut point = log.trim(Lsn::FIRST).unwrap().trim;
+        let mut freed = 0;
+        while let Some(next) = point.checked_add(8).filter(|next| *next <= end) {
+            point = next;
+            let trimmed = log.trim(point).unwrap();
+            assert_eq!(trimmed.trim, point);
+            freed += trimmed.files;
+            let next = log.segments().get(1).map(|next| next.header.prev_end);
+            assert!(next.is_none_or(|end| end > point), "{next:?} is below {point}");
+            log.tend().unwrap();
+        }
+        assert!(freed >= 3, "{freed} files");
+        log.append(&[3; 1000]).unwrap();
+        log.close().unwrap();
+        drop(log);
+        let log = Log::open_in(environment(&disk, 4), options).unwrap();
+        assert_eq!(log.trim(Lsn::FIRST).unwrap().durable, point, "a close states it");
+    }
+}
+
+#[test]
+fn no_crash_on_the_way_of_a_trim_uses_the_reserve_up() {
+    let policies = [CrashPolicy::AllLost, CrashPolicy::AllKept, CrashPolicy::NamesLost];
+    for (step, kind) in (0..60).flat_map(|step| [(step, CrashKind::Kill), (step, CrashKind::Power)])
+    {
+        for policy in &policies {
+            let mut disk = full(3, Limits::bytes(CAPACITY));
+            disk.set_capacity(Some(disk.used()));
+            let mut rng = Seed::new(step).rng(Concern::CrashResolution);
+            // Again and again at the same place.
+            for run in 2..6 {
+                disk.crash_inside(disk.steps() + step, kind, InFlight::Whole);
+                let opened = Log::open_in(environment(&disk, run), small());
+                if let Ok(log) = &opened {
+                    let trimmed = log.trim(last_base(log));
+                    if !disk.is_dead() {
+                        trimmed.unwrap();
+                    }
+                }
+                disk.crash_now(kind);
+                drop(opened);
+                disk = match kind {
+                    CrashKind::Kill => disk.after_kill(),
+                    _ => disk.after_power_cut(policy, &mut rng),
+                };
+            }
+            works(&disk, 9);
+        }
+    }
+}
+
+/// On a disk that is full before the first record, or after the reserve is gone, records are refused
+/// by name until there is room, and no longer.
+#[test]
+fn records_wait_for_the_reserve_and_come_with_it() {
+    let disk = SimDisk::new(Seed::new(4));
+    disk.set_capacity(Some(12 << 10));
+    let log = opened(&disk, 1);
+    let told = log.append(b"no room for the reserve").unwrap_err();
+    let reserve = FileName::RESERVE.text();
+    assert!(matches!(&told, Error::Full { name, .. } if *name == reserve), "{told}");
+    assert!(disk.names().is_empty(), "{:?}", disk.names());
+    disk.set_capacity(Some(20 << 10));
+    let told = log.append(b"no room for a segment").unwrap_err();
+    assert!(told.is_full(), "{told}");
+    assert_eq!(disk.names(), [reserve]);
+    disk.set_capacity(Some(40 << 10));
+    log.append(b"room for both").unwrap();
+}

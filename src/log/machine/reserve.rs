@@ -1,0 +1,293 @@
+//! Room on a disk that is full: the reserve, how long a segment may be, and trims that find no place
+//! for a frame.
+//!
+//! ```text
+//!   the reserve    a file of the shortest length, all of it written, made before a record is taken
+//!   records        need it, and never take it
+//!   a trim         that frees files and finds no other room begins a segment in it; the header of
+//!                  that states the trim point, so both are one step; of the first file that is
+//!                  freed the next reserve is made, which takes no room
+//!                  that frees nothing, and finds no room, stays in memory
+//! ```
+//!
+//! A crash at any step leaves a reserve; or a file that has the next segment's name and was not
+//! begun, which serves as one; or files below the trim point, of one of which the next open makes it.
+
+use super::super::action::{Action, Outcome, Source, Trouble};
+use super::commit::{is_full, is_missing};
+use super::{Failure, Machine, Next, Preparing, Refusal, segment_name};
+use crate::format::layout::{self, SEGMENT_LEN_MIN};
+use crate::format::name::FileName;
+use crate::position::Lsn;
+use std::sync::Arc;
+
+/// What is known of the reserve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reserve {
+    Absent,
+    /// There, and not written by this run: a trim may take it, records may not count on it.
+    There,
+    /// A lane is at it.
+    Making,
+    /// All of it is written and synced.
+    Ready,
+}
+
+/// What is known of the room on the disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) reserve: Reserve,
+    /// Records wait for it.
+    pub(super) reserve_wanted: bool,
+    /// It is made of a spare, since a new file found no room.
+    from_spare: bool,
+    /// One was there before it was begun to be made anew, in place.
+    was_there: bool,
+    /// The length that the next segment is tried with: a whole one's, until that found no room.
+    pub(super) file_len: u64,
+    /// The disk was once found full: room is asked for before it is written.
+    pub(super) short: bool,
+    /// For a trim not even a segment of the shortest length found room but in the reserve.
+    none: bool,
+    /// For a trim only the shortest is tried.
+    shortest: bool,
+}
+
+impl Room {
+    pub(super) const fn new(segment_len: u64, reserve: bool) -> Self {
+        Self {
+            reserve: if reserve { Reserve::There } else { Reserve::Absent },
+            reserve_wanted: false,
+            from_spare: false,
+            was_there: false,
+            file_len: segment_len,
+            short: false,
+            none: false,
+            shortest: false,
+        }
+    }
+
+    /// What was found for a trim holds no longer.
+    pub(super) const fn look_anew(&mut self) {
+        (self.none, self.shortest) = (false, false);
+    }
+}
+
+/// The next length to try where `asked` found no room: a power of two, not below `least`.
+fn shorter(asked: u64, least: u64) -> Option<u64> {
+    let half = asked.saturating_sub(1).checked_ilog2().map_or(0, |log| 1 << log);
+    (asked > least).then(|| half.max(least))
+}
+
+impl Machine {
+    /// Whether a record may be taken as far as the reserve is concerned; asks for it otherwise.
+    pub(super) fn has_reserve(&mut self) -> bool {
+        let ready =
+            self.room.reserve == Reserve::Ready || self.begun && !Self::makes_reserve_again();
+        self.room.reserve_wanted |= !ready;
+        ready
+    }
+
+    pub(super) fn makes_reserve_again() -> bool {
+        !planted!("reserve-not-made-again")
+    }
+
+    /// Whether a file is there that a trim may begin a segment in.
+    pub(super) fn may_use_reserve(&self) -> bool {
+        matches!(self.room.reserve, Reserve::There | Reserve::Ready)
+    }
+
+    /// Makes the reserve, unless the other lane does.
+    pub(super) fn make_reserve(&mut self) -> Option<Action> {
+        if matches!(self.room.reserve, Reserve::Making | Reserve::Ready) {
+            return None;
+        }
+        let from = if self.room.from_spare { self.spares.pop() } else { None };
+        self.room.was_there = self.room.reserve == Reserve::There;
+        self.room.reserve = Reserve::Making;
+        Some(Action::MakeReserve { from })
+    }
+
+    pub(super) fn on_reserve_made(&mut self, outcome: Outcome) {
+        self.commit_busy = false;
+        let from_spare = std::mem::take(&mut self.room.from_spare);
+        match outcome {
+            Ok(()) => {
+                self.room.reserve = Reserve::Ready;
+                self.room.reserve_wanted = false;
+            }
+            Err(Trouble::SyncFailed(cause)) => self.poison(cause),
+            Err(Trouble::Failed(error)) => {
+                let there = self.room.was_there;
+                self.room.reserve = if there { Reserve::There } else { Reserve::Absent };
+                let full = crate::error::is_full(&error);
+                if full && !there && !from_spare && !self.spares.is_empty() {
+                    self.room.from_spare = true;
+                    return;
+                }
+                // A trim that asked for it does without.
+                self.room.none |= self.trim_wanted.is_some();
+                if self.room.reserve_wanted {
+                    let name = FileName::RESERVE.text();
+                    let action = "keep 16 KiB in reserve, which trims need, as";
+                    self.fail_records(&Arc::new(Failure { action, name, error: error.into() }));
+                }
+            }
+        }
+    }
+
+    /// What the removal of trimmed files made of the reserve.
+    pub(super) fn on_reserve_recycled(&mut self, outcome: Outcome, recycled: bool) {
+        self.room.reserve = match outcome {
+            Ok(()) => Reserve::Ready,
+            Err(_) if recycled => Reserve::There,
+            Err(_) => Reserve::Absent,
+        };
+        match outcome {
+            Ok(()) => self.room.reserve_wanted = false,
+            Err(_) => self.upkeep_failures += 1,
+        }
+    }
+
+    /// Whether files go with a trim to this point, once the next segment has begun.
+    fn frees(&self, point: Lsn) -> bool {
+        let end = match self.live.get(1) {
+            Some(next) => next.segment.header.prev_end,
+            None if self.live.is_empty() => return false,
+            None => self.marks.accepted,
+        };
+        end <= point
+    }
+
+    /// No frame has room for this trim: the header of the next segment states it. `None` where it
+    /// stays in memory, until the next header, trim frame or close mark: it frees nothing, and
+    /// nothing is removed on its word.
+    pub(super) fn trim_without_frame(&mut self, point: Lsn) -> Result<(), Refusal> {
+        self.look_again();
+        let unlinks = planted!("trim-in-memory-removes-files");
+        if self.room.none && (unlinks || !self.frees(point)) {
+            self.trim = point;
+            self.room.look_anew();
+            if unlinks {
+                self.trim_durable = point;
+                self.drop_trimmed();
+            }
+            return Ok(());
+        }
+        self.trim_wanted = self.trim_wanted.max(Some(point));
+        Err(Refusal::Wait)
+    }
+
+    /// Begins a segment for a trim. What is left for trims alone is taken only if files go with it,
+    /// since it is made anew of one of them.
+    pub(super) fn roll_for_trim(&mut self, point: Lsn) -> Option<Action> {
+        let frees = self.frees(point);
+        match self.next {
+            Next::Preparing => None,
+            Next::Ready(_) if self.drawn.is_some() => self.begin(),
+            _ if !frees && !self.may_use_reserve() => {
+                if self.room.none {
+                    None
+                } else {
+                    self.make_reserve()
+                }
+            }
+            Next::Ready(_) => self.begin(),
+            Next::Named { file_len } if file_len >= SEGMENT_LEN_MIN => {
+                Some(self.prepare(Source::Named, file_len, false))
+            }
+            Next::Named { .. } | Next::Absent if !self.room.none => {
+                let source = self.source();
+                let file_len =
+                    if self.room.shortest { SEGMENT_LEN_MIN } else { self.room.file_len };
+                Some(self.prepare(source, file_len, false))
+            }
+            Next::Named { .. } | Next::Absent if frees && self.may_use_reserve() => {
+                Some(self.prepare_reserve())
+            }
+            Next::Named { .. } | Next::Absent => None,
+        }
+    }
+
+    pub(super) fn prepare_reserve(&mut self) -> Action {
+        self.room.reserve = Reserve::Absent;
+        self.prepare(Source::Reserve, SEGMENT_LEN_MIN, false)
+    }
+
+    /// A preparation failed: shorter files are tried where there was no room, and who waits for
+    /// what cannot be had is told.
+    pub(super) fn on_preparation_failed(&mut self, preparing: Preparing, trouble: Trouble) {
+        let Preparing { upkeep, source, file_len: asked } = preparing;
+        self.next = match source {
+            // Full, it may be tried again; else another file takes its place.
+            Source::Named if is_full(&trouble) => Next::Named { file_len: asked },
+            Source::Named => Next::Named { file_len: 0 },
+            Source::Spare(_) | Source::New(_) | Source::Reserve => Next::Absent,
+        };
+        match source {
+            Source::Spare(_) if is_missing(&trouble) => return,
+            Source::Spare(spare) => self.spares.push(spare),
+            Source::Reserve if !is_missing(&trouble) => self.room.reserve = Reserve::There,
+            Source::Named | Source::New(_) | Source::Reserve => {}
+        }
+        let name = segment_name(self.next_number());
+        let error = match trouble {
+            Trouble::SyncFailed(cause) => return self.poison(cause),
+            Trouble::Failed(error) => Arc::new(error),
+        };
+        let full = crate::error::is_full(&error) && source != Source::Reserve;
+        if full {
+            self.room.short = true;
+        }
+        let failure = Arc::new(Failure { action: "prepare", name, error });
+        let wanted = self.roll_wanted.is_some() || self.trim_wanted.is_some();
+        if upkeep && !wanted {
+            // Nobody waits for it: whoever needs it asks again, and is told.
+            self.upkeep_failures += 1;
+            self.prepare_failed = true;
+            return self.note_short(full, asked, SEGMENT_LEN_MIN);
+        }
+        if !full {
+            self.prepare_failed = true;
+            return self.fail(&failure);
+        }
+        if let Some(len) = self.roll_wanted {
+            let least = layout::file_len_for(len);
+            if asked > least {
+                return self.note_short(true, asked, least);
+            }
+            self.prepare_failed = true;
+            self.fail_records(&failure);
+        }
+        if let Some(point) = self.trim_wanted {
+            self.note_short(true, asked, SEGMENT_LEN_MIN);
+            self.room.none = self.room.shortest || asked <= SEGMENT_LEN_MIN;
+            self.room.shortest = true;
+            if self.room.none && self.frees(point) && !self.may_use_reserve() {
+                self.fail(&failure);
+            }
+        }
+    }
+
+    fn note_short(&mut self, full: bool, asked: u64, least: u64) {
+        if full && let Some(shorter) = shorter(asked, least) {
+            self.room.file_len = self.room.file_len.min(shorter);
+        }
+    }
+
+    /// Something was freed: a whole segment may find room again.
+    pub(super) fn on_room_freed(&mut self) {
+        self.prepare_failed = false;
+        self.room.file_len = self.segment_len;
+        self.room.look_anew();
+    }
+
+    /// A segment of this length began. The next may be longer again, if it was a short one.
+    pub(super) fn on_room_found(&mut self, file_len: u64) {
+        self.prepare_failed = false;
+        self.room.look_anew();
+        if file_len >= self.room.file_len {
+            self.room.file_len = (self.room.file_len * 2).min(self.segment_len);
+        }
+    }
+}
