@@ -105,6 +105,7 @@ mod table {
         "view-calls-unacknowledged-damage",
         "quick-read-unseeded",
         "neighbour-read-instead",
+        "beyond-the-end-is-silence",
         "closed-handle-reads",
         // Repairs and copies.
         "gap-breaks-chain",

@@ -201,6 +201,8 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene).at_once(),
     media("neighbour-read-instead", "G1", "Of many addresses, one that cannot be read is answered with the record before it.")
         .judged(Judge::Scene),
+    crash("beyond-the-end-is-silence", "G4", "A scan or a follower that begins beyond the end waits, or shows nothing, in silence.").at_once()
+        .judged(Judge::Scene),
     crash("closed-handle-reads", "G5", "Readers of a log that was closed go on reading, whoever recycles its files by now.").at_once()
         .judged(Judge::Scene),
     // Repairs and copies.

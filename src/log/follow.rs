@@ -27,17 +27,15 @@ pub struct Follower {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn) -> Result<Self> {
-        let (trim, end) = {
+        let trim = {
             let state = shared.state.lock();
             state.machine.readable()?;
-            (state.machine.first_lsn(), state.machine.watermarks().accepted)
+            state.machine.within(from)?;
+            state.machine.first_lsn()
         };
         let from_first = from == Lsn::FIRST;
         if from < trim && !from_first {
             return Err(Error::Trimmed { lsn: from, trim });
-        }
-        if from > end {
-            return Err(Error::Beyond { lsn: from, end });
         }
         let from = from.max(trim);
         let source = Source::new(Arc::clone(&shared), from, from_first);

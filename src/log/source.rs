@@ -145,7 +145,7 @@ pub struct LogScan {
 impl LogScan {
     pub(crate) fn new(shared: Arc<Shared>, from: Lsn, level: Durability) -> Result<Self> {
         let mut withheld = None;
-        let (end, trim, accepted) = {
+        let (end, trim) = {
             let mut state = shared.lock();
             state.machine.readable()?;
             let mut end = state.machine.visible(level);
@@ -159,14 +159,12 @@ impl LogScan {
                 // The disk takes nothing now: what is in files can still be read.
                 end = state.machine.watermarks().written;
             }
-            (end, state.machine.first_lsn(), state.machine.watermarks().accepted)
+            state.machine.within(from)?;
+            (end, state.machine.first_lsn())
         };
         let from_first = from == Lsn::FIRST;
         if from < trim && !from_first {
             return Err(Error::Trimmed { lsn: from, trim });
-        }
-        if from > accepted {
-            return Err(Error::Beyond { lsn: from, end: accepted });
         }
         let from = from.max(trim);
         let walk = Walk::new(Source::new(shared, end, from_first), from);

@@ -169,3 +169,20 @@ pub(crate) fn damaged_one_of_many() -> Option<String> {
     });
     wrong.map(|wrong| format!("G1: one of many reads gets {wrong:.80}"))
 }
+
+/// Readers that kept a position which the log has lost, or never had.
+pub(super) fn begun_beyond_the_end() -> Option<String> {
+    let disk = SimDisk::new(Seed::new(1));
+    let options = small().durability(Durability::Buffered);
+    let log = Log::open_in(environment(&disk, 1), options.clone()).unwrap();
+    let kept = log.append_at(b"kept", Durability::Sync).unwrap().end;
+    log.append(b"lost").unwrap();
+    let position = log.append(b"lost as well").unwrap().end;
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let log = Log::open_in(environment(&settled(&disk), 2), options).unwrap();
+    let told = [log.scan(position).err(), log.follow(position).err()];
+    let beyond = |error: &Option<Error>| matches!(error, Some(Error::Beyond { lsn, end }) if *lsn == position && *end == kept);
+    let silent = !told.iter().all(beyond);
+    silent.then(|| format!("G4: a reader that begins beyond the end is told {told:?}"))
+}

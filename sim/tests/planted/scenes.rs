@@ -2,7 +2,7 @@
 
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
-use super::reads::{damaged_one_of_many, read_overtaken_by_a_recycling};
+use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
 use super::{closed, landed, unwinding};
 use seawall::format::checksum::FrameSeed;
@@ -46,6 +46,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("spare-used-twice", rotations_over_spares),
     ("quick-read-unseeded", read_overtaken_by_a_recycling),
     ("neighbour-read-instead", damaged_one_of_many),
+    ("beyond-the-end-is-silence", begun_beyond_the_end),
     ("closed-handle-reads", closed::search),
     ("gap-breaks-chain", repairs_cut_off),
     ("repair-before-quarantine-is-durable", repairs_cut_off),

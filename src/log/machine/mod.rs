@@ -578,6 +578,18 @@ impl Machine {
         self.chain
     }
 
+    /// Whether a reader may begin at `from`: at the end of what is accepted, but not beyond.
+    ///
+    /// # Errors
+    /// [`Error::Beyond`].
+    pub(crate) fn within(&self, from: Lsn) -> Result<()> {
+        let end = self.marks.accepted;
+        if from > end && !planted!("beyond-the-end-is-silence") {
+            return Err(Error::Beyond { lsn: from, end });
+        }
+        Ok(())
+    }
+
     /// How far readers see at the log's own level.
     pub(crate) fn visible(&self, level: Durability) -> Lsn {
         match level {
