@@ -207,3 +207,19 @@ fn a_reader_believes_nothing_bad_that_a_second_look_does_not_confirm() {
     let told = LogView::open_in(&environment(&disk, 2));
     assert!(matches!(told, Err(Error::Io { .. })), "{told:?}");
 }
+
+/// Nothing of the log is in a file that waits to become a segment.
+#[test]
+fn a_failed_sync_of_a_file_that_was_not_begun_ends_its_preparation_and_not_the_log() {
+    for errno in [EIO, ENOSPC] {
+        let disk = SimDisk::new(Seed::new(8));
+        let log = Log::open_in(environment(&disk, 1), small()).unwrap();
+        log.append(&[1; 7000]).unwrap();
+        disk.fail(FaultPlan::new(Operation::SyncAll, errno).suffix(".spare"));
+        // The file is thrown away, and the next append makes another.
+        let told = log.append(&[2; 7000]);
+        assert!(!told.is_err_and(|error| error.is_poisoned()));
+        log.append(&[3; 7000]).unwrap();
+        log.close().unwrap();
+    }
+}

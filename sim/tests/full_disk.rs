@@ -4,7 +4,9 @@
 
 use seawall::format::name::FileName;
 use seawall::{Error, Log, Lsn, Options};
-use seawall_sim::{Concern, CrashKind, CrashPolicy, InFlight, Limits, Seed, SimDisk, environment};
+use seawall_sim::{
+    Concern, CrashKind, CrashPolicy, Event, InFlight, Limits, Operation, Seed, SimDisk, environment,
+};
 use std::time::Duration;
 
 const CAPACITY: u64 = 100 << 10;
@@ -168,4 +170,36 @@ fn records_wait_for_the_reserve_and_come_with_it() {
     assert_eq!(disk.names(), [reserve]);
     disk.set_capacity(Some(40 << 10));
     log.append(b"room for both").unwrap();
+}
+
+#[test]
+fn a_nearly_full_disk_is_filled_by_ever_shorter_segments_and_not_written_over_and_over() {
+    const SEGMENT: u64 = 1 << 20;
+    const ROOM: u64 = 1_900 << 10;
+    let disk = SimDisk::new(Seed::new(5));
+    disk.set_capacity(Some(ROOM));
+    disk.record_events(true);
+    let log = Log::open_in(environment(&disk, 1), small().segment_len(SEGMENT)).unwrap();
+    for _ in 0..3000 {
+        if let Err(error) = log.append(&[1; 1000]) {
+            assert!(error.is_full(), "{error:?}");
+        }
+    }
+    let written = |events: &[Event]| -> u64 {
+        let zeros = events.iter().filter(|event| event.name.ends_with(".spare"));
+        zeros
+            .filter(|event| event.operation == Operation::Write)
+            .map(|event| event.result.unwrap_or(0))
+            .sum()
+    };
+    let zeros = written(&disk.events());
+    assert!(zeros <= ROOM + SEGMENT, "{zeros} zeros were written");
+    assert!(disk.used() >= ROOM - (64 << 10), "{} of {ROOM} bytes are used", disk.used());
+    // A segment as long as before is made where one was freed.
+    log.trim(log.segments()[2].header.prev_end).unwrap();
+    for _ in 0..1200 {
+        let _more_than_fits = log.append(&[2; 1000]);
+    }
+    let longest = log.segments().iter().map(|segment| segment.header.file_len).max();
+    assert!(longest >= Some(SEGMENT / 2), "{longest:?}");
 }

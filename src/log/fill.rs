@@ -70,16 +70,16 @@ pub(super) fn fill(
     if there > file_len {
         file.set_len(file_len).map_err(Trouble::Failed)?;
     }
+    if asked && there < file_len {
+        file.allocate(there, file_len - there).map_err(Trouble::Failed)?;
+    }
     let cleared = layout::FRAMES_START + layout::BLOCK;
     if !planted!("stale-spare-not-zeroed") {
         zero(file, 0, cleared)?;
     }
     let mut at = there.clamp(cleared, file_len);
-    if at < file_len && (asked || !written) {
-        file.allocate(at, file_len - at).map_err(Trouble::Failed)?;
-    }
-    if !written {
-        return Ok(());
+    if at < file_len && !written {
+        return file.allocate(at, file_len - at).map_err(Trouble::Failed);
     }
     let from = at;
     while at < file_len {

@@ -98,6 +98,13 @@ impl Posix {
     }
 }
 
+impl Posix {
+    fn is_regular(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    }
+}
+
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
@@ -112,7 +119,14 @@ impl Storage for Posix {
                 OpenMode::Write => OFlags::RDWR,
                 OpenMode::Create => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
             };
-        let file = retry_on_intr(|| rustix::fs::openat(&self.dir, name, flags, FILE_MODE))
+        let open = |flags| retry_on_intr(|| rustix::fs::openat(&self.dir, name, flags, FILE_MODE));
+        let opened = match open(flags) {
+            // Another process holds a lease of the file, and is asked to give it back. Who does not
+            // want to wait for that is refused; a regular file is worth it.
+            Err(Errno::AGAIN) if self.is_regular(name) => open(flags.difference(OFlags::NONBLOCK)),
+            opened => opened,
+        };
+        let file = opened
             // A socket, or a device without a driver: no regular file in any case.
             .map_err(|errno| if errno == Errno::NXIO { Errno::INVAL } else { errno })?;
         let stat = rustix::fs::fstat(&file)?;
