@@ -113,6 +113,7 @@ mod table {
         "repair-rename-before-content",
         "copy-beyond-proven",
         "copy-begins-with-its-first-segment",
+        "copy-ends-cleanly",
         // Files.
         "recycled-while-read",
         "stale-spare-not-zeroed",

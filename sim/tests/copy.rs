@@ -61,15 +61,34 @@ fn a_copy_of_a_live_log_ends_where_it_is_proven_and_shows_exactly_that() {
     assert!(log.segments().len() > 2);
 }
 
+/// It was: a copy of a closed log was closed, and gave the addresses that the log gave out since it was made.
 #[test]
-fn a_copy_of_a_closed_log_is_closed_and_goes_on_without_a_jump() {
-    let disk = written(true);
-    let dest = SimDisk::new(Seed::new(6));
-    let copied = copy(&environment(&disk, 1), &dest).unwrap();
-    assert!(records(&dest).0 == records(&disk).0);
-    let log = Log::open_in(environment(&dest, 2), options()).unwrap();
-    assert!(log.report().clean);
-    assert_eq!(log.append(b"next").unwrap().lsn, copied.end);
+fn a_copy_gives_out_no_address_that_its_log_gives_out_meanwhile() {
+    for closed in [false, true] {
+        let disk = written(closed);
+        let dest = SimDisk::new(Seed::new(6));
+        let copied = copy(&environment(&disk, 1), &dest).unwrap();
+        let (shown, told) = records(&dest);
+        assert!(told.is_empty(), "{told:?}");
+        let expected = records(&disk).0.into_iter().filter(|((lsn, _), _)| *lsn < copied.end);
+        assert!(expected.eq(shown.clone()), "closed: {closed}");
+        // No alarm, and no clean end.
+        let mut view = LogView::open_in(&environment(&dest, 2)).unwrap();
+        assert_eq!(view.verify(|_| {}).unwrap().verdict, Verdict::Clean);
+        assert!(!view.is_clean() && !view.is_torn());
+
+        let on = Log::open_in(environment(&disk, 2), options()).unwrap();
+        let last = (0..100).map(|_| on.append(&[1; 300]).unwrap().end).last().unwrap();
+        let log = Log::open_in(environment(&dest, 2), options()).unwrap();
+        assert!(!log.report().clean && log.report().cut.is_none());
+        let jumped = copied.end.checked_add(Lsn::JUMP).unwrap();
+        assert_eq!(log.append(b"next").unwrap().lsn, jumped);
+        assert!(!closed || last < jumped, "{last} was given out by both");
+        let kept = log.scan(Lsn::FIRST).unwrap().map(Result::unwrap);
+        assert!(
+            kept.map(|record| record.lsn).take(shown.len()).eq(shown.keys().map(|&(lsn, _)| lsn))
+        );
+    }
 }
 
 #[test]

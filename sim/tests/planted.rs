@@ -8,6 +8,8 @@
 mod closed;
 #[path = "landed/mod.rs"]
 mod landed;
+#[path = "planted/lost.rs"]
+mod lost;
 #[path = "planted/media.rs"]
 mod media;
 #[path = "planted/overlap.rs"]

@@ -55,8 +55,10 @@ impl LogView {
     ///
     /// The copy is a log of its own directory: it opens, it verifies, and it shows the records
     /// before its end at the addresses that they have here. It has the id of this log, so it is
-    /// for reading and for taking its place, not for going on beside it. If the log was closed,
-    /// the copy is.
+    /// for reading and for taking its place, not for going on beside it. It never ends in a clean close,
+    /// also where this log was closed: who appends to it begins behind a jump of 2^33, so no address
+    /// that this log gives out meanwhile is given out by the copy as well. (Of two copies both begin
+    /// behind the same jump.)
     ///
     /// # Errors
     /// [`Error::NotEmpty`]; [`Error::Locked`] if somebody else works in `dest`; [`Error::Damaged`]
@@ -82,9 +84,9 @@ impl LogView {
         let mut first = Lsn::FIRST;
         if let Some((last, before)) = parts.split_last_mut() {
             let mut trim = self.trim_point();
-            if last.closed {
-                last.trim = trim;
-            } else {
+            // Whoever opens the copy walks over all of the last segment, also below the trim point.
+            last.trim = Lsn::FIRST;
+            if last.check.is_none() {
                 (last.end, trim) = whole_before(self, last)?;
             }
             before.iter_mut().for_each(|part| part.trim = trim);
@@ -109,8 +111,6 @@ struct Part {
     /// Check of the last frame, where it is known.
     check: Option<u32>,
     file_len: u64,
-    /// The copy is closed cleanly here.
-    closed: bool,
     /// No reader of the copy begins before, and no open looks there.
     trim: Lsn,
 }
@@ -139,7 +139,7 @@ fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
         let used =
             layout::block_aligned(layout::FRAMES_START + end.since(header.base).unwrap_or(0));
         let file_len = if nth == last { header.file_len } else { used };
-        Part { header, end, check, file_len, closed: clean, trim: Lsn::FIRST }
+        Part { header, end, check, file_len, trim: Lsn::FIRST }
     };
     view.segments().iter().enumerate().map(part).collect()
 }
@@ -266,11 +266,9 @@ impl Copying<'_> {
             self.done += len as u64;
             (self.progress)(Progress { done: self.done, total: self.total });
         }
-        if part.closed
-            && let Some(last_check) = part.check
-        {
-            let (salt, end) = (part.header.salt, part.end);
-            let record = Trailer { kind: TrailerKind::Close, salt, end, last_check }.encode();
+        if let Some(last_check) = part.check.filter(|_| planted!("copy-ends-cleanly")) {
+            let (kind, salt, end) = (TrailerKind::Close, part.header.salt, part.end);
+            let record = Trailer { kind, salt, end, last_check }.encode();
             let at = layout::trailer_offset(part.file_len);
             write_full(&*file, at, &[&record]).map_err(|e| wrote(e.into()))?;
         }
