@@ -62,7 +62,9 @@ pub(crate) fn recover(
     {
         segment.closed = Some(end);
     }
-    let report = report(&survey, log, created, origin, environment.clock.now() - began);
+    // A clock that went back says nothing.
+    let elapsed = environment.clock.now().saturating_sub(began);
+    let report = report(&survey, log, created, origin, elapsed);
     let start = Start {
         log,
         segments: survey.segments,

@@ -441,7 +441,7 @@ impl Shared {
 
     /// Starts the interval that an append armed.
     pub(crate) fn arm(&self, state: &mut Guard<'_>, interval: Duration) {
-        state.interval_ends = Some(self.clock.now() + interval);
+        state.interval_ends = Some(self.clock.now().saturating_add(interval));
         self.wake_threads(state);
     }
 
@@ -458,7 +458,7 @@ impl Shared {
         if let (Err(_), Durability::Interval(interval)) = (&outcome, self.options.durability)
             && state.machine.arm_interval()
         {
-            state.interval_ends = Some(self.clock.now() + interval);
+            state.interval_ends = Some(self.clock.now().saturating_add(interval));
         }
         outcome
     }

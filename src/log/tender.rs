@@ -3,6 +3,7 @@
 //! files: it prepares the next segment, retires and removes old ones. They are two because
 //! preparing a file takes longer than any interval.
 
+use super::options::Durability;
 use super::shared::{Guard, Shared, Tender};
 use crate::position::Lsn;
 use crate::storage::latch::{self, JoinHandle};
@@ -42,6 +43,11 @@ fn keep_deadlines(shared: &Shared) {
             continue;
         }
         let now = shared.clock.now();
+        // A clock that went back holds nothing up: an interval is never longer than it is.
+        if let Durability::Interval(interval) = shared.options.durability {
+            let latest = now.saturating_add(interval);
+            state.interval_ends = state.interval_ends.map(|ends| ends.min(latest));
+        }
         // Failures here are told to whoever appends or syncs next, through the machine.
         if state.interval_ends.is_some_and(|ends| ends <= now) {
             let _told_to_the_next_caller = shared.end_interval(&mut state);
@@ -56,7 +62,7 @@ fn keep_deadlines(shared: &Shared) {
         match [state.interval_ends, mark_at].into_iter().flatten().min() {
             Some(deadline) => {
                 state.tender = Tender::Until(deadline);
-                state.wait_for(&shared.tender, deadline - now);
+                state.wait_for(&shared.tender, deadline.saturating_sub(now));
             }
             None => {
                 state.tender = Tender::Rests;
@@ -77,9 +83,9 @@ fn idle_deadline(
     let after = shared.options.idle_mark.filter(|_| state.machine.idle_mark_due())?;
     let accepted = state.machine.watermarks().accepted;
     let since = match *idle_since {
-        Some((lsn, since)) if lsn == accepted => since,
+        Some((lsn, since)) if lsn == accepted => since.min(now),
         _ => now,
     };
     *idle_since = Some((accepted, since));
-    Some(since + after)
+    Some(since.saturating_add(after))
 }

@@ -1,5 +1,6 @@
 //! Storage that panics in one of its calls, under a log.
 
+use seawall::log::stepped::Stepped;
 use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
 use seawall::{Durability, Environment, Error, Log, Lsn, Options};
 use seawall_sim::{Seed, SimDisk, environment};
@@ -160,11 +161,15 @@ fn panicking_in_call(level: Durability, nth: u64) -> Result<bool, String> {
         Some(Error::Poisoned { .. }) => Ok(()),
         other => Err(format!("{what} is told {other:?}")),
     };
-    // First what waits for nobody: a log that was left half way would let it wait for ever.
-    if let Err(how) = told("an append", log.append_at(b"", Durability::Buffered).err()) {
-        std::mem::forget(log);
+    // First what waits for nothing: a log that was left half way would let it wait for ever.
+    let stepped = Stepped::new(log);
+    let answer = stepped.poll(&mut stepped.begin_append(Vec::new(), level));
+    if let Err(how) = told("an append", answer.and_then(Result::err)) {
+        std::mem::forget(stepped);
         return Err(how);
     }
+    let log = stepped.log().clone();
+    drop(stepped);
     let marks = log.watermarks();
     if marks.durable < marks.accepted {
         told("a sync", log.sync().err())?;
