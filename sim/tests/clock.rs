@@ -70,12 +70,3 @@ fn an_interval_ends_although_the_clock_steps_back() {
     }
     log.close().unwrap();
 }
-
-#[test]
-fn an_interval_without_end_is_one() {
-    let disk = SimDisk::new(Seed::new(1));
-    let around = Environment { clock: Jumping::new(false), ..environment(&disk, 1) };
-    let log = Log::open_in(around, options(Duration::MAX)).unwrap();
-    log.append(b"a record").unwrap();
-    log.close().unwrap();
-}
