@@ -18,14 +18,14 @@ fn options() -> Options {
 /// Reads every record of the log by address: so its readers hold as many files as they may.
 fn read_all(log: &Log, lsns: &[Lsn]) {
     for (nth, &lsn) in lsns.iter().enumerate() {
-        assert_eq!(log.read(lsn).unwrap().bytes, vec![(nth % 251) as u8; 3000]);
+        assert_eq!(log.read(lsn).unwrap().bytes, vec![u8::try_from(nth % 251).unwrap(); 3000]);
     }
 }
 
 fn fill(log: &Log, lsns: &mut Vec<Lsn>, segments: usize) {
     let until = log.segments().len() + segments;
     while log.segments().len() < until {
-        lsns.push(log.append(&vec![(lsns.len() % 251) as u8; 3000]).unwrap().lsn);
+        lsns.push(log.append(&vec![u8::try_from(lsns.len() % 251).unwrap(); 3000]).unwrap().lsn);
     }
 }
 

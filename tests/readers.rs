@@ -19,7 +19,7 @@ fn options() -> Options {
 }
 
 fn record(nth: usize, len: usize) -> Vec<u8> {
-    (0..len).map(|at| ((nth * 31 + at * 7) % 251) as u8).collect()
+    (0..len).map(|at| u8::try_from((nth * 31 + at * 7) % 251).unwrap()).collect()
 }
 
 fn all(log: &Log) -> Vec<Record> {

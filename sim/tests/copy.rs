@@ -78,7 +78,7 @@ fn a_copy_gives_out_no_address_that_its_log_gives_out_meanwhile() {
         assert!(!view.is_clean() && !view.is_torn());
 
         let on = Log::open_in(environment(&disk, 2), options()).unwrap();
-        let last = (0..100).map(|_| on.append(&[1; 300]).unwrap().end).last().unwrap();
+        let last = (0..100).map(|_| on.append(&[1; 300]).unwrap().end).next_back().unwrap();
         let log = Log::open_in(environment(&dest, 2), options()).unwrap();
         assert!(!log.report().clean && log.report().cut.is_none());
         let jumped = copied.end.checked_add(Lsn::JUMP).unwrap();

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a page and a scenario are no files of a store")]
+
 use super::*;
 use crate::oracle::Violation;
 use crate::rng::Rng;
