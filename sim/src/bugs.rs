@@ -144,8 +144,7 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("scan-hides-what-was-withheld", "G1", "A scan that could not hand buffered records over ends early and in silence."),
     error("through-told-unlooked", "G1", "An append that is written in one turn is told that all is well, whatever became of its write."),
-    error("through-past-a-close-record", "G4", "A close record whose write failed is still on disk when the next append is written in one turn.")
-        .judged(Judge::Scene),
+    error("through-past-a-close-record", "G1", "A close record whose write failed is still on disk when the next append is written in one turn."),
     error("failure-told-once", "G2", "The first who asks about an append that failed is told so, the second that all is well.")
         .judged(Judge::Scene),
     error("unwinding-driver-leaves-the-lane", "progress", "A thread that panics in a call of the disk leaves its lane taken: all others wait for ever.")

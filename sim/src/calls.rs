@@ -40,7 +40,11 @@ impl SimDisk {
         let result = match inner.crash_due(step) {
             None => {
                 let planned = inner.state.faults.take(call.operation, [call.name, call.other]);
-                body(&mut inner.state, planned.map_or(Way::Normal, Way::Failing))
+                let way = planned.map_or(Way::Normal, |(errno, lands)| match lands {
+                    true => Way::Landing(errno),
+                    false => Way::Failing(errno),
+                });
+                body(&mut inner.state, way)
             }
             Some((kind, in_flight)) => {
                 let is_write = call.operation == Operation::Write;

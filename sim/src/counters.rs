@@ -75,6 +75,8 @@ counters! {
     room_returned,
     /// Failing writes that left bytes behind.
     failed_writes_left_bytes,
+    /// Failing writes that left all of their bytes, as their plan said.
+    failed_writes_landed,
     /// Failing writes that left the new length with zeros in it.
     failed_writes_left_length,
     /// Failing creates that made the entry.

@@ -95,13 +95,23 @@ pub struct FaultPlan {
     suffix: String,
     after: u64,
     times: u64,
+    lands: bool,
 }
 
 impl FaultPlan {
     /// The next call of this kind fails with this errno, once.
     #[must_use]
     pub const fn new(operation: Operation, errno: i32) -> Self {
-        Self { operation, errno, suffix: String::new(), after: 0, times: 1 }
+        Self { operation, errno, suffix: String::new(), after: 0, times: 1, lands: false }
+    }
+
+    /// A write reaches the file whole, and the error comes afterwards: the caller cannot know. A
+    /// write that fails otherwise leaves a part of its bytes, drawn at random. Calls of other kinds
+    /// fail as they do without this.
+    #[must_use]
+    pub const fn lands(mut self) -> Self {
+        self.lands = true;
+        self
     }
 
     /// Only calls on names that end like this count. A descriptor has the name it was opened
@@ -134,7 +144,8 @@ impl FaultPlan {
 const ERRNOS: [(i32, &str); 4] =
     [(EIO, "eio"), (ENOSPC, "enospc"), (EDQUOT, "edquot"), (EINTR, "eintr")];
 
-/// `sync-data:eio:after=2:times=1:on=.seg`; an errno without a word is its number.
+/// `sync-data:eio:after=2:times=1:on=.seg`, or `write:eio:after=2:times=1:lands:on=.seg`; an errno
+/// without a word is its number.
 impl fmt::Display for FaultPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.operation)?;
@@ -142,7 +153,8 @@ impl fmt::Display for FaultPlan {
             Some((_, word)) => f.write_str(word)?,
             None => write!(f, "{}", self.errno)?,
         }
-        write!(f, ":after={}:times={}:on={}", self.after, self.times, self.suffix)
+        let lands = if self.lands { ":lands" } else { "" };
+        write!(f, ":after={}:times={}{lands}:on={}", self.after, self.times, self.suffix)
     }
 }
 
@@ -151,15 +163,20 @@ impl FromStr for FaultPlan {
 
     fn from_str(text: &str) -> Result<Self, UnknownText> {
         let plan = || {
-            let mut parts = text.splitn(5, ':');
+            let (text, suffix) = text.split_once(":on=")?;
+            let mut parts = text.split(':');
             let operation = parts.next()?.parse().ok()?;
             let errno = parts.next()?;
             let known = ERRNOS.iter().find(|(_, word)| *word == errno).map(|(errno, _)| *errno);
             let errno = known.or_else(|| errno.parse().ok())?;
             let after = parts.next()?.strip_prefix("after=")?.parse().ok()?;
             let times = parts.next()?.strip_prefix("times=")?.parse().ok()?;
-            let suffix = parts.next()?.strip_prefix("on=")?;
-            Some(Self::new(operation, errno).suffix(suffix).after(after).times(times))
+            let plan = Self::new(operation, errno).suffix(suffix).after(after).times(times);
+            match (parts.next(), parts.next()) {
+                (None, _) => Some(plan),
+                (Some("lands"), None) => Some(plan.lands()),
+                _ => None,
+            }
         };
         plan().ok_or_else(|| UnknownText::new("fault plan", text))
     }
@@ -371,19 +388,19 @@ impl Faults {
         Self { noise: self.noise, limits: self.limits, ..Self::default() }
     }
 
-    /// The error of this call, if a plan has one. Every plan counts the call; the first whose
-    /// turn it is fails it.
-    pub(crate) fn take(&mut self, operation: Operation, names: [&str; 2]) -> Option<i32> {
-        let mut errno = None;
+    /// The error of this call, if a plan has one, and whether the call is made all the same. Every
+    /// plan counts the call; the first whose turn it is fails it.
+    pub(crate) fn take(&mut self, operation: Operation, names: [&str; 2]) -> Option<(i32, bool)> {
+        let mut failure = None;
         for plan in self.plans.iter_mut().filter(|plan| plan.concerns(operation, names)) {
             if plan.after > 0 {
                 plan.after = plan.after.saturating_sub(1);
-            } else if plan.times > 0 && errno.is_none() {
+            } else if plan.times > 0 && failure.is_none() {
                 plan.times = plan.times.saturating_sub(1);
-                errno = Some(plan.errno);
+                failure = Some((plan.errno, plan.lands && operation == Operation::Write));
             }
         }
-        if let Some(errno) = errno {
+        if let Some((errno, _)) = failure {
             self.plans.retain(|plan| plan.times > 0);
             count(self.counters.planned.entry(operation).or_default());
             match errno {
@@ -394,7 +411,7 @@ impl Faults {
                 _ => {}
             }
         }
-        errno
+        failure
     }
 
     fn count_eio(&mut self, operation: Operation) {

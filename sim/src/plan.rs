@@ -113,7 +113,7 @@ impl<S: Subject> Plan<S> {
         let options = decider.apart(&[2], Concern::Workload, |rng| S::draw_options(class, rng));
         let mut plan = Self { setup, options, trunk: Vec::new(), branches: Vec::new() };
         if draw.no_crashes {
-            let mut life = plan.life(100, &mut decider);
+            let (mut life, _) = plan.life(100, &mut decider);
             life.end = None;
             plan.trunk.push(life);
             return plan;
@@ -122,9 +122,12 @@ impl<S: Subject> Plan<S> {
         let twigs = 3 + decider.mix.below(6);
         for nth in 0..lives {
             let branch = 100 + nth as u64;
-            let life = plan.life(branch, &mut decider);
+            let (life, delicate) = plan.life(branch, &mut decider);
             let drawn: Vec<_> = decider.apart(&[branch, 1], Concern::CrashPolicy, |twig| {
-                (0..twigs).map(|_| plan.twig(nth, &life, twig)).collect()
+                let twigs = (0..twigs).map(|_| plan.twig(nth, &life, twig));
+                let mut twigs: Vec<_> = twigs.collect();
+                twigs.extend(delicate.map(|op| plan.soon_after(op, nth, &life, twig)));
+                twigs
             });
             plan.branches.extend(drawn);
             plan.trunk.push(life);
@@ -133,19 +136,26 @@ impl<S: Subject> Plan<S> {
         plan
     }
 
-    fn life(&self, branch: u64, decider: &mut Decider) -> Life<S::Op> {
+    /// A life, and the operation in which a write fails that was aimed at, if one was.
+    fn life(&self, branch: u64, decider: &mut Decider) -> (Life<S::Op>, Option<usize>) {
         let mix = &mut decider.mix;
         let count = if mix.chance(1, 6) { 1 + mix.index(20) } else { 28 + mix.index(28) };
-        let ops = decider.apart(&[branch], Concern::Workload, |rng| {
+        let ops: Vec<S::Op> = decider.apart(&[branch], Concern::Workload, |rng| {
             (0..count).map(|_| S::draw_op(&self.options, rng)).collect()
         });
-        let mishaps = decider.apart(&[branch], Concern::Errors, |rng| self.mishaps(count, rng));
+        let (mishaps, delicate) = decider.apart(&[branch], Concern::Errors, |rng| {
+            let mut mishaps = self.mishaps(count, rng);
+            let aimed = self.aimed(&ops, rng);
+            let delicate = aimed.as_ref().map(|(op, _)| *op);
+            mishaps.extend(aimed);
+            (mishaps, delicate)
+        });
         let end = decider.apart(&[branch], Concern::CrashPolicy, |crash| {
             let call = crash.chance(3, 4).then(|| crash.below(CALLS_IN_OP));
             let op = if call.is_some() { count - crash.index(count / 3 + 1) } else { count };
             draw_end(Place { op, call }, crash)
         });
-        Life { mishaps, ops, end: Some(end) }
+        (Life { mishaps, ops, end: Some(end) }, delicate)
     }
 
     fn mishaps(&self, ops: usize, rng: &mut Rng) -> Vec<(usize, Mishap)> {
@@ -190,6 +200,19 @@ impl<S: Subject> Plan<S> {
         mishaps
     }
 
+    /// Where a failing write matters most, and a blind draw seldom hits: one of the first writes of
+    /// such an operation fails although it lands.
+    fn aimed(&self, ops: &[S::Op], rng: &mut Rng) -> Option<(usize, Mishap)> {
+        if self.setup.class != Class::Errors || !rng.chance(1, 4) {
+            return None;
+        }
+        let numbered = (1..).zip(ops).filter(|(_, op)| S::is_delicate(op));
+        let delicate: Vec<usize> = numbered.map(|(number, _)| number).collect();
+        let number = *rng.pick(&delicate)?;
+        let plan = FaultPlan::new(Operation::Write, EIO).after(rng.below(3)).lands();
+        Some((number, Mishap::Fail(plan)))
+    }
+
     /// Behind some operation of a life, mostly a late one, one more end and what follows it.
     fn twig(&self, life: usize, trunk: &Life<S::Op>, rng: &mut Rng) -> Branch<S::Op> {
         let count = trunk.ops.len();
@@ -215,6 +238,23 @@ impl<S: Subject> Plan<S> {
         }
         tail.push(look);
         Branch { life, op, patient, end, tail }
+    }
+
+    /// An end a few operations after one in which a write failed, mostly of the process alone: what
+    /// was acknowledged meanwhile must be there.
+    fn soon_after(
+        &self,
+        op: usize,
+        life: usize,
+        trunk: &Life<S::Op>,
+        rng: &mut Rng,
+    ) -> Branch<S::Op> {
+        let op = (op + 1 + rng.index(3)).min(trunk.ops.len());
+        let mut end = draw_end(Place { op, call: None }, rng);
+        if rng.chance(3, 4) {
+            end.kind = CrashKind::Kill;
+        }
+        Branch { life, op, patient: false, end, tail: vec![Life::last()] }
     }
 
     /// The branches of a life, by number.
@@ -310,7 +350,8 @@ fn draw_failure(rng: &mut Rng) -> FaultPlan {
     );
     let errno = *rng.pick(if full { &[EIO, ENOSPC, EDQUOT] } else { &[EIO] }).unwrap_or(&EIO);
     let times = if rng.chance(1, 4) { 1 + rng.below(4) } else { 1 };
-    FaultPlan::new(operation, errno).after(rng.below(12)).times(times)
+    let plan = FaultPlan::new(operation, errno).after(rng.below(12)).times(times);
+    if operation == Operation::Write && rng.chance(1, 3) { plan.lands() } else { plan }
 }
 
 fn draw_harm(rng: &mut Rng) -> Harm {

@@ -22,8 +22,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passage {
     pub(crate) before: Before,
-    /// A call failed in some life before: pages may be clean that never were written.
+    /// A call failed in some life before.
     pub(crate) failed: bool,
+    /// A sync or a write-back did: pages may be clean that never were written.
+    pub(crate) lost_pages: bool,
     /// How many crashes inside recovery came right before this.
     pub(crate) nested: usize,
     /// Operations made in the life before.
@@ -33,8 +35,14 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    pub(crate) const FIRST: Self =
-        Self { before: Before::Nothing, failed: false, nested: 0, ops: 0, number: 0 };
+    pub(crate) const FIRST: Self = Self {
+        before: Before::Nothing,
+        failed: false,
+        lost_pages: false,
+        nested: 0,
+        ops: 0,
+        number: 0,
+    };
 }
 
 /// A store on its disk, between two lives.
@@ -200,7 +208,7 @@ impl Player<'_> {
         plan_end(&disk, life, 0);
         // What the system failed to write back before the open is lost as if the power had been.
         let mut found = world.clone();
-        if found.before == Before::Kill && failed_anything(&disk.counters()) {
+        if found.before == Before::Kill && disk.counters().lost_pages() {
             found.before = Before::PowerCut;
         }
         let opened = stage.subject.open(&found)?;
@@ -307,16 +315,18 @@ impl Player<'_> {
             }
         }
         let failed = stage.passage.failed || failed_anything(&stage.disk.counters());
+        let lost_pages = stage.passage.lost_pages || stage.disk.counters().lost_pages();
         // After a failed sync a kill is as bad as a power cut; and what a power cut took stays
         // taken until an open has shown what is left.
         let unseen = in_open && stage.passage.before == Before::PowerCut;
         let before = match end.kind {
-            CrashKind::Kill if !failed && !unseen => Before::Kill,
+            CrashKind::Kill if !lost_pages && !unseen => Before::Kill,
             CrashKind::Kill | CrashKind::Power => Before::PowerCut,
         };
         let old = stage.passage;
         let nested = if in_open { old.nested + 1 } else { 0 };
-        let passage = Passage { before, failed, nested, ops: old.ops, number: old.number + 1 };
+        let (ops, number) = (old.ops, old.number + 1);
+        let passage = Passage { before, failed, lost_pages, nested, ops, number };
         Stage { subject: stage.subject.fork(), disk, passage, opened: false, hurt }
     }
 }
@@ -336,7 +346,7 @@ fn took_anything(counters: &Counters) -> bool {
     counters.lost + counters.torn + counters.names_lost + counters.flushes_lost > 0
 }
 
-/// Whether a write or a sync failed: what is in the page cache may not be on the device.
+/// Whether any call failed.
 fn failed_anything(counters: &Counters) -> bool {
     !counters.planned.is_empty() || counters.failed_write_backs + counters.no_room_in_sync > 0
 }

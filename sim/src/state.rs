@@ -29,6 +29,8 @@ pub(crate) enum Way {
     CutShort,
     /// It fails with this errno.
     Failing(i32),
+    /// It happens, and fails with this errno: writes do.
+    Landing(i32),
 }
 
 impl Way {
@@ -37,7 +39,7 @@ impl Way {
         match self {
             Self::Normal => Ok(()),
             Self::CutShort => Err(Errno::IO.into()),
-            Self::Failing(errno) => Err(io::Error::from_raw_os_error(errno)),
+            Self::Failing(errno) | Self::Landing(errno) => Err(io::Error::from_raw_os_error(errno)),
         }
     }
 

@@ -115,6 +115,7 @@ mod tests {
         let plan = FaultPlan::new(Operation::SyncData, EIO);
         goes_round(&plan);
         goes_round(&plan.clone().suffix("a:b=c.seg").after(3).times(9));
+        goes_round(&plan.clone().lands().suffix("a:lands:on=.seg"));
         goes_round(&FaultPlan::new(Operation::Write, 71).suffix(""));
     }
 

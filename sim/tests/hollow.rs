@@ -256,6 +256,7 @@ const FAULTS: &[&str] = &[
     "no_room_in_sync",
     "room_returned",
     "failed_writes_left_bytes",
+    "failed_writes_landed",
     "failed_writes_left_length",
     "failed_renames_made",
     "failed_lengths_set",

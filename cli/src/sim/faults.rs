@@ -27,6 +27,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("EIO on read", &["eio_on_read", "unreadable_reads"]),
     ("EIO on write", &["eio_on_write"]),
     ("bytes left by a failed write", &["failed_writes_left_bytes", "failed_writes_left_length"]),
+    ("write that failed and landed", &["failed_writes_landed"]),
     ("EIO on sync", &["eio_on_sync", "late_errors"]),
     ("pages clean after a failed sync", &["failed_write_backs"]),
     ("ENOSPC", &["enospc", "no_space"]),

@@ -17,6 +17,7 @@ pub fn options(level: Level) -> LogOptions {
         idle_mark: true,
         zeros_ahead: None,
         write_back: None,
+        direct: false,
         clients: 3,
         weights: [0; KINDS],
         record_max: 0,

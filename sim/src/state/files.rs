@@ -84,7 +84,7 @@ impl State {
         if i64::try_from(offset.saturating_add(wide(bytes.len()))).is_err() {
             return Err(Errno::INVAL.into());
         }
-        if way == Way::Failing(EINTR) {
+        if matches!(way, Way::Failing(EINTR) | Way::Landing(EINTR)) {
             way.refuse()?;
         }
         if bytes.is_empty() {
@@ -105,6 +105,7 @@ impl State {
             }
             Way::CutShort => self.errors.index(asked),
             Way::Failing(_) => self.errors.index(asked.saturating_add(1)),
+            Way::Landing(_) => asked,
         };
 
         let late = self.faults.limits().is_some_and(|limits| limits.late);
@@ -132,8 +133,11 @@ impl State {
             file.set_len(end, &mut self.next_order);
             count(&mut self.faults.counters.failed_writes_left_length);
         }
-        if taken > 0 && matches!(way, Way::Failing(_)) {
+        if taken > 0 && matches!(way, Way::Failing(_) | Way::Landing(_)) {
             count(&mut self.faults.counters.failed_writes_left_bytes);
+        }
+        if taken == asked && matches!(way, Way::Landing(_)) {
+            count(&mut self.faults.counters.failed_writes_landed);
         }
         if way != Way::CutShort {
             self.file_changed(id);
@@ -153,7 +157,7 @@ impl State {
     pub(crate) fn sync(&mut self, descriptor: u64, all: bool, way: Way) -> io::Result<()> {
         let id = self.descriptor(descriptor)?.file;
         match way {
-            Way::Failing(errno) => self.fail_write_back(id, errno),
+            Way::Failing(errno) | Way::Landing(errno) => self.fail_write_back(id, errno),
             Way::CutShort => {}
             Way::Normal if self.lacks_room(id) => {
                 let errno = self.faults.no_room();

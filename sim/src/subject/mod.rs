@@ -179,6 +179,11 @@ pub trait Subject: Sized {
     /// Draws an operation.
     fn draw_op(options: &Self::Options, rng: &mut Rng) -> Self::Op;
 
+    /// Whether a write that fails in this operation deserves more than a blind draw.
+    fn is_delicate(_op: &Self::Op) -> bool {
+        false
+    }
+
     /// Smaller forms of an operation, the smallest first, for shrinking.
     fn simpler_op(_op: &Self::Op) -> Vec<Self::Op> {
         Vec::new()

@@ -13,11 +13,21 @@ use std::time::Duration;
 impl SeawallLog {
     pub(super) fn act(&mut self, world: &World, op: &Op) -> Result<(), Stop> {
         match &op.what {
+            What::Append(len, level) if self.options.direct => {
+                self.append_directly(world, *len, *level)
+            }
             What::Append(len, level) => self.begin_append(op.client, &[*len], *level, false),
+            What::Batch(lens, level) if self.options.direct => {
+                self.append_batch_directly(world, lens, *level)
+            }
             What::Batch(lens, level) => self.begin_append(op.client, lens, *level, true),
             What::Sync => {
                 let log = self.log()?;
                 let end = log.log().watermarks().accepted;
+                if self.options.direct {
+                    let answer = log.log().sync().map(Answer::Durable);
+                    return self.answered(world, Asked::Sync(end), answer);
+                }
                 self.begin(op.client, Pending { call: log.begin_sync(), asked: Asked::Sync(end) });
                 Ok(())
             }
@@ -29,6 +39,10 @@ impl SeawallLog {
                 let log = self.log()?;
                 self.model.begin_trim(to);
                 let asked = Asked::Trim(to);
+                if self.options.direct {
+                    let answer = log.log().trim(to).map(Answer::Trimmed);
+                    return self.answered(world, asked, answer);
+                }
                 self.begin(op.client, Pending { call: log.begin_trim(to), asked });
                 Ok(())
             }
@@ -111,6 +125,20 @@ impl SeawallLog {
         let id = self.model.begin(&[len]);
         let record = self.model.records(id).pop().unwrap_or_default();
         let answer = log.log().append_at(&record, level.durability());
+        let asked = Asked::Append(id, self.sure_of(level));
+        self.answered(world, asked, answer.map(Answer::Appended))
+    }
+
+    fn append_batch_directly(
+        &mut self,
+        world: &World,
+        lens: &[u32],
+        level: Level,
+    ) -> Result<(), Stop> {
+        let log = self.log()?;
+        let id = self.model.begin(lens);
+        let records = self.model.records(id);
+        let answer = log.log().append_batch_at(&records, level.durability());
         let asked = Asked::Append(id, self.sure_of(level));
         self.answered(world, asked, answer.map(Answer::Appended))
     }

@@ -56,6 +56,11 @@ pub struct LogOptions {
     /// Bytes after which write-back is started early.
     #[serde(default)]
     pub write_back: Option<u64>,
+    /// One client makes the waiting calls of `Log`, one after the other, and each does the work of
+    /// the disk itself, by whatever shortcut it has; otherwise the calls and the pieces of work are
+    /// taken in turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
     /// Clients.
     pub clients: u8,
     /// Weights of the operations, in the order of [`What`]'s kinds. Of no matter to a run that
@@ -106,17 +111,28 @@ impl LogOptions {
             idle_mark: rng.chance(3, 4),
             zeros_ahead: *rng.pick(&[None, Some(true), Some(false)]).unwrap_or(&None),
             write_back: None,
+            direct: false,
             clients: *rng.pick(&[1, 1, 2, 4, 8, 24]).unwrap_or(&1),
             weights,
             record_max: *rng.pick(&[60, 200, 200, 700, 3000]).unwrap_or(&200),
         };
         // No draw of its own: it would change what every seed means.
         let early = drawn.spares_max == 1 && drawn.prepare_ahead;
-        Self { write_back: early.then_some(4 << 10), ..drawn }
+        let drawn = Self { write_back: early.then_some(4 << 10), ..drawn };
+        if rng.chance(1, 3) { drawn.directly(rng) } else { drawn }
+    }
+
+    /// The same log in the hands of one client whose calls wait.
+    fn directly(self, rng: &mut Rng) -> Self {
+        // The shortcuts are those of the levels that do not sync each append.
+        let levels = [self.level, Level::Os, Level::Os, Level::Buffered];
+        let level = *rng.pick(&levels).unwrap_or(&self.level);
+        Self { direct: true, clients: 1, level, ..self }
     }
 
     pub(crate) fn simpler(&self) -> Vec<Self> {
         let mut simpler = vec![
+            Self { direct: false, ..self.clone() },
             Self { clients: 1, ..self.clone() },
             Self { idle_mark: false, ..self.clone() },
             Self { prepare_ahead: false, ..self.clone() },
