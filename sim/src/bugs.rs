@@ -149,6 +149,12 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("unwinding-driver-leaves-the-lane", "progress", "A thread that panics in a call of the disk leaves its lane taken: all others wait for ever.")
         .judged(Judge::Scene),
+    error("mark-over-a-failed-close-overdone", "G5", "The mark behind a close that failed claims what was accepted, the close mark too, and not what is durable.")
+        .at_once(),
+    crash("rest-of-a-short-write-misplaced", "G5", "What a short write left over is written where the write began.")
+        .at_once(),
+    error("failed-sync-of-a-close-forgiven", "G7", "A close whose last sync failed says so as if a write had failed, and the log goes on.")
+        .judged(Judge::Scene),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
     error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
@@ -192,7 +198,15 @@ pub const BUGS: &[PlantedBug] = &[
         .by(Sabotage::LockIgnored).at_once(),
     crash("lock-ignored-by-second-process", "G11", "The lock holds inside of one process only.")
         .judged(Judge::Process).at_once(),
+    crash("open-judges-what-is-not-synced", "G5", "An open after a kill judges what the page cache shows, does not sync it, and the next header claims it."),
+    media("mark-astride-two-blocks-missed", "G5", "The search behind a broken place does not see a mark whose header lies in two of its blocks.")
+        .judged(Judge::Scene),
+    crash("unseen-taken-for-verified", "G7", "An open says that it judged what the device has, though the system did not let it look.")
+        .at_once(),
+    media("repair-before-the-verdict", "G5", "An open repairs what it can before it knows whether the log is refused."),
     // Readers.
+    crash("follower-waits-for-a-sync", "G1", "A follower of a log that promises no more than the system's memory is shown what was synced only.")
+        .at_once(),
     media("half-batch-visible", "G3", "Behind damage a reader is shown the rest of a batch whose beginning is gone."),
     media("bad-record-skipped", "G5", "A reader passes over what does not verify and says nothing."),
     error("view-calls-unacknowledged-damage", "G5", "A view calls it damage that the next run did not keep what nobody was told of."),
@@ -218,6 +232,14 @@ pub const BUGS: &[PlantedBug] = &[
     media("repair-rename-before-content", "G1", "A repair gives a new file the name of a segment before it is synced.")
         .judged(Judge::Scene),
     error("copy-beyond-proven", "G1", "A copy of a live log ends where its frames do, and not where they are proven durable.")
+        .judged(Judge::Scene),
+    media("copy-read-back-from-the-cache", "G1", "A copy is read back from the page cache: what the disk made of it is not seen.")
+        .judged(Judge::Scene),
+    media("copy-writes-one-piece-over-the-other", "G1", "A copy of a segment of several MiB writes each of its pieces to the same place.")
+        .judged(Judge::Scene),
+    media("repair-copies-one-piece-alone", "G1", "A repair of a segment of several MiB takes its first piece over, and no other.")
+        .judged(Judge::Scene),
+    media("repair-read-back-from-the-cache", "G1", "A repair compares the copy of an original with the page cache's, and not with the device's.")
         .judged(Judge::Scene),
     crash("copy-begins-with-its-first-segment", "G5", "A copy writes its segments under their names, the first one first: cut off half way it opens as a shorter log.")
         .judged(Judge::Scene),

@@ -300,23 +300,13 @@ impl SimDisk {
     /// It is for finding images that were seen already; it guards against chance only.
     #[must_use]
     pub fn image_hash(&self) -> u64 {
-        let inner = self.lock_inner();
-        let mut print = Fingerprint::new();
-        for (name, id) in &inner.state.directory.current {
-            print.bytes(name.as_bytes());
-            if let Some(file) = inner.state.files.get(id) {
-                if file.pending.is_empty() {
-                    file.durable.image().fingerprint(&mut print);
-                } else {
-                    file.view().fingerprint(&mut print);
-                }
-                for hurt in file.durable.wounds() {
-                    print.word(hurt.offset);
-                    print.word(hurt.len);
-                }
-            }
-        }
-        print.value()
+        self.lock_inner().state.print(true)
+    }
+
+    /// As [`image_hash`](Self::image_hash), but for damage that a mere read uses up: what nothing
+    /// changes that only looks.
+    pub(crate) fn content_hash(&self) -> u64 {
+        self.lock_inner().state.print(false)
     }
 
     /// A fingerprint of every call made so far, with its answer.
@@ -369,6 +359,25 @@ impl SimDisk {
 }
 
 impl State {
+    /// A fingerprint of names, lengths, bytes and, if that is asked for, what is hurt.
+    fn print(&self, wounds: bool) -> u64 {
+        let mut print = Fingerprint::new();
+        for (name, id) in &self.directory.current {
+            print.bytes(name.as_bytes());
+            let Some(file) = self.files.get(id) else { continue };
+            if file.pending.is_empty() {
+                file.durable.image().fingerprint(&mut print);
+            } else {
+                file.view().fingerprint(&mut print);
+            }
+            for hurt in file.durable.wounds().into_iter().filter(|_| wounds) {
+                print.word(hurt.offset);
+                print.word(hurt.len);
+            }
+        }
+        print.value()
+    }
+
     /// By the name it has, or else durably had.
     pub(crate) fn named(&self, name: &str) -> Option<FileId> {
         let directory = &self.directory;

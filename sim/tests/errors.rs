@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "closes/mod.rs"]
+mod closes;
+
 use seawall::storage::Storage;
 use seawall::{Durability, Error, Log, LogView, Lsn, Options};
 use seawall_sim::{
@@ -89,6 +92,12 @@ fn a_failed_sync_is_final_and_what_the_next_open_shows_stays() {
             log.scan(Lsn::FIRST).unwrap().map(|record| record.unwrap().bytes).collect();
         assert_eq!(shown, again);
     }
+}
+
+#[test]
+fn whichever_sync_of_a_close_fails_it_says_that_the_log_is_poisoned() {
+    // Of the records, where the level left them unsynced; of the close mark; of the close record.
+    assert_eq!(closes::every_sync_fails_in_turn(), Ok(2 * (3 + 3 + 2)));
 }
 
 #[test]

@@ -4,8 +4,12 @@
 #![cfg(seawall_planted)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "boundaries/mod.rs"]
+mod boundaries;
 #[path = "closed/mod.rs"]
 mod closed;
+#[path = "closes/mod.rs"]
+mod closes;
 #[path = "landed/mod.rs"]
 mod landed;
 #[path = "planted/lost.rs"]
@@ -14,6 +18,8 @@ mod lost;
 mod media;
 #[path = "planted/overlap.rs"]
 mod overlap;
+#[path = "read_back/mod.rs"]
+mod read_back;
 #[path = "planted/reads.rs"]
 mod reads;
 #[path = "planted/repaired.rs"]
@@ -27,8 +33,8 @@ mod unwinding;
 
 use parking_lot::{Mutex, MutexGuard};
 use seawall_sim::{
-    BUGS, CallNoise, Class, EIO, ENOSPC, Judge, Op, Operation, PlantedBug, Run, Sabotage,
-    Sabotaged, Seed, SimDisk, Sweep, SweepOptions, Way, Workload, run_with_fault,
+    BUGS, CallNoise, Campaign, Class, EIO, ENOSPC, Judge, Op, Operation, PlantedBug, Run, Sabotage,
+    Sabotaged, SeawallLog, Seed, SimDisk, Sweep, SweepOptions, Way, Workload, run_with_fault,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -117,6 +123,16 @@ fn search(bug: &PlantedBug, sabotage: Option<Sabotage>) -> Option<String> {
         Class::Errors => crashes(sabotage, CallNoise::even(200)).or_else(|| failing(sabotage)),
         Class::Media => media::search(),
     }
+    .or_else(|| campaign(bug, sabotage))
+}
+
+/// Runs drawn from seeds, which do more than the searches above.
+fn campaign(bug: &PlantedBug, sabotage: Option<Sabotage>) -> Option<String> {
+    let mut campaign = Campaign::<SeawallLog>::new();
+    campaign.draw.class = Some(bug.class);
+    campaign.sabotage = sabotage;
+    let failure = campaign.run(0..2000).err()?;
+    Some(format!("a campaign, seed {}: {}", failure.seed, failure.violation))
 }
 
 /// Those that a search over the orders of threads must find have no place here, unless one order

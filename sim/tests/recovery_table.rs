@@ -9,7 +9,7 @@ use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::SegmentHeader;
 use seawall::format::layout;
 use seawall::format::name::FileName;
-use seawall::storage::Storage;
+use seawall::storage::{EntryKind, OpenMode, Storage, write_full};
 use seawall::{Decision, Durability, Log, LogView, Lsn, Options, Row, SegmentId, decide};
 use seawall_sim::{
     Concern, CrashKind, CrashPolicy, EIO, FaultPlan, Operation, Seed, SimDisk, environment,
@@ -243,8 +243,8 @@ fn killed_copy(disk: &SimDisk) -> SimDisk {
 
 fn restore(disk: &SimDisk, name: &str, bytes: &[u8]) {
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-    let file = storage.open(name, seawall::storage::OpenMode::Create).unwrap();
-    seawall::storage::write_full(&*file, 0, &[bytes]).unwrap();
+    let file = storage.open(name, OpenMode::Create).unwrap();
+    write_full(&*file, 0, &[bytes]).unwrap();
     file.sync_all().unwrap();
     storage.sync_dir().unwrap();
 }
@@ -264,6 +264,8 @@ fn every_possible_cell_of_the_recovery_table_is_reached_from_bytes() {
             assert_eq!(finding.decision, decide(finding.row, finding.proven_beyond), "{what}");
             reached.entry((finding.row, finding.proven_beyond)).or_insert(what);
         }
+        surplus_spares(&disk);
+        let before = disk.image_hash();
         // The writer decides alike: it opens exactly where nothing forbids it.
         let refuses = findings.iter().any(|finding| {
             matches!(finding.decision, Decision::Damage | Decision::Report | Decision::Refuse)
@@ -271,6 +273,10 @@ fn every_possible_cell_of_the_recovery_table_is_reached_from_bytes() {
         assert_eq!(fatal.is_some(), refuses, "{what}: {fatal:?} {findings:?}");
         let opened = Log::open_in(environment(&disk, 8), options().durability(Durability::Sync));
         assert_eq!(opened.is_err(), refuses, "{what}: {:?}", opened.err());
+        assert!(
+            !refuses || disk.image_hash() == before,
+            "{what}: a refused open changed something"
+        );
     }
     let mut unreached = Vec::new();
     for row in Row::ALL {
@@ -294,6 +300,54 @@ fn every_possible_cell_of_the_recovery_table_is_reached_from_bytes() {
         }
     }
     assert!(unreached.is_empty(), "{unreached:?}");
+}
+
+/// More spares than the options keep.
+fn surplus_spares(disk: &SimDisk) {
+    for nth in 0..4 {
+        disk.put_foreign(&FileName::Spare(1000 + nth).text(), EntryKind::File).unwrap();
+    }
+}
+
+/// A directory with all that an open puts in order, by the way: a file below the trim point, a bad
+/// header copy, spares beyond what the options keep; and damage, if that is asked for.
+fn disorder(damaged: bool) -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let (log, lsns) = written(&disk);
+    let below = disk.read_durable(&name(1)).unwrap();
+    log.trim(lsns[6]).unwrap();
+    for nth in 0..3 {
+        log.append(&[nth; 100]).unwrap();
+    }
+    assert!(!disk.names().contains(&name(1)));
+    let newest = log.segments().last().unwrap().number().get();
+    let disk = killed(&disk, log);
+    let file = disk.open(&name(1), OpenMode::Create).unwrap();
+    write_full(&*file, 0, &[&below]).unwrap();
+    file.sync_all().unwrap();
+    disk.sync_dir().unwrap();
+    surplus_spares(&disk);
+    disk.flip_bit(&name(newest), 4096 + 40, 1).unwrap();
+    if damaged {
+        disk.flip_bit(&name(newest), 8192 + 30, 1).unwrap();
+    }
+    disk
+}
+
+#[test]
+fn a_refused_open_leaves_what_it_would_have_put_in_order_as_it_was() {
+    let disk = disorder(true);
+    let before = (disk.image_hash(), disk.names());
+    let error = Log::open_in(environment(&disk, 8), options()).unwrap_err();
+    assert!(error.is_damage(), "{error:?}");
+    assert_eq!((disk.image_hash(), disk.names()), before);
+
+    let disk = disorder(false);
+    let names = disk.names().len();
+    let log = Log::open_in(environment(&disk, 8), options()).unwrap();
+    let report = log.report();
+    assert_eq!((report.rebuilt.len(), report.removed.len()), (1, 1), "{report:?}");
+    assert!(disk.names().len() < names - 1, "{:?}", disk.names());
 }
 
 /// No log writes this: batches fit into segments. But who made it up is not believed either.

@@ -1,5 +1,7 @@
 //! Follows an open log: a scan that waits at the end.
 
+#[cfg(seawall_planted)]
+use super::options::Durability;
 use super::record::Record;
 use super::shared::Shared;
 use super::source::Source;
@@ -100,6 +102,7 @@ impl Follower {
     fn visible(&self) -> Lsn {
         let state = self.shared.state.lock();
         let level = self.shared.options.durability;
+        let level = planted!("follower-waits-for-a-sync", level => Durability::Sync);
         state.machine.visible(level).min(state.machine.watermarks().written)
     }
 

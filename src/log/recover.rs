@@ -31,6 +31,9 @@ pub(crate) fn recover(
     let began = environment.clock.now();
     let storage = &*environment.storage;
     let mut survey = survey(storage, Access::Writer)?;
+    if planted!("repair-before-the-verdict") {
+        repair(storage, &mut survey, options.spares_max)?;
+    }
     if let Some(error) = survey.fatal.take() {
         return Err(error);
     }

@@ -222,9 +222,11 @@ impl Survey {
                 Err(e) => return Err(Error::io("open", name, e)),
             };
             if judged {
-                file.sync_all().map_err(|e| Error::io("sync", &name, e))?;
+                if !planted!("open-judges-what-is-not-synced") {
+                    file.sync_all().map_err(|e| Error::io("sync", &name, e))?;
+                }
                 let evicted = file.evict().map_err(|e| Error::io("evict", &name, e))?;
-                self.verified &= evicted == Eviction::Seen;
+                self.verified &= evicted == Eviction::Seen || planted!("unseen-taken-for-verified");
             }
             surveyed.headers = Headers::read(&*file, id);
             let known = surveyed.headers.known().is_some();

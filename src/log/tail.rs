@@ -305,6 +305,7 @@ impl Tail<'_> {
             }
             // A header may straddle two blocks: the next look starts at the last whole one.
             let whole = bytes.len() == block && left > block as u64;
+            let whole = whole && !planted!("mark-astride-two-blocks-missed");
             let usable = if whole { bytes.len() - MARKED_HEADER_LEN } else { bytes.len() };
             let dirty_words = likely_places(bytes, usable, |place| {
                 let lsn = after(at, place as u64);

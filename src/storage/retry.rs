@@ -124,6 +124,9 @@ fn write_part(
     let mut rest = part;
     while !rest.is_empty() {
         let taken = write_once(file, offset, &[IoSlice::new(rest)], rest.len(), written)?;
+        if planted!("rest-of-a-short-write-misplaced") {
+            *written = 0;
+        }
         rest = rest.get(taken..).unwrap_or_default();
     }
     Ok(())

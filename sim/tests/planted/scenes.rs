@@ -8,7 +8,7 @@ use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
-use super::{closed, landed, unwinding};
+use super::{boundaries, closed, closes, landed, read_back, unwinding};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -42,6 +42,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("through-past-a-close-record", writes_that_land_and_fail),
     ("failure-told-once", writes_that_land_and_fail),
     ("unwinding-driver-leaves-the-lane", unwinding::search),
+    ("failed-sync-of-a-close-forgiven", syncs_of_a_close),
     ("trim-waits-for-next-segment", trim_on_a_full_disk),
     ("view-calls-unacknowledged-damage", view_of_what_was_never_told),
     ("one-header-copy", rot_in_the_first_header_copy),
@@ -56,6 +57,11 @@ const SCENES: &[(&str, Scene)] = &[
     ("repair-before-quarantine-is-durable", repairs_cut_off),
     ("repair-rename-before-content", repairs_cut_off),
     ("copy-beyond-proven", copy_of_what_a_power_cut_takes),
+    ("copy-read-back-from-the-cache", copies_on_bad_disks),
+    ("copy-writes-one-piece-over-the-other", copy_of_large_segments),
+    ("repair-copies-one-piece-alone", repair_of_a_large_segment),
+    ("mark-astride-two-blocks-missed", marks_around_a_block),
+    ("repair-read-back-from-the-cache", repairs_on_bad_disks),
     ("copy-begins-with-its-first-segment", copies_cut_off),
     ("copy-ends-cleanly", copy_in_place_of_its_log),
     ("seal-proves-nothing", newest_file_gone),
@@ -180,6 +186,32 @@ fn rot_behind_a_failed_close() -> Option<String> {
 
 fn writes_that_land_and_fail() -> Option<String> {
     landed::search(40).or_else(landed::appends_behind_a_close_that_failed)
+}
+
+fn copy_of_large_segments() -> Option<String> {
+    Some(format!("G1: {}", boundaries::copy_of_several_pieces().err()?))
+}
+
+fn repair_of_a_large_segment() -> Option<String> {
+    Some(format!("G1: {}", boundaries::repair_of_several_pieces().err()?))
+}
+
+fn marks_around_a_block() -> Option<String> {
+    Some(format!("G5: {}", boundaries::marks_around_the_end_of_a_block().err()?))
+}
+
+fn copies_on_bad_disks() -> Option<String> {
+    let wrong = read_back::KINDS.into_iter().find_map(|kind| read_back::copies(kind).err())?;
+    Some(format!("G1: {wrong}"))
+}
+
+fn repairs_on_bad_disks() -> Option<String> {
+    let wrong = read_back::KINDS.into_iter().find_map(|kind| read_back::repairs(kind).err())?;
+    Some(format!("G1: {wrong}"))
+}
+
+fn syncs_of_a_close() -> Option<String> {
+    Some(format!("G7: {}", closes::every_sync_fails_in_turn().err()?))
 }
 
 fn scan_on_a_full_disk() -> Option<String> {

@@ -327,7 +327,9 @@ impl Machine {
             active.ended = true;
             return;
         }
-        let spec = FrameSpec::of(FrameKind::IdleMark).marking(Some(self.marks.durable));
+        let overdone = planted!("mark-over-a-failed-close-overdone");
+        let mark = if overdone { self.marks.accepted } else { self.marks.durable };
+        let spec = FrameSpec::of(FrameKind::IdleMark).marking(Some(mark));
         place_frame(&mut self.pending, spec, &[]);
         self.look_again();
         self.advance(len);

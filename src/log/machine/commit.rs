@@ -301,6 +301,13 @@ impl Machine {
             }
             Event::CloseRecorded(outcome) => {
                 self.commit_busy = false;
+                let outcome = planted!("failed-sync-of-a-close-forgiven", outcome => {
+                    outcome.map_err(|trouble| match trouble {
+                        Trouble::SyncFailed(error) | Trouble::Failed(error) => {
+                            Trouble::Failed(error)
+                        }
+                    })
+                });
                 let written = self.accepted_outcome("write the close record of", outcome);
                 self.close_record_left = !written;
                 if written {

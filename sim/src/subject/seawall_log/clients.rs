@@ -1,7 +1,7 @@
 //! What clients do to the log: one method for each kind of operation, each holding the answer to
 //! the oracle.
 
-use super::{Asked, Level, Op, Pending, SeawallLog, TRIES, TRIES_MAX, What, may_fail};
+use super::{Asked, Level, Op, Pending, SeawallLog, TRIES, TRIES_MAX, What, may_fail, unchanged};
 use crate::model::{EntryId, Sure, broken};
 use crate::oracle::Violation;
 use crate::subject::{Class, Stop, World};
@@ -80,11 +80,14 @@ impl SeawallLog {
             What::Direct(len, level) => self.append_directly(world, *len, *level),
             What::Try(len) => self.try_append(world, *len),
             What::Hold => self.read_held(world),
-            What::OpenTwice => match Log::open_in(world.environment(), self.options.options()) {
-                Err(Error::Locked { .. }) => Ok(()),
-                Err(error) => self.excuse(world, "G11", "a second open", &error),
-                Ok(_) => broken("G11", "two writers have the log open").map_err(Stop::Broken),
-            },
+            What::OpenTwice => {
+                let before = world.disk.content_hash();
+                match Log::open_in(world.environment(), self.options.options()) {
+                    Err(error @ Error::Locked { .. }) => Ok(unchanged(world, before, &error)?),
+                    Err(error) => self.excuse(world, "G11", "a second open", &error),
+                    Ok(_) => broken("G11", "two writers have the log open").map_err(Stop::Broken),
+                }
+            }
         }
     }
 
@@ -266,6 +269,8 @@ impl SeawallLog {
                 Err(error) => return self.excuse(world, "G2", "following", &error),
             },
         };
+        let begin = follower.position();
+        let mut shown = Vec::new();
         let durable = log.log().watermarks().durable;
         let bound = match self.options.level {
             Level::Sync | Level::Interval => durable,
@@ -278,6 +283,7 @@ impl SeawallLog {
                         let what = format!("a follower is shown {}, beyond {bound}", record.lsn);
                         return Err(Violation { promise: "G1", what }.into());
                     }
+                    shown.push(record.lsn);
                     if record.index == 0
                         && let Some(id) = self.model.identify(&record.bytes)
                     {
@@ -289,6 +295,14 @@ impl SeawallLog {
                 Err(Error::Trimmed { .. }) => return Ok(()),
                 Err(error) => return self.excuse(world, "G2", "following", &error),
             }
+        }
+        // What can be seen is shown at once, and not only in the end.
+        let missing = (self.model.addresses().into_iter())
+            .map(|(lsn, _)| lsn)
+            .find(|lsn| (begin..bound).contains(lsn) && shown.binary_search(lsn).is_err());
+        if let Some(lsn) = missing.filter(|_| !world.disk.is_dead() && !self.model.lying) {
+            let what = format!("a follower from {begin} on is not shown {lsn}, before {bound}");
+            return Err(Violation { promise: "G1", what }.into());
         }
         if let Some(slot) = self.followers.get_mut(nth) {
             *slot = Some(follower);

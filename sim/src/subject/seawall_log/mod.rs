@@ -7,6 +7,7 @@
 
 mod clients;
 mod damage;
+mod marks;
 mod op;
 mod open_hurt;
 mod rescue;
@@ -16,7 +17,7 @@ pub(crate) use op::KINDS;
 pub use op::{Level, LogOptions, Op, Turn, What};
 
 use crate::damage::Hurt;
-use crate::disk::SimDisk;
+use crate::disk::{EvictionBehaviour, SimDisk};
 use crate::model::{EntryId, Model, Sure, broken};
 use crate::options::Preset;
 use crate::oracle::Violation;
@@ -59,6 +60,8 @@ pub struct SeawallLog {
     upkeep: Out,
     clients: Vec<Option<Pending>>,
     followers: Vec<Option<Follower>>,
+    /// The marks that are written.
+    marks: marks::Shared,
     /// A call said that a sync failed: nothing more may be acknowledged as durable beyond here.
     poisoned_at: Option<Lsn>,
     /// A reader without the lock that stopped on its way.
@@ -76,10 +79,10 @@ fn fails(disk: &SimDisk) -> bool {
     !counters.planned.is_empty() || counters.failed_write_backs > counters.no_room_in_sync
 }
 
-/// Whether anything was refused on this disk for want of room.
+/// Whether anything was refused on this disk for want of room, by its limits or by a plan.
 fn lacked_room(disk: &SimDisk) -> bool {
     let counters = disk.counters();
-    counters.no_space + counters.over_quota > 0
+    counters.no_space + counters.over_quota + counters.enospc + counters.edquot > 0
 }
 
 /// A segment's file that lies before this one.
@@ -92,6 +95,16 @@ fn left_below(disk: &SimDisk, first: &Segment) -> Option<String> {
 /// what it leaves gets hurt.
 fn may_fail(world: &World) -> bool {
     world.class == Class::Errors || world.class == Class::Media && fails(&world.disk)
+}
+
+/// An open that was refused left everything as it was, `before`; one that a call failed may have
+/// done some of its repairs.
+fn unchanged(world: &World, before: u64, error: &Error) -> Result<(), Violation> {
+    let failed = matches!(error, Error::Io { .. } | Error::Full { .. });
+    if failed || world.disk.is_dead() || world.disk.content_hash() == before {
+        return Ok(());
+    }
+    broken("G5", format_args!("an open is refused, and has changed something: {error:?}"))
 }
 
 /// One line of the coverage table for each row of the recovery table and each column.
@@ -193,6 +206,7 @@ impl Subject for SeawallLog {
             upkeep: Out::Nowhere,
             clients: Vec::new(),
             followers: Vec::new(),
+            marks: marks::Shared::default(),
             poisoned_at: None,
             held: None,
         }
@@ -216,6 +230,7 @@ impl Subject for SeawallLog {
             Before::PowerCut => Sure::Power,
         };
         self.settle(world, needed)?;
+        self.marks_hold()?;
         let log = self.log()?;
         let report = log.log().report();
         let parts = log.log().segments().len();
@@ -226,15 +241,9 @@ impl Subject for SeawallLog {
         if self.log.is_none() {
             return Ok(());
         }
-        self.act(world, op)?;
-        for turn in &op.turns {
-            match turn {
-                Turn::Commit => self.turn_of(Lane::Commit),
-                Turn::Upkeep => self.turn_of(Lane::Upkeep),
-                Turn::Poll => self.poll_all(world)?,
-                Turn::Drive => self.drive(world)?,
-            }
-        }
+        let outcome = self.act(world, op).and_then(|()| self.turns(world, &op.turns));
+        self.marks_hold()?;
+        outcome?;
         if world.disk.is_dead() { Err(Stop::Down) } else { Ok(()) }
     }
 
@@ -263,6 +272,7 @@ impl Subject for SeawallLog {
             .log()
             .close()
             .or_else(|error| self.excuse(world, "progress", "close", &error))?;
+        self.marks_hold()?;
         self.log = None;
         Ok(())
     }
@@ -288,7 +298,9 @@ impl SeawallLog {
     fn open_log(&mut self, world: &World) -> Result<(), Stop> {
         let mut tries = 0;
         let log = loop {
-            match Log::open_in(world.environment(), self.options.options()) {
+            let before = world.disk.content_hash();
+            let environment = marks::watched(world, &self.marks);
+            match Log::open_in(environment, self.options.options()) {
                 Ok(log) => break log,
                 Err(_) if world.disk.is_dead() => return Err(Stop::Down),
                 // A failed call fails the open, and the next one goes on from there: plans end.
@@ -304,15 +316,30 @@ impl SeawallLog {
                         world.disk.stop_failing();
                     }
                 }
-                Err(error) => return self.refuse("G5", "open", &error),
+                Err(error) => {
+                    unchanged(world, before, &error)?;
+                    return self.refuse("G5", "open", &error);
+                }
             }
         };
+        self.says_whether_it_looked(world, &log)?;
         self.log = Some(Stepped::new(log));
         self.poisoned_at = None;
         let clients = usize::from(self.options.clients.max(1));
         self.clients = (0..clients).map(|_| None).collect();
         self.followers = (0..clients).map(|_| None).collect();
         Ok(())
+    }
+
+    /// What an open judged came from the device, or it says that this is not known.
+    fn says_whether_it_looked(&self, world: &World, log: &Log) -> Result<(), Violation> {
+        let seen = world.disk.lock_inner().state.options.eviction == EvictionBehaviour::Seen;
+        let said = log.report().verified_against_device;
+        // Where there is no segment there was nothing to look at.
+        if said == seen || log.segments().is_empty() {
+            return Ok(());
+        }
+        broken("G7", format_args!("evictions seen: {seen}; verified against the device: {said}"))
     }
 
     fn lane(&mut self, lane: Lane) -> &mut Out {
@@ -333,6 +360,22 @@ impl SeawallLog {
                 Out::Nowhere
             }
         };
+    }
+
+    fn turns(&mut self, world: &World, turns: &[Turn]) -> Result<(), Stop> {
+        for turn in turns {
+            match turn {
+                Turn::Commit => self.turn_of(Lane::Commit),
+                Turn::Upkeep => self.turn_of(Lane::Upkeep),
+                Turn::Poll => self.poll_all(world)?,
+                Turn::Drive => self.drive(world)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn marks_hold(&self) -> Result<(), Violation> {
+        marks::broken(&self.marks).map_or(Ok(()), |what| broken("G5", what))
     }
 
     /// A lane goes on by one step; by a whole piece of work where a call must not find one out,

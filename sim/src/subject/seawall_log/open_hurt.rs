@@ -2,13 +2,17 @@
 //! has it judged against the same log on a sound disk.
 
 use super::damage::{Case, Shown, damage};
-use super::{SeawallLog, cells_of};
+use super::{SeawallLog, cells_of, unchanged};
 use crate::hash::Fingerprint;
 use crate::model::Sure;
 use crate::scenario::Harmed;
 use crate::subject::{Before, Class, Opened, Stop, Subject, World};
+use seawall::format::name::FileName;
+use seawall::storage::EntryKind;
 use seawall::{Durability, Error, Finding, Log, LogView, Lsn, RecordRef, Row};
 
+/// More than the options of any run keep.
+const SPARES: u64 = 4;
 /// More ranges than any log here has bytes: a scan that does not end.
 const RANGES_MAX: usize = 10_000;
 
@@ -18,6 +22,8 @@ impl SeawallLog {
         let case = self.case(world, harmed)?;
         let mut done = Vec::new();
         self.rescue(world, &case, &mut done)?;
+        clutter(world)?;
+        let before = world.disk.content_hash();
         let opened = Log::open_in(world.environment(), self.options.options());
         if world.disk.is_dead() {
             return Err(Stop::Down);
@@ -34,6 +40,7 @@ impl SeawallLog {
                 Ok(Opened { parts, cells: cells_of(&report.findings), refused: false, done })
             }
             Err(error) => {
+                unchanged(world, before, &error)?;
                 if case.is_harmless() {
                     let hurt = &harmed.all;
                     let what = format!("nothing that is needed is hurt ({hurt:?}): {error:?}");
@@ -82,6 +89,23 @@ impl SeawallLog {
             plain: !self.options.idle_mark && !twin.model.was_trimmed(),
         })
     }
+}
+
+/// More spares than any log here keeps: an open that goes well removes some of them, and one that
+/// is refused has no business to.
+fn clutter(world: &World) -> Result<(), Stop> {
+    if !world.entropy.is_multiple_of(2) {
+        return Ok(());
+    }
+    let there = world.disk.names();
+    let names = (0..SPARES).map(|number| FileName::Spare(u64::MAX - number).text());
+    // A life before may have put them there.
+    for name in names.filter(|name| !there.contains(name)) {
+        if let Err(error) = world.disk.put_foreign(&name, EntryKind::File) {
+            return Ok(damage(format!("{name} cannot be put there: {error}"))?);
+        }
+    }
+    Ok(())
 }
 
 /// Behind a close mark nothing is expected, so nothing is noted.

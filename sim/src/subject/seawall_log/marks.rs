@@ -1,0 +1,279 @@
+//! Holds every mark that the log writes, and every header, to what the disk knows to be synced at that moment.
+//!
+//! A mark that claims too much does no harm until a crash takes what it claims and leaves the mark,
+//! which a drawn crash seldom does. Here it is seen when it is written: the frames are decoded as
+//! they reach the page cache, and nothing before the mark may be pending then.
+
+use crate::disk::{EvictionBehaviour, SimDisk};
+use crate::file::{File, FileId};
+use crate::image::{index, wide};
+use crate::state::State;
+use crate::subject::{Class, World};
+use parking_lot::Mutex;
+use seawall::format::checksum::FrameSeed;
+use seawall::format::frame::{FrameHeader, HEADER_LEN, MARKED_HEADER_LEN};
+use seawall::format::header::{self, SegmentHeader};
+use seawall::format::layout::{FRAMES_START, trailer_offset};
+use seawall::storage::{DirLock, Entry, Environment, Eviction, OpenMode, Storage, StorageFile};
+use seawall::{Lsn, Salt};
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::Arc;
+
+/// What is known of the files that one process writes.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    places: BTreeMap<FileId, Place>,
+    /// The first mark that claimed too much.
+    broken: Option<String>,
+    /// The page cache shows what the device has, but for what is pending.
+    honest: bool,
+}
+
+/// How far a file was looked at.
+#[derive(Debug)]
+struct Place {
+    salt: Salt,
+    /// Where the next frame begins.
+    next: u64,
+    /// Where the last write ended: the rest of a short write goes on there.
+    end: u64,
+    /// Frames before are known to be on the device.
+    compared: u64,
+}
+
+/// What is known of the files of this process.
+pub(super) type Shared = Arc<Mutex<Book>>;
+
+/// The environment of a process whose writes are looked at.
+pub(super) fn watched(world: &World, book: &Shared) -> Environment {
+    let honest = world.class != Class::Media
+        && world.disk.lock_inner().state.options.eviction == EvictionBehaviour::Seen;
+    *book.lock() = Book { honest, ..Book::default() };
+    let environment = world.environment();
+    let (inner, disk) = (Arc::clone(&environment.storage), world.disk.clone());
+    Environment {
+        storage: Arc::new(Watched { inner, disk, book: Arc::clone(book) }),
+        ..environment
+    }
+}
+
+/// The mark that claimed too much, if there was one; it is told once.
+pub(super) fn broken(book: &Shared) -> Option<String> {
+    book.lock().broken.take()
+}
+
+#[derive(Debug)]
+struct Watched {
+    inner: Arc<dyn Storage>,
+    disk: SimDisk,
+    book: Shared,
+}
+
+impl Storage for Watched {
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        let inner = self.inner.open(name, mode)?;
+        if mode == OpenMode::Read {
+            return Ok(inner);
+        }
+        let Some(id) = self.disk.lock_inner().state.named(name) else { return Ok(inner) };
+        let (disk, book) = (self.disk.clone(), Arc::clone(&self.book));
+        Ok(Arc::new(WatchedFile { inner, disk, book, id }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.inner.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.inner.sync_dir()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirLock>> {
+        self.inner.lock()
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+#[derive(Debug)]
+struct WatchedFile {
+    inner: Arc<dyn StorageFile>,
+    disk: SimDisk,
+    book: Shared,
+    id: FileId,
+}
+
+impl StorageFile for WatchedFile {
+    fn read_at(&self, offset: u64, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.inner.read_at(offset, into)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        let outcome = self.inner.write_at(offset, bytes);
+        // A write that failed may have landed: what is there of it decodes.
+        let asked = bytes.iter().map(|slice| slice.len()).sum();
+        let end = offset.saturating_add(wide(*outcome.as_ref().unwrap_or(&asked)));
+        let inner = self.disk.lock_inner();
+        if offset >= FRAMES_START && end > offset {
+            self.book.lock().look(&inner.state, self.id, offset, end);
+        } else if end > offset {
+            self.book.lock().look_at_header(&inner.state, self.id);
+        }
+        outcome
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.inner.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.inner.sync_all()
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.inner.allocate(offset, len)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn evict(&self) -> io::Result<Eviction> {
+        self.inner.evict()
+    }
+}
+
+impl Book {
+    /// Decodes the frames of a write.
+    fn look(&mut self, state: &State, id: FileId, offset: u64, end: u64) {
+        let Some(file) = state.files.get(&id) else { return };
+        let Some(header) = header_of(file) else { return };
+        if offset >= trailer_offset(header.file_len) {
+            return;
+        }
+        // A file that is used again is another segment.
+        let same = |place: &Place| place.salt == header.salt;
+        let mut place = self.places.remove(&id).filter(same).unwrap_or_else(|| Place {
+            salt: header.salt,
+            next: offset,
+            end: offset,
+            compared: FRAMES_START,
+        });
+        if offset != place.end {
+            // A run of frames begins; one that failed begins again.
+            place.next = offset;
+        }
+        place.end = end;
+        let seed = FrameSeed::new(header.log, header.salt);
+        while place.next < end {
+            let mut bytes = [0; MARKED_HEADER_LEN];
+            file.cache.read(place.next, &mut bytes);
+            let have = index(end.saturating_sub(place.next)).min(bytes.len());
+            let bytes = bytes.get(..have.max(HEADER_LEN)).unwrap_or(&bytes);
+            let at = place.next.saturating_sub(FRAMES_START);
+            let Some(lsn) = header.base.checked_add(at) else { break };
+            let Ok(frame) = FrameHeader::decode(bytes, seed, lsn) else { break };
+            if let Some(mark) = frame.mark
+                && let Some(what) = self.overdone(state, id, &mut place, &header, mark)
+            {
+                let what = format!("a mark at {lsn} claims all before {mark}: {what}");
+                self.broken.get_or_insert(what);
+            }
+            place.next = place.next.saturating_add(frame.frame_len());
+        }
+        self.places.insert(id, place);
+    }
+
+    /// A header says where the log ended before, which is a mark, too.
+    fn look_at_header(&mut self, state: &State, id: FileId) {
+        let Some(header) = state.files.get(&id).and_then(header_of) else { return };
+        let (number, end) = (header.number.get(), header.prev_end);
+        if let Some(what) = owed(state, &header, end) {
+            let what = format!("the header of segment {number} claims all before {end}: {what}");
+            self.broken.get_or_insert(what);
+        }
+    }
+
+    /// What a mark claims and is not so.
+    fn overdone(
+        &self,
+        state: &State,
+        id: FileId,
+        place: &mut Place,
+        header: &SegmentHeader,
+        mark: Lsn,
+    ) -> Option<String> {
+        if let Some(what) = owed(state, header, mark) {
+            return Some(what);
+        }
+        let (file, until) = (state.files.get(&id)?, frames_before(header, mark)?);
+        let from = place.compared;
+        place.compared = from.max(until);
+        if !self.honest || from >= until {
+            return None;
+        }
+        let len = index(until.saturating_sub(from));
+        let (mut shown, mut kept) = (vec![0; len], vec![0; len]);
+        file.cache.read(from, &mut shown);
+        file.durable.image().read(from, &mut kept);
+        (shown != kept).then(|| format!("the device has other bytes from {from} to {until}"))
+    }
+}
+
+/// What is pending of the frames before an LSN.
+fn owed(state: &State, header: &SegmentHeader, mark: Lsn) -> Option<String> {
+    for (name, other) in segments(state) {
+        let Some(file) = state.files.get(other) else { continue };
+        // Most have nothing pending, and need no decoding.
+        if file.pending.is_empty() {
+            continue;
+        }
+        let Some(its) = header_of(file).filter(|its| its.log == header.log) else { continue };
+        // Behind the frames of a segment that is over only its trailer is written.
+        let next = segments(state)
+            .filter_map(|(_, id)| header_of(state.files.get(id)?))
+            .find(|next| next.log == its.log && next.number == its.number.next());
+        let end = next.map_or(mark, |next| next.prev_end.min(mark));
+        let Some(until) = frames_before(&its, end) else { continue };
+        let pending = file.pending.iter().filter_map(|pending| pending.change.bytes());
+        let owed = pending
+            .map(|(offset, _)| offset)
+            .find(|&offset| offset >= FRAMES_START && offset < until);
+        if let Some(offset) = owed {
+            return Some(format!("byte {offset} of {name} is not synced"));
+        }
+    }
+    None
+}
+
+/// The files that have the names of segments.
+fn segments(state: &State) -> impl Iterator<Item = (&String, &FileId)> {
+    state.directory.current.iter().filter(|(name, _)| name.ends_with(".seg"))
+}
+
+/// Where in a file the frames before an LSN end, if there are any.
+fn frames_before(header: &SegmentHeader, lsn: Lsn) -> Option<u64> {
+    let len = lsn.since(header.base).filter(|&len| len > 0)?;
+    Some(FRAMES_START.saturating_add(len).min(trailer_offset(header.file_len)))
+}
+
+fn header_of(file: &File) -> Option<SegmentHeader> {
+    let mut bytes = [0; header::HEADER_LEN];
+    file.cache.read(0, &mut bytes);
+    SegmentHeader::decode(&bytes).ok()
+}

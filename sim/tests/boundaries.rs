@@ -1,0 +1,20 @@
+//! What happens where the blocks of a search and the pieces of a copy meet.
+
+#[path = "boundaries/mod.rs"]
+mod checks;
+mod repairs;
+
+#[test]
+fn a_mark_is_found_wherever_the_block_that_is_searched_ends() {
+    assert_eq!(checks::marks_around_the_end_of_a_block(), Ok(()));
+}
+
+#[test]
+fn a_copy_of_several_pieces_is_the_log() {
+    assert_eq!(checks::copy_of_several_pieces(), Ok(()));
+}
+
+#[test]
+fn a_repair_of_several_pieces_loses_what_was_broken_alone() {
+    assert_eq!(checks::repair_of_several_pieces(), Ok(()));
+}
