@@ -133,7 +133,8 @@ fn a_batch_behind_damage_is_shown_or_told() {
 fn a_trim_on_a_full_disk_does_not_wait_for_somebody_elses_segment() {
     let disk = SimDisk::new(Seed::new(4));
     let log = opened(&disk, 1);
-    disk.set_capacity(Some(40 << 10));
+    // Two segments and the reserve.
+    disk.set_capacity(Some(56 << 10));
     let mut last = Lsn::FIRST;
     while let Ok(receipt) = log.append(&[1; 1000]) {
         last = receipt.lsn;

@@ -168,12 +168,8 @@ impl Book {
         }
         // A file that is used again is another segment.
         let same = |place: &Place| place.salt == header.salt;
-        let mut place = self.places.remove(&id).filter(same).unwrap_or_else(|| Place {
-            salt: header.salt,
-            next: offset,
-            end: offset,
-            compared: FRAMES_START,
-        });
+        let fresh = Place { salt: header.salt, next: offset, end: offset, compared: FRAMES_START };
+        let mut place = self.places.remove(&id).filter(same).unwrap_or(fresh);
         if offset != place.end {
             // A run of frames begins; one that failed begins again.
             place.next = offset;
