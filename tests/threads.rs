@@ -612,8 +612,8 @@ fn a_close_of_a_poisoned_log_keeps_the_lock_while_a_write_is_under_way() {
     let locked = std::thread::scope(|scope| {
         let append = scope.spawn(|| log.append(b"on its way"));
         watcher.wait_for_held(On::Segment, Call::Write);
-        // The next segment cannot be made durable: the log is poisoned while the write hangs.
-        watcher.fail(On::Spare, Call::SyncAll, 5);
+        // The next segment's name cannot be made durable: the log is poisoned while the write hangs.
+        watcher.fail(On::Directory, Call::SyncDir, 5);
         watcher.release(On::Spare, Call::SyncAll);
         while log.trim(Lsn::FIRST).is_ok() {
             std::thread::yield_now();

@@ -23,8 +23,9 @@ const QUESTIONS: [&str; 3] = ["verify", "inspect", "cat"];
 /// The newest version of which somebody outside may have files: what it wrote is never blessed again.
 const RELEASED: u32 = 0;
 
-/// What is said in words: each reader has its own, and they may change.
-const WORDS: [&str; 2] = ["cause", "advice"];
+/// What is said in words: each reader has its own, and they may change. And what the device answers,
+/// which is no part of the log.
+const WORDS: [&str; 3] = ["cause", "advice", "device"];
 
 fn golden(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/golden/v{version}"))

@@ -306,7 +306,7 @@ fn a_read_only_file_system_is_told_by_append_and_does_not_keep_from_reading() {
     make_there(&[copy, dir.as_os_str(), elsewhere.path().as_os_str()]).expect(0);
     assert_eq!(run("cat", elsewhere.path(), &[]).expect(0).stdout, lines());
     assert_told(run_there("append", &dir), 1, ".seg", "read-only");
-    assert_told(run_there("append", &empty), 1, &segment(1), "read-only");
+    assert_told(run_there("append", &empty), 1, ".spare", "read-only");
     let missing = scratch.path().join("missing");
     assert_told(run_there("append", &missing), 1, &missing.display().to_string(), "read-only");
     assert!(files(&dir) == before);

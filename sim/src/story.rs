@@ -254,20 +254,24 @@ mod tests {
     use super::*;
     use crate::campaign::Campaign;
     use crate::report::Survived;
+    use crate::subject::Class;
     use crate::subject::seawall_log::SeawallLog;
+
+    /// It shows at a crash, and not before: no file's content is wrong.
+    const CHEAT: Option<Sabotage> = Some(Sabotage::SyncDirDoesNothing);
 
     fn failure() -> Scenario<SeawallLog> {
         let mut campaign = Campaign::<SeawallLog>::new();
-        campaign.sabotage = Some(Sabotage::SyncDoesNothing);
+        campaign.sabotage = CHEAT;
+        campaign.draw.class = Some(Class::Crash);
         campaign.run(0..200).unwrap_err().scenario
     }
 
     #[test]
     fn a_broken_promise_is_told_at_the_crash_that_broke_it_and_agrees_with_the_play() {
         let scenario = failure();
-        let sabotage = Some(Sabotage::SyncDoesNothing);
-        let (life, violation) = crate::play::play(&scenario, sabotage).unwrap_err();
-        let story = tell(&scenario, sabotage);
+        let (life, violation) = crate::play::play(&scenario, CHEAT).unwrap_err();
+        let story = tell(&scenario, CHEAT);
         assert_eq!(story.broken, Some((life, violation)));
         assert_eq!(story.timeline.lives.len(), life + 1);
         let first = &story.timeline.lives[0];

@@ -68,13 +68,13 @@ fn the_same_decisions_are_the_same_run_and_each_of_them_counts() {
         let mut bytes = decisions(nth);
         let trunk = campaign.trunk_decided(&bytes);
         assert!(trunk == campaign.trunk_decided(&bytes));
-        // Most bytes of the first life do, and those of side branches are not in the trunk.
+        // About half of the first bytes do: those of side branches are not in the trunk.
         if let Some(byte) = bytes.get_mut(100) {
             *byte ^= 0x80;
             counted += usize::from(trunk != campaign.trunk_decided(&bytes));
         }
     }
-    assert!(counted > 30, "{counted} of 50");
+    assert!(counted > 20, "{counted} of 50");
 }
 
 #[test]

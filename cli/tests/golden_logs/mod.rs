@@ -8,7 +8,7 @@ mod repaired;
 
 use seawall::format::header::SegmentHeader;
 use seawall::format::name::FileName;
-use seawall::storage::{OpenMode, Storage, write_full};
+use seawall::storage::{OpenMode, Storage, read_full, write_full};
 use seawall::{Log, Lsn, Options, Receipt, SegmentId};
 use seawall_sim::{
     Concern, CrashKind, CrashPolicy, ENOSPC, FaultPlan, Operation, Seed, SimClock, SimDisk,
@@ -200,9 +200,10 @@ fn long_batch() -> SimDisk {
 /// the format. Readers take it; today's keep it long enough to become the reserve.
 fn shorten(disk: &SimDisk, name: &str, len: u64) {
     let file = disk.open(name, OpenMode::Write).unwrap();
-    let bytes = disk.read_durable(name).unwrap();
-    let seal = bytes.last_chunk::<64>().unwrap();
-    write_full(&*file, len - 64, &[seal]).unwrap();
+    // The seal is not synced: it may be in the page cache alone.
+    let mut seal = [0; 64];
+    read_full(&*file, file.len().unwrap() - 64, &mut seal).unwrap();
+    write_full(&*file, len - 64, &[&seal]).unwrap();
     file.set_len(len).unwrap();
     file.sync_all().unwrap();
 }
