@@ -131,6 +131,8 @@ pub struct Run {
     records: u32,
     /// How the disk's last user ended.
     ended: CrashKind,
+    /// An open has shown what that end left.
+    judged: bool,
     closed: bool,
     /// The disk's calls may fail: errors are answers then, and not broken promises.
     faulty: bool,
@@ -161,6 +163,7 @@ impl Run {
             log: None,
             records: 0,
             ended: CrashKind::Power,
+            judged: true,
             closed: false,
             faulty: false,
         }
@@ -183,7 +186,10 @@ impl Run {
             options: self.options.clone(),
             log: None,
             records: self.records + 1_000_000,
-            ended,
+            // What a power cut took is not judged before an open has shown what is left: a kill of that open
+            // gives nothing back.
+            ended: if self.judged || ended == CrashKind::Power { ended } else { self.ended },
+            judged: false,
             closed: false,
             faulty: false,
         }
@@ -233,6 +239,7 @@ impl Run {
             self.model.observe(self.ended, &shown)?;
         }
         self.closed = false;
+        self.judged = true;
         self.read_addresses()
     }
 
