@@ -133,14 +133,20 @@ fn what_is_found_in_the_last_segment_is_found_at_its_place() {
 fn a_file_that_becomes_a_spare_over_another_is_one_spare() {
     let disk = three_segments();
     let stray = disk.read_durable(&name(1)).unwrap();
+    // A log that was never trimmed keeps no spare that holds anything.
+    let log = opened(&disk, 2).unwrap();
+    log.trim(header(&disk, 2).base).unwrap();
+    let before = log.stats().spares;
+    log.close().unwrap();
+    drop(log);
     for name in [name(9), FileName::Spare(9).text()] {
         let file = disk.open(&name, OpenMode::Create).unwrap();
         write_full(&*file, 0, &[&stray]).unwrap();
         file.sync_all().unwrap();
     }
     disk.sync_dir().unwrap();
-    let log = opened(&disk, 2).unwrap();
-    assert_eq!(log.stats().spares, 1);
+    let log = opened(&disk, 3).unwrap();
+    assert_eq!(log.stats().spares, before + 1);
     while log.segments().len() < 6 {
         log.append(&[7; 1000]).unwrap();
     }
@@ -189,8 +195,10 @@ fn a_repair_keeps_the_last_good_frame_before_one_that_does_not_verify_and_a_hole
     let of_first: Vec<_> = records.into_iter().filter(|&lsn| lsn < end).collect();
     let [first, good @ .., last] = &of_first[..] else { unreachable!("{of_first:?}") };
     assert!(good.len() > 2);
-    // Its trailer is not synced, and would keep the damage behind it out of sight.
+    // Its seal would state where it ends.
     disk.open(&name(1), OpenMode::Write).unwrap().sync_all().unwrap();
+    let len = disk.read_durable(&name(1)).unwrap().len() as u64;
+    disk.overwrite_durably(&name(1), layout::trailer_offset(len), &[0; 64]).unwrap();
     for lsn in [first, last] {
         let offset = layout::FRAMES_START + lsn.get() + 500;
         disk.overwrite_durably(&name(1), offset, &[0xff]).unwrap();

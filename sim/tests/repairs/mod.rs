@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+use seawall::format::name::FileName;
 use seawall::storage::Storage;
 use seawall::{
     Copied, Damage, Durability, Environment, Error, Log, LogView, Lsn, Options, Repaired, Verdict,
@@ -198,9 +199,10 @@ pub(crate) fn files(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
     names.map(|name| (name.clone(), disk.read_durable(&name).unwrap())).collect()
 }
 
-/// Everything on the device.
+/// Everything on the device but the reserve, which is no part of the log.
 pub(crate) fn all_files(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
-    let names = disk.names().into_iter();
+    let reserve = FileName::RESERVE.text();
+    let names = disk.names().into_iter().filter(|name| *name != reserve);
     names.map(|name| (name.clone(), disk.read_durable(&name).unwrap())).collect()
 }
 
