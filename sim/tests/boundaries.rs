@@ -1,5 +1,7 @@
 //! What happens where the blocks of a search and the pieces of a copy meet.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 #[path = "boundaries/mod.rs"]
 mod checks;
 mod repairs;

@@ -171,7 +171,12 @@ impl Stage {
 
     /// Starts a thread that follows the log to its end.
     pub(super) fn follow(&mut self) {
-        let follower = self.actor().handle.log().follow(Lsn::FIRST).expect("nothing was trimmed");
+        let follower = match self.actor().handle.log().follow(Lsn::FIRST) {
+            Ok(follower) => follower,
+            // Another thread closed it first.
+            Err(Error::Closed) => return,
+            Err(error) => unreachable!("nothing was trimmed: {error:?}"),
+        };
         let (book, slot) = (Arc::clone(&self.book), Arc::clone(&self.slot));
         let durable = !matches!(self.level, Durability::Buffered | Durability::Os);
         let sound = self.sound;
@@ -190,7 +195,10 @@ impl Stage {
                     }
                     Ok(None) => break,
                     Err(Error::Poisoned { .. }) => return book.poisoned(),
-                    Err(Error::Trimmed { .. }) if book.trim_point().is_some() => return,
+                    // Once the log is closed it is told that, whatever stopped it.
+                    Err(Error::Trimmed { .. } | Error::Closed) if book.trim_point().is_some() => {
+                        return;
+                    }
                     Err(error) => {
                         assert!(!sound, "a follower is told {error:?}");
                         return;
@@ -451,6 +459,7 @@ impl Actor {
                 let trim = self.book.trim_point();
                 assert!(trim.is_some_and(|trim| lsn < trim), "{name:?} at {lsn} is trimmed");
             }
+            Err(Error::Closed) => self.refused(&Error::Closed),
             Err(error) => assert!(!self.sound, "{name:?} at {lsn}: {error:?}"),
         }
     }
