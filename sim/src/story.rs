@@ -264,7 +264,14 @@ mod tests {
         let mut campaign = Campaign::<SeawallLog>::new();
         campaign.sabotage = CHEAT;
         campaign.draw.class = Some(Class::Crash);
-        campaign.run(0..200).unwrap_err().scenario
+        let cut_in_the_first_life = |scenario: &Scenario<SeawallLog>| {
+            let first = tell(scenario, CHEAT).timeline.lives.swap_remove(0);
+            first
+                .end
+                .is_some_and(|end| end.pending.iter().any(|unit| unit.survived != Survived::Kept))
+        };
+        let mut broken = (0..500).filter_map(|seed| campaign.run(seed..seed + 1).err());
+        broken.find_map(|found| Some(found.scenario).filter(cut_in_the_first_life)).unwrap()
     }
 
     #[test]
@@ -298,7 +305,8 @@ mod tests {
         // It must not look as if a promise had broken.
         for shown in [crate::report::render(&report), report.text()] {
             let shown = shown.split_once("</style>").map_or(shown.as_str(), |(_, page)| page);
-            for word in ["roken", "class=\"broke\"", "failed: "] {
+            // A call may fail all the same: one that makes a file opens it first.
+            for word in ["roken", "class=\"broke\""] {
                 assert!(!shown.contains(word), "{word} in {shown}");
             }
             assert!(shown.contains("No promise broke") && shown.contains("again"), "{shown}");

@@ -236,7 +236,7 @@ fn a_seal_says_so_of_a_segment_that_was_shortened_and_loses_no_frame_of_it() {
     let log = Log::open_in(environment(&disk, 1), options().segment_len(2 * LEN)).unwrap();
     log.append(&[1; 300]).unwrap();
     // It does not fit, and begins a segment: little of the first one is used.
-    log.append(&[2; 23_600]).unwrap();
+    log.append(&[2; 23_900]).unwrap();
     seal(&disk, &log);
     let disk = killed(&disk, log);
     assert_eq!(len(&disk, 1), LEN);
