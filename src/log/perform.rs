@@ -168,7 +168,13 @@ impl Performer {
             Source::Named | Source::Spare(_) | Source::Reserve => self.open(from)?,
         };
         let pace = if beside { Pace::beside(&self.appended) } else { Pace::AtOnce };
-        let filled = fill(&*file, file_len, written, asked, pace);
+        let filled = match source {
+            // All of it: nothing of an earlier use may be taken for a sign that the segment was begun.
+            Source::Reserve => fill_reserve(&*file),
+            Source::Named | Source::Spare(_) | Source::New(_) => {
+                fill(&*file, file_len, written, asked, pace)
+            }
+        };
         let synced = filled.is_ok().then(|| file.sync_all());
         // Nothing of the log is in the file, so a sync of it that fails takes nothing along. But
         // what was written may be lost and marked clean: such a file is thrown away. What failed is

@@ -50,6 +50,9 @@ pub(super) fn newest_file_gone() -> Option<String> {
 /// A hole at the beginning of the only file.
 pub(super) fn hole_at_the_beginning() -> Option<String> {
     let disk = written(1, true);
+    // One that waits after it would prove that it was begun.
+    disk.remove(&name(2)).unwrap();
+    disk.sync_dir().unwrap();
     disk.overwrite_durably(&name(1), 0, &[0; 12288]).unwrap();
     silently(&disk, "both headers are gone with the first records")
 }

@@ -125,12 +125,16 @@ impl Machine {
                     self.room.from_spare = true;
                     return;
                 }
-                // A trim that asked for it does without.
+                let name = FileName::RESERVE.text();
+                let action = "keep 16 KiB in reserve, which trims need, as";
+                let failure = Arc::new(Failure { action, name, error: error.into() });
+                if self.trim_wanted.is_some() && !full {
+                    return self.fail(&failure);
+                }
+                // A trim that asked for it, and finds no room, does without.
                 self.room.none |= self.trim_wanted.is_some();
                 if self.room.reserve_wanted {
-                    let name = FileName::RESERVE.text();
-                    let action = "keep 16 KiB in reserve, which trims need, as";
-                    self.fail_records(&Arc::new(Failure { action, name, error: error.into() }));
+                    self.fail_records(&failure);
                 }
             }
         }

@@ -141,6 +141,10 @@ impl Machine {
         {
             let segment = live.segment.number();
             let unread = live.pins == 0 || planted!("recycled-while-read");
+            // What the file of the next segment holds in a log that was never trimmed tells whether it was
+            // begun. A first segment without frames goes without a trim.
+            let unread =
+                unread && (self.trim_durable > Lsn::FIRST || planted!("recycled-before-a-trim"));
             let reusable = unread && live.segment.header.file_len == self.segment_len;
             let keep = reusable && kept < self.spares_max && !self.is_spare(segment.get());
             kept += usize::from(keep);
