@@ -143,8 +143,7 @@ impl Machine {
             let unread = live.pins == 0 || planted!("recycled-while-read");
             // What the file of the next segment holds in a log that was never trimmed tells whether it was
             // begun. A first segment without frames goes without a trim.
-            let unread =
-                unread && (self.trim_durable > Lsn::FIRST || planted!("recycled-before-a-trim"));
+            let unread = unread && self.trim_durable > Lsn::FIRST;
             let reusable = unread && live.segment.header.file_len == self.segment_len;
             let keep = reusable && kept < self.spares_max && !self.is_spare(segment.get());
             kept += usize::from(keep);
