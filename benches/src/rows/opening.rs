@@ -73,7 +73,11 @@ fn copied(from: &Path, to: &Path) -> Result<()> {
     for entry in from.read_dir()? {
         let entry = entry?;
         let copy = to.join(entry.file_name());
-        std::fs::copy(entry.path(), &copy)?;
+        match std::fs::copy(entry.path(), &copy) {
+            // A file that is made ready gets its name meanwhile: a log does without it.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            copied => copied?,
+        };
         std::fs::OpenOptions::new().write(true).open(&copy)?.sync_all()?;
     }
     Ok(())
