@@ -11,6 +11,7 @@
 //! enough, since at most one group is under way while one fills. Knows nothing of the machine; who
 //! has to be woken is decided in `shared`.
 
+use super::action::Event;
 use super::machine::{Goal, Watermarks};
 use crate::position::Lsn;
 use crate::storage::latch::{AtomicU64, EventCount, Ordering, execution_is_over};
@@ -21,6 +22,9 @@ const COUNT: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Door(usize);
 
+/// Doors that are opened at once.
+pub(crate) type Opened = [Option<Door>; 2];
+
 impl Door {
     /// Where those of this group sleep who want its frames written.
     pub(crate) const fn written(group: u64) -> Self {
@@ -30,6 +34,19 @@ impl Door {
     /// Where those of this group sleep who want its frames durable.
     pub(crate) const fn durable(group: u64) -> Self {
         Self(if group.is_multiple_of(2) { 2 } else { 3 })
+    }
+
+    /// The doors that an event opens, where `group` is the last that was taken; `None` for an event
+    /// that may concern anybody.
+    pub(crate) const fn opened_by(event: &Event, group: u64) -> Option<Opened> {
+        match event {
+            Event::Wrote { synced: None, .. } => Some([Some(Self::written(group)), None]),
+            Event::Wrote { synced: Some(_), .. } => {
+                Some([Some(Self::written(group)), Some(Self::durable(group))])
+            }
+            Event::Synced { .. } => Some([None, Some(Self::durable(group))]),
+            _ => None,
+        }
     }
 
     fn all() -> impl Iterator<Item = Self> {
@@ -51,6 +68,13 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
+    /// Doors of a log that has come as far as this.
+    pub(crate) fn new(marks: Watermarks) -> Self {
+        let doors = Self::default();
+        doors.publish(marks, 0);
+        doors
+    }
+
     /// What there is to know for who wakes up; before the doors' counts move.
     pub(crate) fn publish(&self, marks: Watermarks, failures: u64) {
         // First: who sees a watermark that went on behind a failure must see the failure.
@@ -69,6 +93,17 @@ impl Doors {
         let reached = Lsn::new(mark.load(Ordering::Acquire)) >= end;
         let alone = planted!("told-by-watermark-alone");
         reached && (alone || self.failures.load(Ordering::Acquire) == failures)
+    }
+
+    /// Whether everything before `end` is known to be durable, and no append ever failed that might
+    /// end there.
+    pub(crate) fn is_durable(&self, end: Lsn) -> bool {
+        self.tell(Goal::Durable { lsn: end, end }, 0)
+    }
+
+    /// The durable watermark, as it was published.
+    pub(crate) fn durable(&self) -> Lsn {
+        Lsn::new(self.durable.load(Ordering::Acquire))
     }
 
     /// The count to sleep with.

@@ -11,7 +11,7 @@ use super::perform::Performer;
 use super::record::{Receipt, Record};
 use super::recover::recover;
 use super::report::RecoveryReport;
-use super::shared::{Guard, NOBODY, Shared, State};
+use super::shared::{Guard, Shared, State};
 use super::source::LogScan;
 use super::sparing::Sparing;
 use super::survey::Segment;
@@ -141,9 +141,9 @@ impl Log {
         let (start, report) = recover(&environment, &options)?;
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
+            doors: Doors::new(machine.watermarks()),
             state: Mutex::new(State::new(machine)),
             progress: Condvar::new(),
-            doors: Doors::default(),
             tender: Condvar::new(),
             upkeep: Condvar::new(),
             performer: Performer::new(Arc::clone(&storage), environment.entropy),
@@ -299,10 +299,11 @@ impl Log {
     /// [`Error::Poisoned`] if the sync failed, now or earlier; [`Error::Full`], [`Error::Io`] if
     /// buffered records could not be written: they stay buffered.
     pub fn sync(&self) -> Result<Lsn> {
-        let mut state = self.shared().lock();
+        let shared = self.shared();
+        let state = shared.lock();
         let end = state.machine.watermarks().accepted;
-        self.shared().reach_all(&mut state, Goal::Durable { lsn: NOBODY, end })?;
-        Ok(state.machine.watermarks().durable)
+        shared.settle_all(state, end, None)?;
+        Ok(shared.doors.durable())
     }
 
     /// Waits until everything before `end` ([`Receipt::end`]) is durable. Starts the sync; never
@@ -316,15 +317,16 @@ impl Log {
     /// As [`sync`](Self::sync); [`Error::Beyond`] for what was not appended; what an append said
     /// that ends at `end` and failed.
     pub fn wait_durable(&self, end: Lsn) -> Result<()> {
-        let mut state = self.shared().lock();
+        let shared = self.shared();
+        if shared.doors.is_durable(end) {
+            return Ok(());
+        }
+        let state = shared.lock();
         let accepted = state.machine.watermarks().accepted;
         if end > accepted {
             return Err(Error::Beyond { lsn: end, end: accepted });
         }
-        if let Some(error) = state.machine.failed_before(end) {
-            return Err(error);
-        }
-        self.shared().reach_all(&mut state, Goal::Durable { lsn: NOBODY, end })
+        shared.settle_all(state, end, Some(end))
     }
 
     /// How far the log has come.

@@ -13,7 +13,7 @@
 //! ```
 
 use super::action::{Event, Lane};
-use super::doors::{Asleep, Door, Doors, Wakes};
+use super::doors::{Asleep, Door, Doors, Opened, Wakes};
 use super::files::Files;
 use super::machine::{Accepted, Goal, Machine, Refusal};
 use super::options::{Durability, Options};
@@ -289,12 +289,7 @@ impl Shared {
         let upkeep = lane == Lane::Upkeep;
         let failures = state.machine.failures();
         let group = state.machine.group().wrapping_sub(1);
-        let door = match &event {
-            Event::Wrote { synced: None, .. } => Some(Door::written(group)),
-            Event::Wrote { synced: Some(_), .. } => Some(Door::durable(group)),
-            Event::Synced { .. } => Some(Door::durable(group)),
-            _ => None,
-        };
+        let opened = Door::opened_by(&event, group);
         state.machine.on_event(event);
         state.driving = None;
         state.orphaned |= !upkeep;
@@ -304,22 +299,22 @@ impl Shared {
             self.files.forget_before(first.segment.number());
         }
         if !(planted!("cancelled-waiter") && failed) {
-            self.announce(state, door.filter(|_| !failed), upkeep);
+            self.announce(state, opened.filter(|_| !failed), upkeep);
         }
         self.wake_threads(state);
     }
 
-    /// Something happened that somebody may wait for: at one door, or anywhere.
-    fn announce(&self, state: &mut Guard<'_>, door: Option<Door>, upkeep: bool) {
+    /// Something happened that somebody may wait for: at these doors, or anywhere.
+    fn announce(&self, state: &mut Guard<'_>, opened: Option<Opened>, upkeep: bool) {
         if planted!("lost-wakeup") && upkeep {
             return;
         }
-        let Some(door) = door else {
+        let Some(opened) = opened else {
             return self.tell_everybody(state);
         };
         self.progress.notify_all();
         let Guard { held, wakes, .. } = state;
-        wakes.all_at(&mut held.asleep, door);
+        opened.into_iter().flatten().for_each(|door| wakes.all_at(&mut held.asleep, door));
     }
 
     /// What a reader is told that met `error`. The files of a closed log may be another's by now, who
@@ -388,11 +383,45 @@ impl Shared {
     pub(crate) fn settle<'a>(&'a self, mut state: Guard<'a>, goal: Goal) -> Result<()> {
         let failures = state.machine.failures();
         state.machine.request(goal);
+        self.sleep(state, goal, failures, |machine| try_reach(machine, goal))
+    }
+
+    /// As [`reach_all`](Self::reach_all) for the durability of everything before `end`, but at the
+    /// doors where appends wait. An append that ends at `own` and failed is the answer. Gives the lock
+    /// up.
+    pub(crate) fn settle_all<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        end: Lsn,
+        own: Option<Lsn>,
+    ) -> Result<()> {
+        let (failures, grave) = (state.machine.failures(), state.machine.grave_failures());
+        let goal = Goal::Durable { lsn: NOBODY, end };
+        let done = |machine: &mut Machine| {
+            let failed = own.and_then(|own| machine.failed_before(own));
+            failed.map(Err).or_else(|| try_reach_all(machine, goal, grave))
+        };
+        if let Some(outcome) = done(&mut state.machine) {
+            return outcome;
+        }
+        state.machine.join(end);
+        self.sleep(state, goal, failures, done)
+    }
+
+    /// Drives the commit lane, or sleeps at the door of `goal`, which is asked for, until `done` has
+    /// the outcome. `failures` were counted when nothing of it had come true or failed.
+    fn sleep<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        goal: Goal,
+        failures: u64,
+        mut done: impl FnMut(&mut Machine) -> Option<Result<()>>,
+    ) -> Result<()> {
         loop {
             // Asking for an action may settle the matter without one, where the log is closed. And who
             // sleeps at a door of a log that does nothing any more is never woken.
             if self.step(&mut state) || state.machine.is_closed() || state.machine.is_poisoned() {
-                if let Some(outcome) = try_reach(&mut state.machine, goal) {
+                if let Some(outcome) = done(&mut state.machine) {
                     return outcome;
                 }
                 continue;
@@ -410,7 +439,7 @@ impl Shared {
                 return Ok(());
             }
             state = self.lock();
-            if let Some(outcome) = try_reach(&mut state.machine, goal) {
+            if let Some(outcome) = done(&mut state.machine) {
                 return outcome;
             }
         }

@@ -60,7 +60,7 @@ pub(super) const fn through_room(scale: &Scale) -> u64 {
 
 /// Options of a log that one segment is enough for, and that nobody syncs: neither is the reference,
 /// and what is written early is measured where both sides are synced in the end.
-fn in_one_segment(durability: Durability, len: u64) -> Options {
+pub(super) fn in_one_segment(durability: Durability, len: u64) -> Options {
     let options = Options::new().durability(durability).segment_len(len);
     options.prepare_ahead(false).write_back(None)
 }
@@ -114,7 +114,7 @@ pub(super) fn handed_over() -> Vec<Row> {
 }
 
 /// One call of ours: a batch, or one record.
-fn append(log: &Log, records: &mut Records, batches: bool) -> crate::Result<()> {
+pub(super) fn append(log: &Log, records: &mut Records, batches: bool) -> crate::Result<()> {
     let receipt =
         if batches { log.append_batch(records.batch()) } else { log.append(records.record()) };
     Ok(receipt.map(drop)?)

@@ -6,6 +6,7 @@ mod holding;
 mod opening;
 mod reading;
 mod rotating;
+mod waiting;
 
 pub use holding::held;
 
@@ -186,6 +187,7 @@ pub fn rows(scale: &Scale) -> Vec<Row> {
     rows.extend(appending::handed_over());
     rows.extend(appending::batches());
     rows.extend(durable::rows());
+    rows.extend(waiting::rows());
     rows.extend(reading::rows());
     rows.extend(opening::rows(scale));
     rows.extend(rotating::rows());

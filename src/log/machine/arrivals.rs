@@ -26,9 +26,14 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// An append that waits for durability joined the group.
+    /// A caller that waits for durability joined the group.
     pub(super) const fn joined(&mut self) {
         self.callers = self.callers.saturating_add(1);
+    }
+
+    /// A caller waits for what is on its way already.
+    pub(super) const fn boarded(&mut self) {
+        self.in_flight = self.in_flight.saturating_add(1);
     }
 
     /// Whether more are expected.

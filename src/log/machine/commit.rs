@@ -11,9 +11,9 @@
 //!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord
 //! ```
 //!
-//! A sync follows each write that somebody wants durable, at level `Sync` in the same action;
-//! meanwhile the next group fills. A sync covers what was written when it was issued, nothing
-//! later.
+//! A sync follows each write that somebody wants durable, in the same action unless somebody else
+//! waits for the write alone; meanwhile the next group fills. A sync covers what was written when it
+//! was issued, nothing later.
 
 use super::super::action::{
     Action, Event, Finished, Outcome, Preparation, Prepared, Run, Source, Trouble, Write,
@@ -138,9 +138,10 @@ impl Machine {
         let run = Run { prev: self.chain, ..run };
         self.in_flight = run.bytes.len() as u64;
         let (segment, offset) = (active.number, active.offset(run.lsn));
-        // Where every append waits for a sync nobody is kept waiting for the write alone; and the
-        // device is not, while appends of the next group hold the lock.
-        let sync = self.level == Durability::Sync;
+        // Where nobody waits for the write alone nobody is kept waiting for the sync; and the device is
+        // not, while appends of the next group hold the lock.
+        let sync_only = self.sync_wanted > run.lsn && self.write_wanted <= run.lsn;
+        let sync = self.level == Durability::Sync || sync_only;
         Some(Write { segment, offset, run, sync })
     }
 

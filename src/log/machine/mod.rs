@@ -391,6 +391,12 @@ impl Machine {
         }
     }
 
+    /// Who waits for the durability of everything before `end` counts among the callers that groups
+    /// wait for, as an append at level `Sync` does by itself.
+    pub(crate) fn join(&mut self, end: Lsn) {
+        if end > self.pending_at { self.arrivals.joined() } else { self.arrivals.boarded() }
+    }
+
     /// Whether `goal` is reached, or never will be.
     pub(crate) fn outcome(&mut self, goal: Goal) -> Option<Result<()>> {
         let (Goal::Written { lsn, end } | Goal::Durable { lsn, end }) = goal;
