@@ -3,6 +3,7 @@
 use crate::format::frame::FrameError;
 use crate::format::header::HeaderError;
 use crate::position::{LogId, Lsn, SegmentId};
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -45,6 +46,18 @@ pub enum Error {
         /// What the failed sync said.
         #[source]
         cause: Arc<io::Error>,
+    },
+    /// Something outside this log removed, cut or overwrote what is the log's own, while it was open:
+    /// a person or a program that deleted files, or another writer that came to the same directory
+    /// by another path (another mount of it), where the lock does not reach. Final for this open
+    /// log, as a failed sync is: nothing is acknowledged any more, and what was acknowledged may be
+    /// gone. End the other writer, then reopen the log and see what is there.
+    #[error("the log stopped: {name} {how}")]
+    Disturbed {
+        /// The file or the directory.
+        name: String,
+        /// What became of it.
+        how: Disturbance,
     },
     /// Another opener writes to this directory.
     #[error("{dir} is locked: another writer has it open")]
@@ -222,6 +235,52 @@ pub enum Damage {
     Gap,
 }
 
+/// What became of a file or directory of an open log, by somebody else's hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disturbance {
+    /// It was removed, or another has its name: what is written to it has no name any more.
+    Removed,
+    /// It is shorter than this log made it.
+    Shortened,
+    /// It holds other bytes than this log wrote, or is there although this log did not make it.
+    Overwritten,
+}
+
+impl fmt::Display for Disturbance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "was removed or replaced while the log had it open",
+            Self::Shortened => "was cut short while the log had it open",
+            Self::Overwritten => {
+                "holds what this log did not write: another writer has the directory by another \
+                 path, or a program or the disk changed the file"
+            }
+        })
+    }
+}
+
+/// The same on its way through an [`io::Error`], as every cause for which a log stops.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {how}")]
+pub(crate) struct Disturbed {
+    pub(crate) name: String,
+    pub(crate) how: Disturbance,
+}
+
+impl Disturbed {
+    /// What is in `error`, if it is one.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<Disturbed> for io::Error {
+    fn from(disturbed: Disturbed) -> Self {
+        Self::other(disturbed)
+    }
+}
+
 impl Error {
     /// Whether acknowledged data cannot be read back.
     #[must_use]
@@ -235,10 +294,19 @@ impl Error {
         matches!(self, Self::Full { .. })
     }
 
-    /// Whether a failed sync stopped the log.
+    /// Whether the log stopped for good, at a failed sync or because it was
+    /// [`Disturbed`](Self::Disturbed).
     #[must_use]
     pub const fn is_poisoned(&self) -> bool {
-        matches!(self, Self::Poisoned { .. })
+        matches!(self, Self::Poisoned { .. } | Self::Disturbed { .. })
+    }
+
+    /// Why a log stopped.
+    pub(crate) fn stopped(cause: &Arc<io::Error>) -> Self {
+        match Disturbed::of(cause) {
+            Some(Disturbed { name, how }) => Self::Disturbed { name: name.clone(), how: *how },
+            None => Self::Poisoned { cause: Arc::clone(cause) },
+        }
     }
 
     pub(crate) fn io(action: &'static str, name: impl Into<String>, source: io::Error) -> Self {

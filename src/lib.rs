@@ -15,7 +15,7 @@ pub mod log;
 pub mod position;
 pub mod storage;
 
-pub use error::{Damage, Error, Result};
+pub use error::{Damage, Disturbance, Error, Result};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use log::{
     Copied, Cut, Decision, Durability, Finding, Follower, Log, LogScan, LogView, Options, Progress,

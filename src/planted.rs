@@ -115,6 +115,9 @@ mod table {
         "neighbour-read-instead",
         "beyond-the-end-is-silence",
         "closed-handle-reads",
+        // What others do to the files of an open log.
+        "vanished-file-unnoticed",
+        "second-writer-unnoticed",
         // Repairs and copies.
         "gap-breaks-chain",
         "repair-before-quarantine-is-durable",

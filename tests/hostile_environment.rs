@@ -10,7 +10,9 @@ use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::storage::{Environment, Posix};
-use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
+use seawall::{
+    Disturbance, Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict,
+};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -574,26 +576,25 @@ fn a_log_goes_with_its_directory_and_never_back_to_the_old_path() {
 }
 
 #[test]
-fn a_log_whose_directory_was_removed_says_so_when_it_needs_a_file() {
+fn a_log_whose_directory_was_removed_acknowledges_nothing_more() {
     ends(|| {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path().join("log");
         let log = Log::open(&dir, small().prepare_ahead(false)).unwrap();
         let lsn = log.append(b"before").unwrap().lsn;
         fs::remove_dir_all(&dir).unwrap();
-        let error = loop {
-            if let Err(error) = log.append(&[7; 1000]) {
-                break error;
-            }
-        };
-        let about = segment(2);
-        assert!(matches!(&error, Error::Io { name, .. } if *name == about), "{error:?}");
+        let error = log.append_at(&[7; 1000], Durability::Sync).unwrap_err();
+        let how = Disturbance::Removed;
+        let about = dir.display().to_string();
+        let told =
+            matches!(&error, Error::Disturbed { name, how: it } if *name == about && *it == how);
+        assert!(told, "{error:?}");
         // What the log still holds open it still reads; what it would open it does not find.
         let read = log.read(lsn);
         assert!(matches!(read, Ok(_) | Err(Error::Io { .. })), "{read:?}");
         assert!(log.append(&[7; 30_000]).is_err());
         let closed = log.close();
-        assert!(matches!(closed, Ok(()) | Err(Error::Io { .. })), "{closed:?}");
+        assert!(matches!(closed, Err(Error::Disturbed { .. })), "{closed:?}");
         drop(log);
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing was made anew");
     });

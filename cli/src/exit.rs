@@ -2,7 +2,7 @@
 
 use crate::hint::{self, Ground};
 use crate::output::say;
-use seawall::Error;
+use seawall::{Disturbance, Error};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,7 +36,8 @@ const EXIT_CODES: &str = "Exit codes:
   1  usage, or what the operating system refused
   2  the tail is torn: a crash left bytes nobody was told about (inspect, verify, repair)
   3  damage: acknowledged records cannot be read back; what `repair --apply` recorded
-     counts too (it ends with 0 itself once the log opens again)
+     counts too (it ends with 0 itself once the log opens again); or files of the log were
+     removed or overwritten while `append` had it open
   4  locked: another writer has the log open
   5  files of a newer or unknown format, or of another log
 
@@ -157,7 +158,9 @@ impl Failure {
     fn status(&self) -> Status {
         match self {
             Self::Log(error) | Self::Advised { error, .. } => match error {
-                Error::Damaged { .. } | Error::Unrepairable { .. } => Status::Damaged,
+                Error::Damaged { .. } | Error::Unrepairable { .. } | Error::Disturbed { .. } => {
+                    Status::Damaged
+                }
                 Error::Locked { .. } => Status::Locked,
                 Error::Unknown { .. } | Error::Foreign { .. } => Status::Unknown,
                 _ => Status::Failed,
@@ -202,6 +205,14 @@ fn hint_for(error: &Error, ground: Ground) -> Option<String> {
         Error::Poisoned { cause } => hint::of(hint::POISON, cause, ground),
         Error::NoLog { .. } => {
             "is its file system mounted, and is the path right? nothing was made"
+        }
+        Error::Disturbed { how: Disturbance::Overwritten, .. } => {
+            "end the other writer, which may have the directory by another mount of it; what was \
+             acknowledged may be gone: see what is there with `seawall verify`"
+        }
+        Error::Disturbed { .. } => {
+            "what was acknowledged may be gone: put the file back, or restore the directory from a \
+             copy, then see what is there with `seawall verify`"
         }
         Error::Locked { .. } => {
             "end the other writer, or wait for it; `cat`, `follow`, `inspect` and `verify` work \

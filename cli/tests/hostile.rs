@@ -492,7 +492,7 @@ fn a_directory_that_is_removed_under_append_or_follow_ends_them_with_a_reason() 
             let _refused = stdin.write_all(&lines().repeat(10));
         });
         scope.spawn(move || acks.read_to_end(&mut Vec::new()));
-        assert_told(watched(writer), 1, ".seg", "removed");
+        assert_told(watched(writer), 3, "was removed", "restore");
     });
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing was made anew");
 }

@@ -218,6 +218,11 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     crash("closed-handle-reads", "G5", "Readers of a log that was closed go on reading, whoever recycles its files by now.").at_once()
         .judged(Judge::Scene),
+    // What others do to the files of an open log.
+    crash("vanished-file-unnoticed", "G1", "Nobody looks whether the directory and the files of an open log still have their names.")
+        .judged(Judge::Scene).at_once(),
+    crash("second-writer-unnoticed", "G11", "Nobody looks whether what this log wrote is still there, or another writer came by another path.")
+        .judged(Judge::Scene).at_once(),
     // Repairs and copies.
     media("gap-breaks-chain", "G5", "A gap has a check of its own, and not the one that the frame behind it states of the frame before.")
         .judged(Judge::Scene),

@@ -13,7 +13,9 @@ use crate::faults::Operation;
 use crate::state::{State, Way, check_length, check_name};
 use crate::trace::{Answer, Call, errno_of, name_print};
 use rustix::io::Errno;
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
 
@@ -107,6 +109,15 @@ impl Storage for SimDisk {
         })
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.step(Call::new(Operation::Rename, from).to(to), |state, way| {
+            check_name(from)?;
+            check_name(to)?;
+            check_length(from)?;
+            state.rename_new(from, to, way)
+        })
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.step(Call::new(Operation::Remove, name), |state, way| {
             check_name(name)?;
@@ -132,6 +143,15 @@ impl Storage for SimDisk {
             state.lock("")
         })?;
         Ok(Box::new(SimLock { disk: self.clone(), directory: String::new(), lock }))
+    }
+
+    /// No step: it changes nothing, and the system answers from its memory.
+    fn state(&self) -> io::Result<Option<DirState>> {
+        let inner = self.lock_inner();
+        if inner.dead.is_some() {
+            return Err(Errno::IO.into());
+        }
+        Ok(Some(inner.state.directory_state()))
     }
 
     fn place(&self) -> String {
@@ -245,6 +265,15 @@ impl StorageFile for SimFile {
             way.refuse()?;
             state.len(self.descriptor)
         })
+    }
+
+    /// No step, as with the directory.
+    fn state(&self) -> io::Result<FileState> {
+        let mut inner = self.disk.lock_inner();
+        if inner.dead.is_some() {
+            return Err(Errno::IO.into());
+        }
+        inner.state.file_state(self.descriptor)
     }
 
     fn evict(&self) -> io::Result<Eviction> {

@@ -71,16 +71,21 @@ pub(crate) struct Directory {
     pub(crate) durable: Names,
     pub(crate) current: Names,
     pub(crate) pending: Vec<PendingName>,
+    /// Names changed so often since the disk was started.
+    pub(crate) changes: u64,
+    /// The directory itself was removed: no name can be made in it any more.
+    pub(crate) removed: bool,
 }
 
 impl Directory {
     /// A directory whose device and cache agree.
     pub(crate) fn at_rest(durable: Names) -> Self {
-        Self { current: durable.clone(), durable, pending: Vec::new() }
+        Self { current: durable.clone(), durable, ..Self::default() }
     }
 
     pub(crate) fn change(&mut self, change: NameChange, order: &mut u64) {
         change.apply(&mut self.current);
+        self.changes = self.changes.saturating_add(1);
         self.pending.push(PendingName { order: *order, change });
         *order = order.saturating_add(1);
     }
@@ -120,6 +125,7 @@ impl Directory {
     pub(crate) fn put(&mut self, name: &str, file: FileId) {
         self.current.insert(name.to_owned(), file);
         self.durable.insert(name.to_owned(), file);
+        self.changes = self.changes.saturating_add(1);
     }
 
     /// Every file that has a name now or may have one after a crash.

@@ -10,7 +10,7 @@ use crate::latency::Timer;
 use crate::options::Preset;
 use crate::rng::{Concern, Rng, Seed};
 use crate::scene::UnitFate;
-use crate::state::State;
+use crate::state::{State, Way};
 use crate::trace::{Event, Trace};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
@@ -218,6 +218,20 @@ impl SimDisk {
     /// `EEXIST`; `EINVAL` and `ENAMETOOLONG` for what is no name.
     pub fn put_foreign(&self, name: &str, kind: EntryKind) -> io::Result<()> {
         self.lock_inner().state.put_foreign(name, kind)
+    }
+
+    /// Somebody removes the directory with all that is in it. What is open goes on; no name can be
+    /// made any more.
+    pub fn remove_directory(&self) {
+        self.lock_inner().state.remove_directory();
+    }
+
+    /// Somebody removes a file. What is open goes on.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn remove_file(&self, name: &str) -> io::Result<()> {
+        self.lock_inner().state.remove(name, Way::Normal)
     }
 
     /// Makes calls short or interrupted from now on.

@@ -2,7 +2,8 @@
 
 use parking_lot::Mutex;
 use seawall::storage::{
-    DirLock, Entry, Eviction, OpenMode, Storage, StorageFile, read_full, write_full,
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile, read_full,
+    write_full,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -122,6 +123,12 @@ impl Storage for Sabotaged {
         Ok(())
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename_new(from, to)?;
+        self.memory.lock().rename(from, to);
+        Ok(())
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.inner.remove(name)?;
         self.memory.lock().last_writes.remove(name);
@@ -154,6 +161,10 @@ impl Storage for Sabotaged {
             Sabotage::LockIgnored => Ok(Box::new(NoLock)),
             _ => self.inner.lock(),
         }
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.inner.state()
     }
 
     fn place(&self) -> String {
@@ -313,6 +324,10 @@ impl StorageFile for SabotagedFile {
 
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.inner.state()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

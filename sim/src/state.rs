@@ -16,7 +16,7 @@ use crate::options::{DiskOptions, Preset};
 use crate::rng::{Concern, Rng};
 use crate::scene::Scene;
 use rustix::io::Errno;
-use seawall::storage::{Entry, EntryKind, OpenMode};
+use seawall::storage::{DirState, Entry, EntryKind, OpenMode};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -218,6 +218,9 @@ impl State {
                 } else {
                     way.refuse()?;
                 }
+                if self.directory.removed {
+                    return Err(Errno::NOENT.into());
+                }
                 let file = File { former: self.recycled.clone(), ..File::default() };
                 let id = self.next_file;
                 self.next_file = id.saturating_add(1);
@@ -252,6 +255,14 @@ impl State {
         if !names.copied().any(|id| id == closed.file) {
             self.sweep();
         }
+    }
+
+    pub(crate) fn rename_new(&mut self, from: &str, to: &str, way: Way) -> io::Result<()> {
+        if self.id_of(from).is_ok() && self.id_of(to).is_ok() {
+            way.refuse()?;
+            return Err(Errno::EXIST.into());
+        }
+        self.rename(from, to, way)
     }
 
     pub(crate) fn rename(&mut self, from: &str, to: &str, way: Way) -> io::Result<()> {
@@ -293,6 +304,22 @@ impl State {
         self.directory.change(change, &mut self.next_order);
         self.names_changed();
         way.refuse()
+    }
+
+    /// Somebody removes the directory with all that is in it.
+    pub(crate) fn remove_directory(&mut self) {
+        let names = std::mem::take(&mut self.directory.current);
+        for (name, file) in names {
+            self.directory.change(NameChange::Remove { name, file }, &mut self.next_order);
+        }
+        self.directory.removed = true;
+        self.names_changed();
+    }
+
+    /// What can be known of the directory without reading it.
+    pub(crate) fn directory_state(&self) -> DirState {
+        let Directory { removed, changes, .. } = self.directory;
+        DirState { linked: !removed, names: changes.into() }
     }
 
     fn recycle(&mut self, name: &str) {

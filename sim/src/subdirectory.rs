@@ -40,6 +40,10 @@ impl Storage for Subdirectory {
         self.disk.rename(&self.on_disk(from), &self.on_disk(to))
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename_new(&self.on_disk(from), &self.on_disk(to))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.remove(&self.on_disk(name))
     }

@@ -10,6 +10,8 @@ mod boundaries;
 mod closed;
 #[path = "closes/mod.rs"]
 mod closes;
+#[path = "disturbed/mod.rs"]
+mod disturbed;
 #[path = "landed/mod.rs"]
 mod landed;
 #[path = "planted/lost.rs"]

@@ -117,8 +117,27 @@ pub fn close_frame(run: &mut Vec<u8>, start: usize) {
 /// If `run` is not made of whole placed frames.
 #[must_use]
 pub fn finish_run(run: &mut [u8], seed: FrameSeed, lsn: Lsn, prev: u32) -> (u32, u64) {
-    let (mut rest, mut at, mut prev, mut count) = (run, lsn, prev, 0);
+    let finished = finish_frames(run, seed, lsn, prev);
+    (finished.last_check, finished.frames)
+}
+
+/// A run whose checks are filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FinishedRun {
+    /// Check of its last frame; of the frame before the run, where it is empty.
+    pub(crate) last_check: u32,
+    /// Where in the run the last frame begins.
+    pub(crate) last_at: usize,
+    /// How many frames there are.
+    pub(crate) frames: u64,
+}
+
+/// As [`finish_run`].
+pub(crate) fn finish_frames(run: &mut [u8], seed: FrameSeed, lsn: Lsn, prev: u32) -> FinishedRun {
+    let len = run.len();
+    let (mut rest, mut at, mut prev, mut count, mut last_at) = (run, lsn, prev, 0, 0);
     while !rest.is_empty() {
+        last_at = len - rest.len();
         let placed = Placed::read(rest);
         let (frame, behind) = rest.split_at_mut(placed.frame_len);
         prev = finish_frame(frame, placed, seed, at, prev);
@@ -126,7 +145,7 @@ pub fn finish_run(run: &mut [u8], seed: FrameSeed, lsn: Lsn, prev: u32) -> (u32,
         rest = behind;
         count += 1;
     }
-    (prev, count)
+    FinishedRun { last_check: prev, last_at, frames: count }
 }
 
 /// Makes the placed frame at the start of `run` void, and with it the rest of its batch; returns

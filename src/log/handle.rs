@@ -15,6 +15,7 @@ use super::shared::{Guard, Shared, State};
 use super::source::LogScan;
 use super::sparing::Sparing;
 use super::survey::Segment;
+use super::watch::Watch;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
 use crate::position::{LogId, Lsn};
@@ -138,7 +139,10 @@ impl Log {
         let environment = Environment { storage: Arc::clone(&storage), ..environment };
         let place = storage.place();
         let lock = locked(&*storage)?;
+        // Before the names are listed. Where it cannot be told, they are listed once more.
+        let before = storage.state().ok().flatten();
         let (start, report) = recover(&environment, &options)?;
+        let watch = Watch::new(Arc::clone(&storage), &start, &report, before);
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
             doors: Doors::new(machine.watermarks()),
@@ -146,7 +150,7 @@ impl Log {
             progress: Condvar::new(),
             tender: Condvar::new(),
             upkeep: Condvar::new(),
-            performer: Performer::new(Arc::clone(&storage), environment.entropy),
+            performer: Performer::new(Arc::clone(&storage), environment.entropy, watch),
             files: Arc::new(Files::new(storage, options.open_files_max)),
             clock: environment.clock,
             lock: Mutex::new(Some(lock)),
@@ -170,7 +174,8 @@ impl Log {
     /// # Errors
     /// [`Error::TooLarge`] (nothing was written); [`Error::Full`], [`Error::Io`]: the record is
     /// not in the log, and the log goes on; [`Error::Poisoned`]: after the next open it is there
-    /// whole, or not at all; [`Error::Closed`].
+    /// whole, or not at all; [`Error::Disturbed`]: others removed or overwrote files of the log,
+    /// which is noticed by the next sync; [`Error::Closed`].
     pub fn append(&self, record: &[u8]) -> Result<Receipt> {
         self.append_at(record, Durability::Buffered)
     }
@@ -296,7 +301,8 @@ impl Log {
     /// Makes everything appended so far durable; returns the durable watermark.
     ///
     /// # Errors
-    /// [`Error::Poisoned`] if the sync failed, now or earlier; [`Error::Full`], [`Error::Io`] if
+    /// [`Error::Poisoned`] if the sync failed, now or earlier; [`Error::Disturbed`] if others
+    /// removed or overwrote files of the log; [`Error::Full`], [`Error::Io`] if
     /// buffered records could not be written: they stay buffered.
     pub fn sync(&self) -> Result<Lsn> {
         let shared = self.shared();
@@ -528,7 +534,8 @@ impl Log {
     /// long as no other open removes or recycles what they read: they get [`Error::Closed`] then.
     ///
     /// # Errors
-    /// [`Error::Poisoned`]: the log is closed all the same, nothing more was written.
+    /// [`Error::Poisoned`], [`Error::Disturbed`]: the log is closed all the same, nothing more was
+    /// written.
     /// [`Error::Full`], [`Error::Io`]: it is still open, and may be closed again.
     pub fn close(&self) -> Result<()> {
         self.owner.close()
@@ -555,7 +562,7 @@ impl Owner {
         });
         shared.tell_everybody(&mut state);
         drop(state);
-        if matches!(outcome, Ok(()) | Err(Error::Poisoned { .. })) {
+        if outcome.as_ref().err().is_none_or(Error::is_poisoned) {
             self.release();
         }
         outcome

@@ -41,6 +41,7 @@ mod tender;
 mod verify;
 mod view;
 mod walk;
+mod watch;
 mod window;
 
 pub use copy::Copied;

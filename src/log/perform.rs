@@ -4,10 +4,12 @@
 //! between any two of them is recovery's business.
 
 use super::action::{
-    Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Source, Trouble, Write,
+    Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Run, Source, Trouble, Write,
 };
 use super::fill::{Pace, fill, fill_reserve};
-use crate::format::frame_writer::finish_run;
+use super::watch::Watch;
+use crate::error::Disturbed;
+use crate::format::frame_writer::{FinishedRun, finish_frames};
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::position::{Salt, SegmentId};
@@ -27,6 +29,7 @@ pub(crate) struct Performer {
     back: Kept,
     /// Bytes of runs that were written: by them a preparation beside the appends is paced.
     appended: AtomicU64,
+    watch: Watch,
 }
 
 /// A file that is kept open, and whose it is.
@@ -59,9 +62,9 @@ impl Kept {
 }
 
 impl Performer {
-    pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>, watch: Watch) -> Self {
         let (active, back) = (Kept::none(), Kept::none());
-        Self { storage, entropy, active, back, appended: AtomicU64::new(0) }
+        Self { storage, entropy, active, back, appended: AtomicU64::new(0), watch }
     }
 
     /// Performs `action`; blocks as long as the disk does.
@@ -71,12 +74,18 @@ impl Performer {
                 Event::Erased(Ok(()))
             }
             Action::EraseCloseRecord { segment, offset } => {
-                Event::Erased(self.write_and_sync(segment, offset, &[0; 64]))
+                let may = |file: &dyn StorageFile| self.watch.may_erase(file, offset);
+                Event::Erased(self.write_and_sync(segment, offset, &[0; 64], may))
             }
             Action::Write(write) => self.write(write),
             Action::Sync { segment, upto } => {
                 let file = self.active.with(&*self.storage, segment, Arc::clone);
-                Event::Synced { upto, outcome: file.and_then(|file| file.sync_data()) }
+                let file = file.map_err(|error| self.watch.explain(segment, error));
+                let outcome = file.and_then(|file| {
+                    file.sync_data()?;
+                    Ok(self.watch.synced_later(&*file)?)
+                });
+                Event::Synced { upto, outcome }
             }
             Action::Prepare(preparation) => Event::Prepared(self.prepare(preparation)),
             Action::MakeReserve { from } => Event::ReserveMade(
@@ -84,11 +93,16 @@ impl Performer {
                     .and_then(|()| self.storage.sync_dir().map_err(Trouble::SyncFailed)),
             ),
             Action::Begin { header } => {
-                let outcome = self.write_and_sync(header.number, 0, &header.blocks());
+                let may = |file: &dyn StorageFile| self.watch.may_begin(file, &header);
+                let outcome = self.write_and_sync(header.number, 0, &header.blocks(), may);
+                let outcome = outcome.and_then(|()| {
+                    self.watch.began(&header).map_err(|found| trouble(found.into()))
+                });
                 Event::Began { header, outcome }
             }
             Action::WriteCloseRecord { segment, offset, record } => {
-                Event::CloseRecorded(self.write_and_sync(segment, offset, &record.encode()))
+                let may = |file: &dyn StorageFile| self.watch.may_close(file, offset);
+                Event::CloseRecorded(self.write_and_sync(segment, offset, &record.encode(), may))
             }
             Action::Retire { segment, file_len, trailer } => {
                 let outcome = self.open(FileName::Segment(segment)).and_then(|file| {
@@ -104,7 +118,8 @@ impl Performer {
             Action::WriteBack { segment } => {
                 let shared = planted!("write-back-shares-the-descriptor");
                 let of = if shared { &self.active } else { &self.back };
-                let file = of.with(&*self.storage, segment, Arc::clone).map_err(Trouble::Failed);
+                let file = of.with(&*self.storage, segment, Arc::clone);
+                let file = file.map_err(|error| self.no_file(segment, error));
                 Event::WroteBack(
                     file.and_then(|file| file.sync_data().map_err(Trouble::SyncFailed)),
                 )
@@ -115,21 +130,32 @@ impl Performer {
 
     /// Performs a write; blocks as long as the disk does.
     pub(crate) fn write(&self, write: Write) -> Event {
-        let Write { segment, offset, mut run, sync } = write;
-        let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
-        let written = self.active.with(&*self.storage, segment, |file| {
-            write_full(&**file, offset, &[&run.bytes])?;
-            Ok(sync.then(|| Arc::clone(file)))
+        let mut write = write;
+        let Run { bytes, seed, lsn, prev } = &mut write.run;
+        let finished = finish_frames(bytes, *seed, *lsn, *prev);
+        let refused = |error| WriteFailure { written: 0, error };
+        let written = self.active.with(&*self.storage, write.segment, |file| {
+            self.watch.may_write(&**file, &write).map_err(|found| refused(found.into()))?;
+            write_full(&**file, write.offset, &[&write.run.bytes])
+                .inspect_err(|_| self.watch.failed())?;
+            Ok(write.sync.then(|| Arc::clone(file)))
         });
+        let Write { segment, offset, run, .. } = write;
         // Nobody else adds to it.
         let appended = self.appended.load(Ordering::Relaxed) + run.bytes.len() as u64;
         self.appended.store(appended, Ordering::Relaxed);
         let (outcome, synced) = match written {
             Ok(Ok(file)) => {
-                (Ok(Finished { last_check, frames }), file.map(|file| file.sync_data()))
+                let FinishedRun { last_check, last_at, frames } = finished;
+                self.watch.wrote(offset + last_at as u64, last_check);
+                let sync = |file: Arc<dyn StorageFile>| {
+                    file.sync_data()?;
+                    Ok(self.watch.synced(&*file)?)
+                };
+                (Ok(Finished { last_check, frames }), file.map(sync))
             }
             Ok(Err(failure)) => (Err(failure), None),
-            Err(error) => (Err(WriteFailure { written: 0, error }), None),
+            Err(error) => (Err(refused(self.watch.explain(segment, error))), None),
         };
         Event::Wrote { run, outcome, synced }
     }
@@ -138,13 +164,26 @@ impl Performer {
         self.storage.open(&name.text(), OpenMode::Write).map_err(Trouble::Failed)
     }
 
-    fn write_and_sync(&self, segment: SegmentId, offset: u64, bytes: &[u8]) -> Outcome {
+    /// Why a segment's file could not be opened: for good, if others removed it.
+    fn no_file(&self, segment: SegmentId, error: io::Error) -> Trouble {
+        trouble(self.watch.explain(segment, error))
+    }
+
+    /// Writes and syncs, if what stands there is what `may` expects.
+    fn write_and_sync(
+        &self,
+        segment: SegmentId,
+        offset: u64,
+        bytes: &[u8],
+        may: impl FnOnce(&dyn StorageFile) -> Result<(), Disturbed>,
+    ) -> Outcome {
         let outcome = self.active.with(&*self.storage, segment, |file| {
+            may(&**file).map_err(|found| trouble(found.into()))?;
             write_full(&**file, offset, &[bytes])
                 .map_err(|failure| Trouble::Failed(failure.error))?;
             file.sync_data().map_err(Trouble::SyncFailed)
         });
-        outcome.map_err(Trouble::Failed).flatten()
+        outcome.map_err(|error| self.no_file(segment, error)).flatten()
     }
 
     /// Rule F1: a file gets a segment's name only when its length is synced, and its header
@@ -159,13 +198,17 @@ impl Performer {
             Source::Reserve => FileName::RESERVE,
         };
         let file = match source {
-            Source::New(_) => match self.storage.open(&from.text(), OpenMode::Create) {
+            Source::New(_) => match self.watch.own_change(|| self.create(from)) {
                 // Left by a preparation that failed and could not clean up; its content is
                 // nothing.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open(from)?,
-                created => created.map_err(Trouble::Failed)?,
+                created => created.map_err(|error| trouble(self.watch.explain_made(error)))?,
             },
-            Source::Named | Source::Spare(_) | Source::Reserve => self.open(from)?,
+            Source::Spare(_) | Source::Reserve => self.open(from)?,
+            Source::Named => {
+                self.watch.may_prepare(number).map_err(|found| trouble(found.into()))?;
+                self.open(from)?
+            }
         };
         let pace = if beside { Pace::beside(&self.appended) } else { Pace::AtOnce };
         let filled = match source {
@@ -186,13 +229,12 @@ impl Performer {
             Source::Named | Source::Reserve => false,
         };
         if thrown_away {
-            let _left_as_spare = self.storage.remove(&from.text());
+            let _left_as_spare = self.watch.own_change(|| self.storage.remove(&from.text()));
         }
         filled?;
         synced.unwrap_or(Ok(())).map_err(Trouble::Failed)?;
         if from != FileName::Segment(number) {
-            let to = FileName::Segment(number).text();
-            self.storage.rename(&from.text(), &to).map_err(Trouble::Failed)?;
+            self.watch.name(&from.text(), number).map_err(trouble)?;
         }
         self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
         Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)) })
@@ -202,25 +244,37 @@ impl Performer {
     fn make_reserve(&self, from: Option<u64>) -> Outcome {
         let name = FileName::RESERVE.text();
         if let Some(spare) = from {
-            self.storage.rename(&FileName::Spare(spare).text(), &name).map_err(Trouble::Failed)?;
+            let spare = FileName::Spare(spare).text();
+            self.watch
+                .own_change(|| self.storage.rename(&spare, &name))
+                .map_err(Trouble::Failed)?;
         }
         let file = match self.storage.open(&name, OpenMode::Write) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.storage.open(&name, OpenMode::Create)
+                self.watch.own_change(|| self.create(FileName::RESERVE))
             }
             opened => opened,
         };
-        let file = file.map_err(Trouble::Failed)?;
+        let file = file.map_err(|error| trouble(self.watch.explain_made(error)))?;
         let there = file.len().map_err(Trouble::Failed)?;
         let filled = fill_reserve(&*file);
         if filled.is_err() && there < layout::SEGMENT_LEN_MIN {
             // Gives the room back. What stays is too short, and no reserve to the next open.
-            let _left_too_short = self.storage.remove(&name);
+            let _left_too_short = self.watch.own_change(|| self.storage.remove(&name));
         }
         filled
     }
 
+    fn create(&self, name: FileName) -> io::Result<Arc<dyn StorageFile>> {
+        self.storage.open(&name.text(), OpenMode::Create)
+    }
+
     fn remove(&self, files: Vec<Removal>, make_reserve: bool) -> Event {
+        self.watch.forget(&files);
+        self.watch.own_change(|| self.remove_each(files, make_reserve))
+    }
+
+    fn remove_each(&self, files: Vec<Removal>, make_reserve: bool) -> Event {
         let (mut done, mut left) = (Vec::new(), Vec::new());
         let mut outcome = Ok(());
         for removal in files {
@@ -250,5 +304,13 @@ impl Performer {
             outcome = Err(Trouble::SyncFailed(error));
         }
         Event::Removed { done, left, reserve, outcome }
+    }
+}
+
+/// What others did to the files is as final as a failed sync.
+fn trouble(error: io::Error) -> Trouble {
+    match Disturbed::of(&error) {
+        Some(_) => Trouble::SyncFailed(error),
+        None => Trouble::Failed(error),
     }
 }

@@ -2,7 +2,7 @@
 //! has none left, and try once more.
 
 use super::files::give_up_all;
-use crate::storage::{DirLock, Entry, OpenMode, Storage, StorageFile};
+use crate::storage::{DirLock, DirState, Entry, OpenMode, Storage, StorageFile};
 use std::io;
 use std::sync::Arc;
 
@@ -38,6 +38,10 @@ impl Storage for Sparing {
         self.0.rename(from, to)
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename_new(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.0.remove(name)
     }
@@ -52,6 +56,10 @@ impl Storage for Sparing {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         with_descriptor(|| self.0.lock())
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.0.state()
     }
 
     fn place(&self) -> String {

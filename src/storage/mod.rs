@@ -66,6 +66,25 @@ pub enum Eviction {
     Unverified,
 }
 
+/// What can be known of a directory without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirState {
+    /// Whether it is still there: `false` once it was removed.
+    pub linked: bool,
+    /// Another number than before once a name was added, removed or replaced, by anybody. The same
+    /// number proves nothing: clocks are coarse, and some file systems remember what was.
+    pub names: i128,
+}
+
+/// What can be known of an open file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Whether a name leads to it: `false` once it was removed or replaced.
+    pub linked: bool,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// Holds the writer lock of a directory; released when dropped, or when the process dies.
 pub trait DirLock: Send + Sync + fmt::Debug {}
 
@@ -92,6 +111,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// `ENOENT`; `EIO`.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// As [`rename`](Self::rename), but never replaces anything. Where that cannot be asked of the
+    /// system in one call, as by default, something may come between the look and the rename.
+    ///
+    /// # Errors
+    /// `EEXIST` where the name is taken, by whatever; otherwise as [`rename`](Self::rename).
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        if self.list()?.iter().any(|entry| entry.name == to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.rename(from, to)
+    }
 
     /// Removes a name. Descriptors that are open keep the file.
     ///
@@ -122,6 +153,15 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// `EWOULDBLOCK` (as [`io::ErrorKind::WouldBlock`]) while another opener in this process
     /// or any other holds it.
     fn lock(&self) -> io::Result<Box<dyn DirLock>>;
+
+    /// What can be known of the directory without reading it; `None` where nothing can. It is asked
+    /// after every sync, so it should cost no more than one quick call of the system.
+    ///
+    /// # Errors
+    /// `EIO`.
+    fn state(&self) -> io::Result<Option<DirState>> {
+        Ok(None)
+    }
 
     /// Where this is, for people.
     fn place(&self) -> String;
@@ -193,6 +233,15 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// `EIO`.
     fn len(&self) -> io::Result<u64>;
+
+    /// What can be known of the file without reading it, in one quick call: it is asked after every
+    /// sync. Where it cannot be told whether a name leads to the file, one does.
+    ///
+    /// # Errors
+    /// `EIO`.
+    fn state(&self) -> io::Result<FileState> {
+        Ok(FileState { linked: true, len: self.len()? })
+    }
 
     /// Whether the file is empty.
     ///

@@ -12,9 +12,11 @@ compile_error!(
 );
 
 use super::latch::Mutex;
-use super::{DirLock, Entry, EntryKind, Eviction, OpenMode, Storage, StorageFile};
+use super::{
+    DirLock, DirState, Entry, EntryKind, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dev, Dir, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dev, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -142,6 +144,22 @@ impl Storage for Posix {
         Ok(())
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (checked(from)?, checked(to)?);
+        let flags = RenameFlags::NOREPLACE;
+        match retry_on_intr(|| rustix::fs::renameat_with(&self.dir, from, &self.dir, to, flags)) {
+            // Not every file system can: FUSE ones for instance.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match rustix::fs::statat(&self.dir, to, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(_) => Err(Errno::EXIST.into()),
+                    Err(Errno::NOENT) => self.rename(from, to),
+                    Err(errno) => Err(errno.into()),
+                }
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         let name = checked(name)?;
         retry_on_intr(|| rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()))?;
@@ -199,6 +217,14 @@ impl Storage for Posix {
         retry_on_intr(|| rustix::fs::flock(&dir, how))?;
         locked.insert(identity);
         Ok(Box::new(PosixLock { dir, identity }))
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        let stat = rustix::fs::fstat(&self.dir)?;
+        let names = i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec);
+        // Some file systems do not count the links of a directory, and say 1; none says 0 of one
+        // that has a name.
+        Ok(Some(DirState { linked: stat.st_nlink > 0, names }))
     }
 
     fn place(&self) -> String {
@@ -279,6 +305,12 @@ impl StorageFile for PosixFile {
     fn len(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstat(&self.file)?;
         u64::try_from(stat.st_size).map_err(|_| Errno::OVERFLOW.into())
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        let stat = rustix::fs::fstat(&self.file)?;
+        let len = u64::try_from(stat.st_size).map_err(|_| Errno::OVERFLOW)?;
+        Ok(FileState { linked: stat.st_nlink > 0, len })
     }
 
     fn evict(&self) -> io::Result<Eviction> {

@@ -6,7 +6,9 @@
 use parking_lot::{Condvar, Mutex};
 use seawall::Environment;
 use seawall::format::name::FileName;
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Posix, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Posix, Storage, StorageFile,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::path::Path;
@@ -213,6 +215,11 @@ impl Storage for Watched {
         self.disk.rename(from, to)
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.watcher.passes(On::named(from), Call::Rename, 0)?;
+        self.disk.rename_new(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.watcher.passes(On::named(name), Call::Remove, 0)?;
         self.disk.remove(name)
@@ -229,6 +236,10 @@ impl Storage for Watched {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.disk.lock()
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.disk.state()
     }
 
     fn place(&self) -> String {
@@ -278,6 +289,10 @@ impl StorageFile for WatchedFile {
 
     fn len(&self) -> io::Result<u64> {
         self.file.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.file.state()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

@@ -3,7 +3,9 @@
 
 use crate::disk::SimDisk;
 use parking_lot::Mutex;
-use seawall::storage::{Clock, DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    Clock, DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use shuttle::thread;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -97,6 +99,10 @@ impl Storage for SteppedDisk {
         self.traffic.around(|| self.inner.rename(from, to))
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.traffic.around(|| self.inner.rename_new(from, to))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.traffic.around(|| self.inner.remove(name))
     }
@@ -111,6 +117,10 @@ impl Storage for SteppedDisk {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.inner.lock()
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.traffic.around(|| self.inner.state())
     }
 
     fn place(&self) -> String {
@@ -154,6 +164,10 @@ impl StorageFile for SteppedFile {
 
     fn len(&self) -> io::Result<u64> {
         self.traffic.around(|| self.inner.len())
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.traffic.around(|| self.inner.state())
     }
 
     fn evict(&self) -> io::Result<Eviction> {

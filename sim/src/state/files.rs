@@ -7,7 +7,7 @@ use crate::file::{File, FileId};
 use crate::image::{index, wide};
 use crate::options::{EvictionBehaviour, Preset};
 use rustix::io::Errno;
-use seawall::storage::Eviction;
+use seawall::storage::{Eviction, FileState};
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
@@ -284,6 +284,13 @@ impl State {
     pub(crate) fn len(&mut self, descriptor: u64) -> io::Result<u64> {
         let id = self.descriptor(descriptor)?.file;
         Ok(self.file(id)?.cache.len())
+    }
+
+    /// What can be known of the file without reading it.
+    pub(crate) fn file_state(&mut self, descriptor: u64) -> io::Result<FileState> {
+        let id = self.descriptor(descriptor)?.file;
+        let linked = self.directory.current.values().any(|&named| named == id);
+        Ok(FileState { linked, len: self.file(id)?.cache.len() })
     }
 
     pub(crate) fn evict(&mut self, descriptor: u64) -> io::Result<Eviction> {

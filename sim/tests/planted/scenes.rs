@@ -1,5 +1,6 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
+use super::disturbed::{self, Before, Piece, Victim};
 use super::lost::{
     copy_in_place_of_its_log, file_behind_a_clean_close_cut, hole_at_the_beginning,
     newest_file_gone,
@@ -79,6 +80,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("length-allocated-at-once", huge_length_in_a_short_file),
     ("hash-map-order", same_seed_twice),
     ("wall-clock-order", same_seed_twice),
+    ("vanished-file-unnoticed", removed_under_a_writer),
+    ("second-writer-unnoticed", second_writer_by_another_path),
     ("lock-ignored", second_writer),
     ("lock-ignored-by-second-process", second_process),
 ];
@@ -529,6 +532,25 @@ fn same_seed_twice() -> Option<String> {
     let first = run();
     let other = (0..40).any(|_| run() != first);
     seen(other, "two runs of one seed make other calls")
+}
+
+fn removed_under_a_writer() -> Option<String> {
+    [Victim::Active, Victim::Sealed, Victim::Directory]
+        .into_iter()
+        .find_map(|victim| (0..20).find_map(|seed| disturbed::removed_under_a_writer(seed, victim)))
+}
+
+/// The second opens and appends at once, before some call of the first.
+fn second_writer_by_another_path() -> Option<String> {
+    let first = [Piece::Open, Piece::Append(2, 600), Piece::Append(2, 600), Piece::Close];
+    let second = [Piece::Open, Piece::Append(2, 600), Piece::Close];
+    [Before::Nothing, Before::Closed, Before::Killed].into_iter().find_map(|before| {
+        let calls = disturbed::two_writers(before, &first, &[]).calls;
+        (1..=calls).find_map(|at| {
+            let second: Vec<_> = second.iter().map(|&piece| (at, piece)).collect();
+            disturbed::two_writers(before, &first, &second).silent
+        })
+    })
 }
 
 fn second_writer() -> Option<String> {

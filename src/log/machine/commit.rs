@@ -23,7 +23,7 @@ use super::super::survey::{Segment, SegmentEnd};
 use super::{
     Active, Closing, Failure, Live, Machine, Next, Origin, Preparing, after, segment_name,
 };
-use crate::error::Error;
+use crate::error::{Disturbed, Error};
 use crate::format::frame_writer::void_batch;
 use crate::format::header::{SegmentHeader, VERSION};
 use crate::format::layout;
@@ -372,6 +372,13 @@ impl Machine {
     fn on_wrote(&mut self, run: Run, outcome: Result<Finished, WriteFailure>) {
         match outcome {
             Ok(finished) => self.on_written(run, finished),
+            // Nothing was written, and nothing more will be.
+            Err(failure) if Disturbed::of(&failure.error).is_some() => {
+                self.commit_busy = false;
+                self.in_flight = 0;
+                self.retry = Some(run);
+                self.poison(failure.error);
+            }
             Err(failure) => {
                 self.commit_busy = false;
                 self.in_flight = 0;

@@ -13,7 +13,8 @@
 //!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
 //!   trim        a frame; where there is no room for one: a roll, whose header states it
 //!   close       write all, sync, close mark, sync, close record, sync
-//!   poisoned    a sync failed: no action any more, every waiter gets the cause
+//!   poisoned    a sync failed, or others disturbed the files: no action any more, every waiter
+//!               gets the cause
 //! ```
 //!
 //! No LSN is handed out before the run has begun, and none of a segment before both copies of
@@ -429,7 +430,7 @@ impl Machine {
 
     fn told_poison(&mut self) -> Option<Error> {
         if planted!("sync-error-only-to-leader") {
-            return self.poisoned.take().map(|cause| Error::Poisoned { cause });
+            return self.poisoned.take().map(|cause| Error::stopped(&cause));
         }
         self.poisoned()
     }
@@ -492,7 +493,7 @@ impl Machine {
     }
 
     pub(crate) fn poisoned(&self) -> Option<Error> {
-        self.poisoned.as_ref().map(|cause| Error::Poisoned { cause: Arc::clone(cause) })
+        self.poisoned.as_ref().map(Error::stopped)
     }
 
     /// Whether an action of either lane is under way.

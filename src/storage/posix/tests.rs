@@ -43,6 +43,59 @@ fn what_was_written_is_read_back_after_eviction() {
     assert_eq!(storage.open("b", OpenMode::Create).unwrap().evict().unwrap(), Eviction::Seen);
 }
 
+/// A range that ends inside the last page leaves that page, and with it all that the cache keeps
+/// in one piece with it: on ext4 and xfs the whole of a file that was written at once.
+#[test]
+fn an_eviction_asks_for_the_whole_file_whatever_its_length() {
+    let scratch = Scratch::new("evict-whole");
+    let storage = scratch.storage();
+    for len in [1_usize, 4095, 4097, 65_537, (1 << 20) - 1, (1 << 20) + 100] {
+        let name = format!("f{len}");
+        let file = storage.open(&name, OpenMode::Create).unwrap();
+        write_full(&*file, 0, &[&vec![7; len]]).unwrap();
+        file.sync_all().unwrap();
+        let eviction = file.evict().unwrap();
+        if storage.keeps_no_pages() {
+            println!("SKIPPED {len}: this file system has no pages to drop");
+            continue;
+        }
+        assert_eq!(eviction, Eviction::Seen, "{len} bytes");
+    }
+}
+
+#[test]
+fn what_is_removed_has_no_name_and_the_names_have_changed() {
+    let scratch = Scratch::new("state");
+    let storage = scratch.storage();
+    let file = storage.open("a", OpenMode::Create).unwrap();
+    write_full(&*file, 0, &[b"four"]).unwrap();
+    assert_eq!(file.state().unwrap(), FileState { linked: true, len: 4 });
+    assert_eq!(errno(storage.rename_new("a", "a")), Some(Errno::EXIST.raw_os_error()));
+    storage.open("b", OpenMode::Create).unwrap();
+    assert_eq!(errno(storage.rename_new("a", "b")), Some(Errno::EXIST.raw_os_error()));
+    storage.rename_new("a", "c").unwrap();
+    assert!(file.state().unwrap().linked);
+    storage.remove("c").unwrap();
+    assert!(!file.state().unwrap().linked);
+    assert!(storage.state().unwrap().unwrap().linked);
+    storage.remove("b").unwrap();
+    std::fs::remove_dir(&scratch.0).unwrap();
+    assert!(!storage.state().unwrap().unwrap().linked);
+}
+
+impl Posix {
+    /// Memory file systems, and overlays, whose pages belong to another file.
+    fn keeps_no_pages(&self) -> bool {
+        const TMPFS: i64 = 0x0102_1994;
+        const OVERLAY: i64 = 0x794c_7630;
+        #[cfg(target_os = "linux")]
+        let kind = i64::try_from(rustix::fs::fstatfs(&self.dir).unwrap().f_type).unwrap();
+        #[cfg(not(target_os = "linux"))]
+        let kind = TMPFS;
+        [TMPFS, OVERLAY].contains(&kind)
+    }
+}
+
 #[test]
 fn only_plain_names_of_regular_files_are_opened() {
     let scratch = Scratch::new("names");

@@ -1,0 +1,126 @@
+//! What a log knows of its own files, and when the names are listed. Pure: no I/O.
+
+use crate::format::header::SegmentHeader;
+use crate::format::trailer::Trailer;
+use crate::position::SegmentId;
+use std::collections::BTreeSet;
+
+/// Syncs from one look by name to the next, where nothing else asks for one.
+const SYNCS_PER_LOOK: u32 = 64;
+
+/// Names that each sync earns, and each look by name. A list is paid for with the names in it, so
+/// that its cost is lost in that of the syncs however many segments there are.
+const EARNED_BY_SYNC: i64 = 16;
+const EARNED_BY_LOOK: i64 = 256;
+
+/// No more is saved up than this.
+const EARNED_MAX: i64 = 1 << 16;
+
+/// The frame that was written last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastFrame {
+    /// Where it stands in the file of the active segment.
+    pub(super) offset: u64,
+    /// Its check, which is its first four bytes.
+    pub(super) check: u32,
+}
+
+/// What stands where a frame would go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub(super) segment: SegmentId,
+    pub(super) offset: u64,
+    pub(super) bytes: [u8; 32],
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// The first and the last segment whose file must be there.
+    pub(super) numbers: Option<(SegmentId, SegmentId)>,
+    /// The next segment, once a file has its name or is about to get it.
+    pub(super) coming: Option<SegmentId>,
+    /// The header of the segment that is written to.
+    pub(super) own: Option<SegmentHeader>,
+    /// The header that was drawn for the next one: a part of it may be on disk.
+    pub(super) drawn: Option<SegmentHeader>,
+    /// The close record that recovery found, until it is erased.
+    pub(super) close_record: Option<Trailer>,
+    /// What stood after the end of a segment that an unclean end left, until the next one begins.
+    pub(super) tail: Option<Tail>,
+    pub(super) last: Option<LastFrame>,
+    /// Whether this run has written a frame to the segment.
+    pub(super) wrote: bool,
+    /// The last write failed: some of its bytes may stand where the next one goes.
+    pub(super) half_written: bool,
+    /// The state of the names that is known.
+    pub(super) names: Option<i128>,
+    /// Changes of names by this log that are under way.
+    pub(super) changing: u32,
+    /// Names that may be listed; below zero while a list is paid off.
+    pub(super) earned: i64,
+    pub(super) syncs: u32,
+}
+
+impl Ledger {
+    /// Counts a sync; whether a look by name is due.
+    pub(super) fn look_due(&mut self, names: Option<i128>) -> bool {
+        self.syncs += 1;
+        self.earn(EARNED_BY_SYNC);
+        let due = self.syncs >= SYNCS_PER_LOOK || self.names_changed(names) && self.earned >= 0;
+        if due {
+            self.syncs = 0;
+        }
+        due
+    }
+
+    /// Counts a look by name; whether the names are to be listed.
+    pub(super) fn list_due(&mut self, names: Option<i128>, always: bool) -> bool {
+        self.earn(EARNED_BY_LOOK);
+        let known = self.numbers.map_or(0, |(first, last)| last.get() - first.get());
+        let paid = self.earned >= i64::try_from(known).unwrap_or(i64::MAX);
+        always || paid || self.names_changed(names) && self.earned >= 0
+    }
+
+    fn earn(&mut self, names: i64) {
+        self.earned = self.earned.saturating_add(names).min(EARNED_MAX);
+    }
+
+    fn names_changed(&self, names: Option<i128>) -> bool {
+        names.is_some() && names != self.names && self.changing == 0
+    }
+
+    /// So many names were listed; the state is that of the directory before.
+    pub(super) fn listed(&mut self, count: u64, names: Option<i128>) {
+        self.earned = self.earned.saturating_sub_unsigned(count);
+        if self.changing == 0 {
+            self.names = names;
+        }
+    }
+
+    /// The segments whose names are missing, and the names beyond the last segment.
+    pub(super) fn compare(
+        &self,
+        names: impl Iterator<Item = SegmentId> + Clone,
+    ) -> (Vec<SegmentId>, Vec<SegmentId>) {
+        let there = names.clone().filter(|&number| self.holds(number)).count() as u64;
+        let missing = match self.numbers {
+            Some((first, last)) if there <= last.get() - first.get() => {
+                let there: BTreeSet<SegmentId> = names.clone().collect();
+                let all = (first.get()..=last.get()).map(SegmentId::new);
+                all.filter(|number| !there.contains(number)).collect()
+            }
+            _ => Vec::new(),
+        };
+        (missing, names.filter(|&number| self.is_beyond(number)).collect())
+    }
+
+    /// Whether the file of this segment must be there.
+    pub(super) fn holds(&self, number: SegmentId) -> bool {
+        self.numbers.is_some_and(|(first, last)| (first..=last).contains(&number))
+    }
+
+    /// Whether this log has no segment of this number, and is not making one.
+    pub(super) fn is_beyond(&self, number: SegmentId) -> bool {
+        self.numbers.is_none_or(|(_, last)| number > last) && self.coming != Some(number)
+    }
+}
