@@ -27,7 +27,7 @@ use super::report::RecoveryReport;
 use super::survey::SegmentEnd;
 use crate::error::{Disturbance, Disturbed};
 use crate::format::checksum::FrameSeed;
-use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN};
+use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN, decode_frame, frame_len};
 use crate::format::header::{HEADER_LEN, SegmentHeader};
 use crate::format::layout;
 use crate::format::name::FileName;
@@ -38,6 +38,9 @@ use crate::storage::{DirState, OpenMode, Storage, StorageFile, read_full};
 use ledger::{LastFrame, Ledger, Tail};
 use std::io;
 use std::sync::Arc;
+
+/// A longer frame is not read to see whether it came since recovery looked.
+const GROWN_MAX: u64 = 64 << 10;
 
 /// What a look finds.
 type Look = Result<(), Disturbed>;
@@ -426,8 +429,15 @@ fn found_after(
     let file = storage.open(&segment_name(header.number), OpenMode::Read).ok()?;
     let bytes = read(&*file, offset)?;
     let seed = FrameSeed::new(header.log, header.salt);
+    // A header alone is what a crash leaves of a frame whose body did not get there.
     let frame = FrameHeader::decode(&bytes, seed, end.lsn).ok();
-    let grew = whole && frame.is_some_and(|frame| frame.prev == end.check);
+    let chained = frame.filter(|frame| whole && frame.prev == end.check);
+    let grew = chained.is_some_and(|frame| {
+        let len = frame_len(frame.body_len.into(), frame.mark.is_some());
+        let mut all = vec![0; usize::try_from(len.min(GROWN_MAX)).unwrap_or(0)];
+        let count = read_full(&*file, offset, &mut all).unwrap_or(0);
+        decode_frame(all.get(..count).unwrap_or_default(), seed, end.lsn).is_ok()
+    });
     let bytes = if grew { [0; MARKED_HEADER_LEN] } else { bytes };
     Some(Tail { segment: header.number, offset, bytes })
 }
