@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release --example group_commit [THREADS]`, 32 unless told.
 
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Posix, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Posix, Storage, StorageFile,
+};
 use seawall::{Environment, Log, Options};
 use std::error::Error;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -61,6 +63,10 @@ impl Storage for Counted {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.disk.rename(from, to)
     }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename_new(from, to)
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.remove(name)
     }
@@ -73,6 +79,10 @@ impl Storage for Counted {
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.disk.lock()
     }
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.disk.state()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -106,6 +116,10 @@ impl StorageFile for CountedFile {
     }
     fn len(&self) -> io::Result<u64> {
         self.file.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.file.state()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.file.evict()

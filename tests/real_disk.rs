@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use seawall::format::checksum::FrameSeed;
 use seawall::format::layout::FRAMES_START;
 use seawall::format::name::FileName;
-use seawall::storage::{DirLock, Entry, OpenMode, Posix, Storage, StorageFile};
+use seawall::storage::{DirLock, DirState, Entry, OpenMode, Posix, Storage, StorageFile};
 use seawall::{Durability, Environment, Error, Log, LogView, Lsn, Options, Verdict};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -323,6 +323,10 @@ impl Storage for Late {
         self.disk.rename(from, to)
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename_new(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.remove(name)
     }
@@ -340,6 +344,10 @@ impl Storage for Late {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.disk.lock()
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.disk.state()
     }
 
     fn place(&self) -> String {

@@ -3,7 +3,9 @@
 //! Memory is counted by the allocator, of this thread alone; work by what is read through the
 //! storage. Both limits are multiples of the input, with room for the blocks that are read ahead.
 
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,6 +118,11 @@ impl Storage for Counted {
         self.inner.rename(from, to)
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.tally.call();
+        self.inner.rename_new(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.tally.call();
         self.inner.remove(name)
@@ -134,6 +141,10 @@ impl Storage for Counted {
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.tally.call();
         self.inner.lock()
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.inner.state()
     }
 
     fn place(&self) -> String {
@@ -183,6 +194,10 @@ impl StorageFile for CountedFile {
     fn len(&self) -> io::Result<u64> {
         self.tally.call();
         self.inner.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.inner.state()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

@@ -1,6 +1,8 @@
 //! Writes that fail although their bytes are on the disk, under [`Log`] itself, and kills.
 
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use seawall::{Durability, Environment, Log, Lsn, Options};
 use seawall_sim::{CrashKind, EIO, Op, Run, Seed, SimDisk, Violation, Workload, environment};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -32,6 +34,10 @@ impl Storage for Landing {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.disk.rename(from, to)
     }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename_new(from, to)
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.remove(name)
     }
@@ -44,6 +50,10 @@ impl Storage for Landing {
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.disk.lock()
     }
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.disk.state()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -81,6 +91,10 @@ impl StorageFile for LandingFile {
     }
     fn len(&self) -> io::Result<u64> {
         self.file.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.file.state()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.file.evict()

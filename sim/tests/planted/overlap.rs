@@ -1,7 +1,9 @@
 //! Two syncs at once, if the log allows them: one thread is held inside of a sync that failed.
 
 use parking_lot::{Condvar, Mutex};
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use seawall::{Durability, Log, Options};
 use seawall_sim::{EIO, FaultPlan, Operation, Seed, SimDisk, environment};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -48,6 +50,10 @@ impl Storage for Gated {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.0.rename(from, to)
     }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename_new(from, to)
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.0.remove(name)
     }
@@ -60,6 +66,10 @@ impl Storage for Gated {
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.0.lock()
     }
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.0.state()
+    }
+
     fn place(&self) -> String {
         self.0.place()
     }
@@ -89,6 +99,10 @@ impl StorageFile for GatedFile {
     }
     fn len(&self) -> io::Result<u64> {
         self.0.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.0.state()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.0.evict()

@@ -2,7 +2,9 @@
 
 use super::media::settled;
 use parking_lot::Mutex;
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use seawall::{Durability, Error, Log, Lsn, Options};
 use seawall_sim::{CrashKind, Seed, SimDisk, environment};
 use std::fmt;
@@ -52,6 +54,10 @@ impl Storage for Interrupted<Arc<dyn Storage>> {
         self.below.rename(from, to)
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.below.rename_new(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.below.remove(name)
     }
@@ -66,6 +72,10 @@ impl Storage for Interrupted<Arc<dyn Storage>> {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.below.lock()
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.below.state()
     }
 
     fn place(&self) -> String {
@@ -101,6 +111,10 @@ impl StorageFile for Interrupted<Arc<dyn StorageFile>> {
 
     fn len(&self) -> io::Result<u64> {
         self.below.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.below.state()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

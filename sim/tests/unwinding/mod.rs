@@ -1,7 +1,9 @@
 //! Storage that panics in one of its calls, under a log.
 
 use seawall::log::stepped::Stepped;
-use seawall::storage::{DirLock, Entry, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use seawall::{Durability, Environment, Error, Log, Lsn, Options};
 use seawall_sim::{Seed, SimDisk, environment};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -53,6 +55,11 @@ impl Storage for Panicking {
         self.call();
         self.disk.rename(from, to)
     }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.call();
+        self.disk.rename_new(from, to)
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.call();
         self.disk.remove(name)
@@ -67,6 +74,11 @@ impl Storage for Panicking {
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.disk.lock()
     }
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.call();
+        self.disk.state()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -104,6 +116,11 @@ impl StorageFile for PanickingFile {
     }
     fn len(&self) -> io::Result<u64> {
         self.file.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.call();
+        self.file.state()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.file.evict()

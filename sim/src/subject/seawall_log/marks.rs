@@ -14,7 +14,9 @@ use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameHeader, HEADER_LEN, MARKED_HEADER_LEN};
 use seawall::format::header::{self, SegmentHeader};
 use seawall::format::layout::{FRAMES_START, trailer_offset};
-use seawall::storage::{DirLock, Entry, Environment, Eviction, OpenMode, Storage, StorageFile};
+use seawall::storage::{
+    DirLock, DirState, Entry, Environment, Eviction, FileState, OpenMode, Storage, StorageFile,
+};
 use seawall::{Lsn, Salt};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -85,6 +87,10 @@ impl Storage for Watched {
         self.inner.rename(from, to)
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename_new(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.inner.remove(name)
     }
@@ -99,6 +105,10 @@ impl Storage for Watched {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.inner.lock()
+    }
+
+    fn state(&self) -> io::Result<Option<DirState>> {
+        self.inner.state()
     }
 
     fn place(&self) -> String {
@@ -151,6 +161,10 @@ impl StorageFile for WatchedFile {
 
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
+    }
+
+    fn state(&self) -> io::Result<FileState> {
+        self.inner.state()
     }
 
     fn evict(&self) -> io::Result<Eviction> {
