@@ -142,7 +142,7 @@ impl Log {
         // Before the names are listed. Where it cannot be told, they are listed once more.
         let before = storage.state().ok().flatten();
         let (start, report) = recover(&environment, &options)?;
-        let watch = Watch::new(Arc::clone(&storage), &start, &report, before);
+        let watch = Watch::new(Arc::clone(&storage), &start, before);
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
             doors: Doors::new(machine.watermarks()),

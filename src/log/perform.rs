@@ -137,7 +137,7 @@ impl Performer {
         let written = self.active.with(&*self.storage, write.segment, |file| {
             self.watch.may_write(&**file, &write).map_err(|found| refused(found.into()))?;
             write_full(&**file, write.offset, &[&write.run.bytes])
-                .inspect_err(|_| self.watch.failed())?;
+                .inspect_err(|_| self.watch.failed(write.offset))?;
             Ok(write.sync.then(|| Arc::clone(file)))
         });
         let Write { segment, offset, run, .. } = write;

@@ -1,5 +1,6 @@
 //! What a log knows of its own files, and when the names are listed. Pure: no I/O.
 
+use crate::format::frame::MARKED_HEADER_LEN;
 use crate::format::header::SegmentHeader;
 use crate::format::trailer::Trailer;
 use crate::position::SegmentId;
@@ -16,21 +17,12 @@ const EARNED_BY_LOOK: i64 = 256;
 /// No more is saved up than this.
 const EARNED_MAX: i64 = 1 << 16;
 
-/// The frame that was written last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LastFrame {
-    /// Where it stands in the file of the active segment.
-    pub(super) offset: u64,
-    /// Its check, which is its first four bytes.
-    pub(super) check: u32,
-}
-
 /// What stands where a frame would go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tail {
     pub(super) segment: SegmentId,
     pub(super) offset: u64,
-    pub(super) bytes: [u8; 32],
+    pub(super) bytes: [u8; MARKED_HEADER_LEN],
 }
 
 #[derive(Debug, Default)]
@@ -47,11 +39,11 @@ pub(super) struct Ledger {
     pub(super) close_record: Option<Trailer>,
     /// What stood after the end of a segment that an unclean end left, until the next one begins.
     pub(super) tail: Option<Tail>,
-    pub(super) last: Option<LastFrame>,
-    /// Whether this run has written a frame to the segment.
-    pub(super) wrote: bool,
-    /// The last write failed: some of its bytes may stand where the next one goes.
-    pub(super) half_written: bool,
+    /// This run wrote a close record, or tried to.
+    pub(super) close_tried: bool,
+    /// The file system counts the links of directories, and of files, as far as was seen.
+    pub(super) counts_directories: bool,
+    pub(super) counts_files: bool,
     /// The state of the names that is known.
     pub(super) names: Option<i128>,
     /// Changes of names by this log that are under way.
@@ -62,6 +54,23 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// A segment begins; what stood after the end of the one before, if that ended in a crash.
+    pub(super) fn began(&mut self, header: &SegmentHeader) -> Option<Tail> {
+        let first = self.numbers.map_or(header.number, |(first, _)| first);
+        self.numbers = Some((first, header.number));
+        self.own = Some(*header);
+        self.coming = None;
+        self.drawn = None;
+        self.close_tried = false;
+        self.tail.take()
+    }
+
+    /// Whether the file system counts the links of files: one was seen that has one.
+    pub(super) fn has_counted_files(&mut self, linked: bool) -> bool {
+        self.counts_files |= linked;
+        self.counts_files
+    }
+
     /// Counts a sync; whether a look by name is due.
     pub(super) fn look_due(&mut self, names: Option<i128>) -> bool {
         self.syncs += 1;
