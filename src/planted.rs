@@ -82,6 +82,8 @@ mod table {
         "check-without-salt",
         "zeros-decode-as-frame",
         "chain-not-checked",
+        "chain-ends-with-its-segment",
+        "header-names-no-frame",
         "mark-check-not-checked",
         "one-header-copy",
         "trim-not-in-headers",
@@ -149,6 +151,7 @@ mod table {
         "wants-lost-while-gathering",
         "told-by-watermark-alone",
         "count-looked-at-too-late",
+        "address-outside-the-lock",
         "through-beside-a-write",
     ];
 

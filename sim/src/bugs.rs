@@ -170,6 +170,9 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     crash("zeros-decode-as-frame", "G2", "Zeros are an empty record.")
         .at_once(),
+    media("chain-ends-with-its-segment", "G2", "No reader compares the last check of a segment with what the next header names.")
+        .judged(Judge::Scene),
+    crash("header-names-no-frame", "G5", "A header names 0 as the check of the frame before it."),
     media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before.")
         .judged(Judge::Scene),
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
@@ -271,6 +274,7 @@ pub const BUGS: &[PlantedBug] = &[
     threads("turn-not-given-back", "progress", "A leader whose callers arrived early still counts as waiting for them: nobody may lead."),
     threads("wants-lost-while-gathering", "progress", "A leader lets others arrive, and does not ask again for what a failure dropped meanwhile."),
     threads("told-by-watermark-alone", "G7", "A woken appender looks at the watermark alone, and not whether its frame became void below it."),
+    threads("address-outside-the-lock", "G4", "A buffered append asks again where the log ends once it let go of the lock: the address is that of another record."),
     threads("count-looked-at-too-late", "progress", "An appender looks at the count of its door once the lock is free: the event has just been counted."),
     threads("through-beside-a-write", "order", "An append that is written in one turn does not look whether a write is under way."),
 ];

@@ -12,6 +12,11 @@ fn a_mark_is_found_wherever_the_block_that_is_searched_ends() {
 }
 
 #[test]
+fn a_closed_segment_ends_with_the_frame_that_the_next_header_names() {
+    assert_eq!(checks::another_last_frame_of_a_closed_segment(), Ok(()));
+}
+
+#[test]
 fn a_copy_of_several_pieces_is_the_log() {
     assert_eq!(checks::copy_of_several_pieces(), Ok(()));
 }

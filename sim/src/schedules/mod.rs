@@ -57,7 +57,7 @@ pub fn named(name: &str) -> Option<Harness> {
 
 /// Mistakes that a build with `--cfg seawall_planted` can make, and the harness that must find
 /// each.
-pub const PLANTED: [(&str, &str); 15] = [
+pub const PLANTED: [(&str, &str); 16] = [
     ("lost-wakeup", "rotation"),
     ("two-leaders", "two_threads"),
     ("follower-told-ok", "poison"),
@@ -73,4 +73,5 @@ pub const PLANTED: [(&str, &str); 15] = [
     ("told-by-watermark-alone", "failing_writes"),
     ("count-looked-at-too-late", "group_commit"),
     ("through-beside-a-write", "levels"),
+    ("address-outside-the-lock", "levels"),
 ];

@@ -1,8 +1,8 @@
-//! Boundaries that the short segments of the other tests never meet: the end of a block of the
-//! search behind a broken place, and the pieces in which files are copied.
+//! Boundaries that drawn runs seldom meet: the end of a block of the search after a broken place, the
+//! pieces in which files are copied, and the last frame of a closed segment, which no frame follows.
 
 use super::repairs::{copy, files, records, repair, settled};
-use seawall::{Durability, Error, Log, Lsn, Options};
+use seawall::{Durability, Error, Log, LogView, Lsn, Options, Verdict};
 use seawall_sim::{CrashKind, Seed, SimDisk, environment};
 
 /// Bytes that the search reads at once.
@@ -123,6 +123,58 @@ pub(crate) fn repair_of_several_pieces() -> Result<(), String> {
     let right = shown.iter().all(|(place, bytes)| expected.get(place) == Some(bytes));
     if shown.len() + 1 != expected.len() || !right {
         return Err(format!("{} records of {} are left", shown.len(), expected.len()));
+    }
+    Ok(())
+}
+
+/// The last frame of a closed segment is another one, as long and with checks that hold: what stood
+/// there before it was written over. Only the header of the next segment names the check of the
+/// frame that belongs there.
+///
+/// # Errors
+/// Where a reader shows it, or an open or a verification finds nothing wrong.
+pub(crate) fn another_last_frame_of_a_closed_segment() -> Result<(), String> {
+    let options = || options().segment_len(16 << 10);
+    // Appends until a second segment begins; says where the last frame of the first one is.
+    let history = |other: Option<usize>| -> Result<(SimDisk, Vec<Lsn>), String> {
+        let disk = SimDisk::new(Seed::new(1));
+        let log = Log::open_in(environment(&disk, 1), options())
+            .map_err(|error| format!("open: {error:?}"))?;
+        let mut lsns = Vec::new();
+        while log.segments().len() < 2 {
+            let byte = if other == Some(lsns.len()) { 2 } else { 1 };
+            lsns.push(append(&log, 1000, byte)?);
+        }
+        log.sync().map_err(|error| format!("sync: {error:?}"))?;
+        disk.crash_now(CrashKind::Kill);
+        drop(log);
+        Ok((settled(&disk), lsns))
+    };
+    let (disk, lsns) = history(None)?;
+    let place = lsns.len().checked_sub(2).ok_or("one record fills a segment")?;
+    let (other, others) = history(Some(place))?;
+    let [last, end] = lsns.get(place..).and_then(|lsns| lsns.try_into().ok()).ok_or("no pair")?;
+    if lsns != others {
+        return Err(format!("the histories differ in their addresses: {lsns:?}, {others:?}"));
+    }
+    let name = format!("{:020}.seg", 1);
+    let (from, to) = (8192 + last.get(), 8192 + end.get());
+    let read = |disk: &SimDisk| disk.read_durable(&name).ok_or("no file");
+    let index = |at: u64| usize::try_from(at).map_err(|error| error.to_string());
+    let bytes = read(&other)?;
+    let stale = bytes.get(index(from)?..index(to)?).ok_or("the file is too short")?;
+    disk.overwrite_durably(&name, from, stale).map_err(|error| format!("{error:?}"))?;
+
+    let mut view =
+        LogView::open_in(&environment(&disk, 2)).map_err(|error| format!("{error:?}"))?;
+    let report = view.verify(|_| {}).map_err(|error| format!("verify: {error:?}"))?;
+    if report.verdict == Verdict::Clean {
+        return Err("verify calls a segment clean that ends in another frame".to_owned());
+    }
+    let scan = view.scan(Lsn::FIRST).map_err(|error| format!("{error:?}"))?;
+    let ends: Vec<_> = scan.filter_map(Result::err).collect();
+    if !matches!(ends.as_slice(), [Error::Damaged { .. }]) {
+        return Err(format!("a scan over another last frame ends with {ends:?}"));
     }
     Ok(())
 }

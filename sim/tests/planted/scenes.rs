@@ -72,6 +72,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("check-without-lsn", misdirected_write),
     ("check-without-salt", segment_of_another_copy),
     ("chain-not-checked", overwritten_frame_comes_back),
+    ("chain-ends-with-its-segment", another_last_frame),
     ("mark-check-not-checked", every_bit_of_a_mark),
     ("close-record-of-another-salt", close_record_of_another_use),
     ("short-closed-segment-accepted", closed_segment_cut_short),
@@ -416,6 +417,10 @@ fn overwritten_frame_comes_back() -> Option<String> {
     disk.overwrite_durably(&segment(1), from, &bytes_at(&other, &segment(1), from, len)).unwrap();
     let verdict = LogView::open_in(&environment(&disk, 2)).unwrap().verify(|_| {}).unwrap().verdict;
     seen(verdict == Verdict::Clean, "G2: a frame that was written over is shown again")
+}
+
+fn another_last_frame() -> Option<String> {
+    Some(format!("G2: {}", boundaries::another_last_frame_of_a_closed_segment().err()?))
 }
 
 fn every_bit_of_a_mark() -> Option<String> {

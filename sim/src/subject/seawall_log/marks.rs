@@ -3,6 +3,9 @@
 //! A mark that claims too much does no harm until a crash takes what it claims and leaves the mark,
 //! which a drawn crash seldom does. Here it is seen when it is written: the frames are decoded as
 //! they reach the page cache, and nothing before the mark may be pending then.
+//!
+//! The chain is held in the same way: each frame names the check of the frame before it, the first
+//! of a segment what its header names, and a header the last frame of the segment before.
 
 use crate::disk::{EvictionBehaviour, SimDisk};
 use crate::file::{File, FileId};
@@ -20,6 +23,7 @@ use seawall::storage::{
 use seawall::{Lsn, Salt};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What is known of the files that one process writes.
@@ -42,6 +46,8 @@ struct Place {
     end: u64,
     /// Frames before are known to be on the device.
     compared: u64,
+    /// The check of the frame that ends at `next`, where it is known.
+    check: Option<u32>,
 }
 
 /// What is known of the files of this process.
@@ -131,12 +137,14 @@ impl StorageFile for WatchedFile {
 
     fn write_at(&self, offset: u64, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
         let outcome = self.inner.write_at(offset, bytes);
-        // A write that failed may have landed: what is there of it decodes.
+        // A write that failed may have landed: what is there of it decodes. It may have landed in
+        // part, before what an earlier one left: then the frames there are no chain.
+        let whole = outcome.is_ok();
         let asked = bytes.iter().map(|slice| slice.len()).sum();
         let end = offset.saturating_add(wide(*outcome.as_ref().unwrap_or(&asked)));
         let inner = self.disk.lock_inner();
         if offset >= FRAMES_START && end > offset {
-            self.book.lock().look(&inner.state, self.id, offset, end);
+            self.book.lock().look(&inner.state, self.id, offset..end, whole);
         } else if end > offset {
             self.book.lock().look_at_header(&inner.state, self.id);
         }
@@ -174,7 +182,8 @@ impl StorageFile for WatchedFile {
 
 impl Book {
     /// Decodes the frames of a write.
-    fn look(&mut self, state: &State, id: FileId, offset: u64, end: u64) {
+    fn look(&mut self, state: &State, id: FileId, written: Range<u64>, whole: bool) {
+        let Range { start: offset, end } = written;
         let Some(file) = state.files.get(&id) else { return };
         let Some(header) = header_of(file) else { return };
         if offset >= trailer_offset(header.file_len) {
@@ -182,11 +191,13 @@ impl Book {
         }
         // A file that is used again is another segment.
         let same = |place: &Place| place.salt == header.salt;
-        let fresh = Place { salt: header.salt, next: offset, end: offset, compared: FRAMES_START };
+        let compared = FRAMES_START;
+        let fresh = Place { salt: header.salt, next: offset, end: 0, compared, check: None };
         let mut place = self.places.remove(&id).filter(same).unwrap_or(fresh);
         if offset != place.end {
             // A run of frames begins; one that failed begins again.
             place.next = offset;
+            place.check = check_before(file, &header, offset);
         }
         place.end = end;
         let seed = FrameSeed::new(header.log, header.salt);
@@ -198,6 +209,12 @@ impl Book {
             let at = place.next.saturating_sub(FRAMES_START);
             let Some(lsn) = header.base.checked_add(at) else { break };
             let Ok(frame) = FrameHeader::decode(bytes, seed, lsn) else { break };
+            if let Some(check) = place.check.filter(|&check| whole && check != frame.prev) {
+                let prev = frame.prev;
+                let what = format!("the frame at {lsn} follows {prev:#x}, not {check:#x}");
+                self.broken.get_or_insert(what);
+            }
+            place.check = Some(frame.check);
             if let Some(mark) = frame.mark
                 && let Some(what) = self.overdone(state, id, &mut place, &header, mark)
             {
@@ -213,6 +230,19 @@ impl Book {
     fn look_at_header(&mut self, state: &State, id: FileId) {
         let Some(header) = state.files.get(&id).and_then(header_of) else { return };
         let (number, end) = (header.number.get(), header.prev_end);
+        let before = segments(state)
+            .filter_map(|(_, id)| state.files.get(id))
+            .filter_map(|file| Some((file, header_of(file)?)))
+            .find(|(_, its)| its.log == header.log && its.number.next() == header.number);
+        if let Some((file, its)) = before
+            && let Some(len) = end.since(its.base)
+            && let Some(check) = check_before(file, &its, FRAMES_START.saturating_add(len))
+            && check != header.prev_check
+        {
+            let names = header.prev_check;
+            let what = format!("the header of segment {number} names {names:#x}, not {check:#x}");
+            self.broken.get_or_insert(what);
+        }
         if let Some(what) = owed(state, &header, end) {
             let what = format!("the header of segment {number} claims all before {end}: {what}");
             self.broken.get_or_insert(what);
@@ -280,6 +310,21 @@ fn segments(state: &State) -> impl Iterator<Item = (&String, &FileId)> {
 fn frames_before(header: &SegmentHeader, lsn: Lsn) -> Option<u64> {
     let len = lsn.since(header.base).filter(|&len| len > 0)?;
     Some(FRAMES_START.saturating_add(len).min(trailer_offset(header.file_len)))
+}
+
+/// The check of the frame that ends at a place of a file, as its bytes state it; for the first place
+/// what the header names. `None` where no run of frames leads there.
+fn check_before(file: &File, header: &SegmentHeader, place: u64) -> Option<u32> {
+    let seed = FrameSeed::new(header.log, header.salt);
+    let (mut at, mut check) = (FRAMES_START, header.prev_check);
+    while at < place {
+        let mut bytes = [0; MARKED_HEADER_LEN];
+        file.cache.read(at, &mut bytes);
+        let lsn = header.base.checked_add(at.saturating_sub(FRAMES_START))?;
+        let frame = FrameHeader::decode(&bytes, seed, lsn).ok()?;
+        (at, check) = (at.saturating_add(frame.frame_len()), frame.check);
+    }
+    (at == place).then_some(check)
 }
 
 fn header_of(file: &File) -> Option<SegmentHeader> {
