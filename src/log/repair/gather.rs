@@ -11,6 +11,7 @@ use crate::format::gap::{GAP_LEN_MIN, GapFrame};
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::log::decide::{Decision, Row};
+use crate::log::remains::{self, Before};
 use crate::log::scan::{FrameScan, ScanError};
 use crate::log::survey::{Segment, SegmentEnd};
 use crate::log::tail::open_span;
@@ -42,6 +43,9 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
             // It was prepared when the segment before it had begun: that, and all up to it, is gone.
             Row::Unborn if last.is_some_and(|last| id > last.next()) => {
                 facts.lost.entry(SegmentId::new(id.get() - 1)).or_insert(None);
+                if let Some(len) = written(view, &finding.name)? {
+                    facts.lost.insert(id, Some(len));
+                }
             }
             _ if finding.decision != Decision::Damage => {}
             Row::Contradiction => {
@@ -75,6 +79,18 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         facts.known.push(known(view, segment, is_last, &stretches)?);
     }
     Ok(facts)
+}
+
+/// The length of a file without a header that follows a lost one, if any byte of it was written. Where the
+/// segment before it ended is lost, and so is the trim point that stood there: nothing tells a file that was
+/// used before from one that was begun.
+fn written(view: &LogView, name: &str) -> Result<Option<u64>> {
+    let file = view.storage().open(name, OpenMode::Read);
+    let file = file.map_err(|e| Error::io("open", name, e))?;
+    let len = file.len().map_err(|e| Error::io("open", name, e))?;
+    let begun = remains::prove(&*file, len, Before::Untrimmed);
+    let begun = begun.map_err(|e| Error::io("read", name, e))?;
+    if begun { held(name, len).map(Some) } else { Ok(None) }
 }
 
 /// The length of a file that would be kept, byte for byte, if a log can have written it.

@@ -9,6 +9,7 @@
 //!   with a higher number has                       next one begins
 //!   files are gone at the beginning                stand-ins with gaps from the trim point on
 //!   a file without header is the last              a stand-in, with a gap over all it can have held
+//!   a file that was made ready follows that one    the same, unless all its bytes are zeros
 //! ```
 //!
 //! A gap takes the check that what follows states of the frame before it. So no other frame, and
