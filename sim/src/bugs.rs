@@ -229,12 +229,9 @@ pub const BUGS: &[PlantedBug] = &[
     // Repairs and copies.
     media("gap-breaks-chain", "G5", "A gap has a check of its own, and not the one that the frame behind it states of the frame before.")
         .judged(Judge::Scene),
-    media("seal-proves-nothing", "G5", "A last segment with a seal is taken for the last there ever was: the newest file can be gone without a word.")
-        .judged(Judge::Scene),
-    media("header-loss-taken-for-unborn", "G5", "A file of zeros at its beginning is taken for one that waits, whatever stands behind them.")
-        .judged(Judge::Scene),
-    media("close-record-ends-nothing", "G5", "A file that was made ready and is hurt keeps a log from opening that was closed before it.")
-        .judged(Judge::Scene),
+    media("seal-proves-nothing", "G5", "A last segment with a seal is taken for the last there ever was: the newest file can be gone without a word."),
+    media("header-loss-taken-for-unborn", "G5", "A file of zeros at its beginning is taken for one that waits, whatever stands behind them."),
+    media("close-record-ends-nothing", "G5", "A file that was made ready and is hurt keeps a log from opening that was closed before it."),
     media("repair-before-quarantine-is-durable", "G1", "A repair puts new files in place before the copies of the old ones are synced.")
         .judged(Judge::Scene),
     media("repair-rename-before-content", "G1", "A repair gives a new file the name of a segment before it is synced.")

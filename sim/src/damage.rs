@@ -126,6 +126,20 @@ impl SimDisk {
         })
     }
 
+    /// Puts zeros in place, as punching a hole does; the length stays.
+    ///
+    /// # Errors
+    /// `ENOENT`; `EINVAL` where they would reach past the durable end.
+    pub fn punch_durably(&self, name: &str, offset: u64, len: u64) -> io::Result<()> {
+        self.damage(name, |file| {
+            if file.durable.len().saturating_sub(offset) < len {
+                return Err(Errno::INVAL);
+            }
+            file.durable.hurt(HurtKind::Hole, offset, &vec![0; index(len)]);
+            Ok(())
+        })
+    }
+
     /// Puts other bytes in place; the length stays.
     ///
     /// # Errors
@@ -237,7 +251,9 @@ impl State {
                     file.durable.mislead(start, wrong);
                 }
             }
-            HurtKind::Overwritten | HurtKind::Truncated => return Err(Errno::INVAL),
+            HurtKind::Hole | HurtKind::Overwritten | HurtKind::Truncated => {
+                return Err(Errno::INVAL);
+            }
         }
         count(&mut self.faults.counters.damages);
         Ok(())

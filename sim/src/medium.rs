@@ -23,6 +23,8 @@ pub enum HurtKind {
     LostWrite,
     /// A sector holds junk.
     Garbage,
+    /// A range reads as zeros, as after a hole was punched.
+    Hole,
     /// A test put other bytes there.
     Overwritten,
     /// A test cut the file.
@@ -36,6 +38,7 @@ words!("kind of damage", HurtKind {
     MisdirectedRead = "misdirected-read",
     LostWrite = "lost-write",
     Garbage = "garbage",
+    Hole = "hole",
     Overwritten = "overwritten",
     Truncated = "truncated",
 });

@@ -127,6 +127,7 @@ impl<S: Subject> Plan<S> {
                 let twigs = (0..twigs).map(|_| plan.twig(nth, &life, twig));
                 let mut twigs: Vec<_> = twigs.collect();
                 twigs.extend(delicate.map(|op| plan.soon_after(op, nth, &life, twig)));
+                twigs.extend(plan.at_rest(nth, &life, twig));
                 twigs
             });
             plan.branches.extend(drawn);
@@ -255,6 +256,19 @@ impl<S: Subject> Plan<S> {
             end.kind = CrashKind::Kill;
         }
         Branch { life, op, patient: false, end, tail: vec![Life::last()] }
+    }
+
+    /// Harm to what was closed and opened again, with nothing written since: few moments are like that.
+    fn at_rest(&self, life: usize, trunk: &Life<S::Op>, rng: &mut Rng) -> Option<Branch<S::Op>> {
+        if self.setup.class != Class::Media || self.setup.preset == Preset::Lying {
+            return None;
+        }
+        let numbered = (1..).zip(&trunk.ops).filter(|(_, op)| S::is_delicate(op));
+        let closed: Vec<usize> = numbered.map(|(number, _)| number).collect();
+        let op = *rng.pick(&closed)?;
+        let mut end = draw_end(Place { op, call: None }, rng);
+        end.harm = vec![draw_harm(rng)];
+        Some(Branch { life, op, patient: false, end, tail: vec![Life::last()] })
     }
 
     /// The branches of a life, by number.

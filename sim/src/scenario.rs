@@ -23,6 +23,7 @@ use crate::subject::{Class, Subject};
 use seawall::storage::Storage;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::Range;
 
 /// The disk and the class of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,13 +152,19 @@ pub enum HarmKind {
     Shortened,
     /// The file is gone.
     Removed,
+    /// A range at the head, in the middle or at the tail of the file reads as zeros: a hole was punched.
+    Hole,
+    /// The file was cut to zero bytes, as rotation by copying and truncating does.
+    Emptied,
+    /// The newest file or files with this one's ending are missing, three at most.
+    Newest,
     /// Somebody tampered with the store's files, in a way only the store's subject knows.
     Tampered,
 }
 
 impl HarmKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Rot,
         Self::Garbage,
         Self::Latent,
@@ -166,6 +173,9 @@ impl HarmKind {
         Self::MisdirectedRead,
         Self::Shortened,
         Self::Removed,
+        Self::Hole,
+        Self::Emptied,
+        Self::Newest,
         Self::Tampered,
     ];
 }
@@ -252,14 +262,14 @@ pub struct Harmed {
 
 impl Harm {
     /// Does it, if there is anything to do it to; returns what the disk does not know of.
-    fn inflict<S: Subject>(&self, disk: &SimDisk) -> Option<Hurt> {
+    fn inflict<S: Subject>(&self, disk: &SimDisk) -> Vec<Hurt> {
         let mut rng = Seed::new(self.seed).rng(Concern::Rot);
         if self.kind == HarmKind::Tampered {
-            return S::tamper(disk, &mut rng);
+            return S::tamper(disk, &mut rng).into_iter().collect();
         }
         let names = disk.names();
-        let name = names.get(self.file % names.len().max(1))?.clone();
-        let len = u64::try_from(disk.read_durable(&name)?.len()).unwrap_or(u64::MAX);
+        let Some(name) = names.get(self.file % names.len().max(1)) else { return Vec::new() };
+        let len = len_of(disk, name);
         let offset = len.saturating_mul(self.at.into()) >> 16;
         let kind = match self.kind {
             HarmKind::Rot => HurtKind::BitRot,
@@ -268,20 +278,57 @@ impl Harm {
             HarmKind::MisdirectedWrite => HurtKind::MisdirectedWrite,
             HarmKind::LostWrite => HurtKind::LostWrite,
             HarmKind::MisdirectedRead => HurtKind::MisdirectedRead,
-            HarmKind::Shortened => {
-                disk.truncate_durably(&name, offset).ok()?;
-                return None;
+            HarmKind::Shortened => return known_to(disk.truncate_durably(name, offset)),
+            HarmKind::Emptied => return known_to(disk.truncate_durably(name, 0)),
+            HarmKind::Hole => {
+                let Range { start, end } = drawn_hole(len, offset, &mut rng);
+                return known_to(disk.punch_durably(name, start, end.saturating_sub(start)));
             }
-            HarmKind::Removed => {
-                disk.remove(&name).and_then(|()| disk.sync_dir()).ok()?;
-                return Some(Hurt { name, offset: 0, len, kind: HurtKind::Truncated });
+            HarmKind::Removed => return removed(disk, std::slice::from_ref(name)),
+            HarmKind::Newest => {
+                let ending = |name: &str| name.rsplit('.').next().map(str::to_owned);
+                let same = names.iter().filter(|other| ending(other) == ending(name)).cloned();
+                let same: Vec<String> = same.collect();
+                let gone = same.len().min(1 + rng.index(3));
+                return removed(disk, same.split_at(same.len() - gone).1);
             }
-            HarmKind::Tampered => return None,
+            HarmKind::Tampered => return Vec::new(),
         };
-        // Where there is no such byte there is nothing to hurt.
-        disk.hurt_at(&name, offset, kind, &mut rng).ok()?;
-        None
+        known_to(disk.hurt_at(name, offset, kind, &mut rng))
     }
+}
+
+/// What the disk itself tells of. Where there is no such byte there is nothing to hurt.
+fn known_to(_done: std::io::Result<()>) -> Vec<Hurt> {
+    Vec::new()
+}
+
+fn len_of(disk: &SimDisk, name: &str) -> u64 {
+    disk.read_durable(name).map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+}
+
+/// These files are gone, which the disk does not tell.
+fn removed(disk: &SimDisk, names: &[String]) -> Vec<Hurt> {
+    let mut gone = Vec::new();
+    for name in names {
+        let len = len_of(disk, name);
+        if disk.remove(name).and_then(|()| disk.sync_dir()).is_ok() {
+            gone.push(Hurt { name: name.clone(), offset: 0, len, kind: HurtKind::Truncated });
+        }
+    }
+    gone
+}
+
+/// Where a hole is: at the head, around `at`, or at the tail; mostly of whole blocks.
+fn drawn_hole(len: u64, at: u64, rng: &mut Rng) -> Range<u64> {
+    let unit = if rng.chance(3, 4) { 4096 } else { 512 };
+    let hole = (unit * (1 + rng.below(6))).min(len);
+    let (from, to) = match rng.below(3) {
+        0 => (0, hole),
+        1 => (at - at % unit, (at - at % unit + hole).min(len)),
+        _ => (len - hole, len),
+    };
+    from..to
 }
 
 /// One lifetime of the store's process.

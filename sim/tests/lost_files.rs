@@ -6,7 +6,7 @@
 use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::storage::{OpenMode, Storage, read_full, write_full};
-use seawall::{Durability, Error, Log, LogView, Lsn, Options, SegmentId, Verdict};
+use seawall::{Damage, Durability, Error, Log, LogView, Lsn, Options, SegmentId, Verdict};
 use seawall_sim::{Concern, CrashKind, CrashPolicy, Seed, SimDisk, environment};
 
 const LEN: u64 = 16 << 10;
@@ -121,6 +121,100 @@ fn assert_sound(disk: &SimDisk, records: usize, what: &str) {
     assert_eq!(log.scan(Lsn::FIRST).unwrap().map(Result::unwrap).count(), records + 1, "{what}");
     fill(&log, log.segments().len() + 2, 0);
     log.close().unwrap();
+}
+
+/// The repair that an operator asks for makes the log open again, and every record that is left is
+/// shown; what is lost is a gap. Changes nothing of `disk`.
+fn assert_mended(disk: &SimDisk, what: &str) {
+    let disk = settled(disk);
+    let before = LogView::open_in(&environment(&disk, 4)).unwrap().verify(|_| {}).unwrap();
+    let quarantine = SimDisk::new(Seed::new(3));
+    let repaired = Log::repair(&environment(&disk, 5), &quarantine, "lost", |_| {}).unwrap();
+    assert!(repaired.left.is_none() && !repaired.steps.is_empty(), "{what}: {repaired:?}");
+    let mut view = LogView::open_in(&environment(&disk, 6)).unwrap();
+    let after = view.verify(|_| {}).unwrap();
+    assert_eq!((after.verdict, after.records), (Verdict::Damaged, before.records), "{what}");
+    let gap = |error: &Error| matches!(error, Error::Damaged { cause: Damage::Gap, .. });
+    assert!(!after.damage.is_empty() && after.damage.iter().all(gap), "{what}: {after:?}");
+    let log = open(&disk);
+    let lsn = log.append(&[9; 300]).unwrap().lsn;
+    assert!(before.damage.iter().all(|error| reaches(error) <= lsn), "{what}: {before:?}");
+}
+
+/// Where what is lost ends.
+fn reaches(error: &Error) -> Lsn {
+    match error {
+        Error::Damaged { to, .. } => *to,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_repair_makes_a_log_open_whose_newest_files_are_gone_emptied_or_hollow() {
+    for trimmed in [false, true] {
+        let disk = SimDisk::new(Seed::new(1));
+        let log = open(&disk);
+        let first = fill(&log, 3, 0);
+        if trimmed {
+            log.trim(first).unwrap();
+        }
+        fill(&log, 4, 0);
+        fill_half(&disk, &log);
+        seal(&disk, &log);
+        let newest = newest(&log);
+        let written = killed(&disk, log);
+        for gone in 2..=3 {
+            let disk = settled(&written);
+            (0..gone).for_each(|nth| remove(&disk, newest + 1 - nth));
+            assert_mended(&disk, &format!("trimmed {trimmed}, {gone} gone"));
+        }
+        // The file that was made ready stays, and what it was used for before may be in it.
+        for keep in [0, 1, 4096, 12288] {
+            let disk = settled(&written);
+            disk.truncate_durably(&name(newest), keep).unwrap();
+            assert_mended(&disk, &format!("trimmed {trimmed}, cut to {keep}"));
+        }
+        let disk = settled(&written);
+        remove(&disk, newest);
+        assert_mended(&disk, &format!("trimmed {trimmed}, one gone, and the next one waits"));
+        for (from, to) in [(0, 12288), (0, LEN), (8192, 12288), (9000, 9400)] {
+            let disk = settled(&written);
+            disk.punch_durably(&name(newest), from, to - from).unwrap();
+            assert_mended(&disk, &format!("trimmed {trimmed}, a hole from {from} to {to}"));
+        }
+    }
+}
+
+/// Nothing says which log the records were of: that is refused by name, and nothing is changed.
+#[test]
+fn no_repair_makes_a_header_up_where_no_file_has_one() {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = open(&disk);
+    fill(&log, 1, 20);
+    let disk = killed(&disk, log);
+    zero(&disk, 1, 0, 12288);
+    assert_damaged(&disk, 1, "the only file");
+    let before = disk.image_hash();
+    let quarantine = SimDisk::new(Seed::new(3));
+    let told = Log::repair(&environment(&disk, 5), &quarantine, "lost", |_| {}).unwrap_err();
+    let Error::Unrepairable { name: of, why } = told else { panic!("{told:?}") };
+    assert_eq!((of, why), (name(1), "no segment is left that says which log it belongs to"));
+    assert_eq!(disk.image_hash(), before);
+    assert_eq!(quarantine.names(), Vec::<String>::new());
+}
+
+/// What a clean close says is no segment needs no repair, however it is hurt.
+#[test]
+fn a_repair_has_nothing_to_do_where_a_clean_close_says_that_nothing_follows() {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = open(&disk);
+    fill_half(&disk, &log);
+    log.close().unwrap();
+    let disk = killed(&disk, log);
+    disk.truncate_durably(&name(2), 0).unwrap();
+    let quarantine = SimDisk::new(Seed::new(3));
+    let repaired = Log::repair(&environment(&disk, 5), &quarantine, "lost", |_| {}).unwrap();
+    assert!(repaired.left.is_none() && repaired.steps.is_empty(), "{repaired:?}");
 }
 
 #[test]

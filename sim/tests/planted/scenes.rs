@@ -1,10 +1,7 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
 use super::disturbed::{self, Before, Piece, Victim};
-use super::lost::{
-    copy_in_place_of_its_log, file_behind_a_clean_close_cut, hole_at_the_beginning,
-    newest_file_gone,
-};
+use super::lost::copy_in_place_of_its_log;
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
@@ -65,9 +62,6 @@ const SCENES: &[(&str, Scene)] = &[
     ("repair-read-back-from-the-cache", repairs_on_bad_disks),
     ("copy-begins-with-its-first-segment", copies_cut_off),
     ("copy-ends-cleanly", copy_in_place_of_its_log),
-    ("seal-proves-nothing", newest_file_gone),
-    ("header-loss-taken-for-unborn", hole_at_the_beginning),
-    ("close-record-ends-nothing", file_behind_a_clean_close_cut),
     ("recycled-while-read", scan_across_a_trim),
     ("check-without-lsn", misdirected_write),
     ("check-without-salt", segment_of_another_copy),

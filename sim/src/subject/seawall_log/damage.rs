@@ -10,12 +10,15 @@
 //!                              the header that knew of the cut and another lies before it
 //!   not shown                  inside a range that an error named; or behind an I/O error;
 //!                              or the newest of all, where nothing that is left vouches for it
+//!                              (`evidence`)
 //!   an error names a range     only of a segment that is hurt
 //!   only one header copy, or no file of the log, is hurt      nothing is missing
+//!   only a file that a clean close says is none, is hurt      the same
 //! ```
 //!
 //! Pure: it judges what others read.
 
+use super::evidence::Evidence;
 use crate::damage::Hurt;
 use crate::hash::Fingerprint;
 use crate::medium::HurtKind;
@@ -70,6 +73,10 @@ pub(super) struct Case<'a> {
     pub(super) names: Vec<String>,
     /// Nothing but appends wrote frames.
     pub(super) plain: bool,
+    /// What is left proves that something is lost.
+    pub(super) evidence: Option<Evidence>,
+    /// The log was closed, and nothing was written since.
+    pub(super) clean: bool,
 }
 
 pub(super) fn damage<T>(what: String) -> Result<T, Violation> {
@@ -93,7 +100,17 @@ impl Case<'_> {
             let same = self.hurt().iter().filter(|other| other.name == hurt.name);
             same.into_iter().any(|other| (other.offset < BLOCK) != (hurt.offset < BLOCK))
         };
-        self.hurt().iter().all(|hurt| is_harmless(hurt, &self.segments) && !both(hurt))
+        self.hurt().iter().all(|hurt| {
+            self.is_after_the_close(hurt) || is_harmless(hurt, &self.segments) && !both(hurt)
+        })
+    }
+
+    /// Whether it is the file that was made ready after the last segment, and that one's close record says
+    /// that nothing follows.
+    fn is_after_the_close(&self, hurt: &Hurt) -> bool {
+        let last = self.segments.last().map(file_of);
+        let segment = hurt.name.ends_with(".seg") && hurt.kind != HurtKind::Unreadable;
+        self.clean && segment && last.is_some_and(|last| last < hurt.name)
     }
 
     /// Whether a record may be one that an earlier recovery cut off. Its bytes are still there, behind
@@ -125,6 +142,11 @@ impl Case<'_> {
         let Some(&((first, _), _)) = self.truth.records.iter().find(missing) else {
             return Ok(());
         };
+        if let Some(Evidence { before, what }) = &self.evidence
+            && first < *before
+        {
+            return damage(format!("{first} is silently missing, though it is proven: {what}"));
+        }
         // A bit that rotted leaves bytes behind, of which a note is due.
         let rot = |hurt: &Hurt| hurt.kind == HurtKind::BitRot && hurt.offset >= FRAMES_START;
         if !noted && self.hurt().iter().all(rot) {
@@ -180,8 +202,13 @@ impl Case<'_> {
             (hurt.kind == HurtKind::Truncated).then_some((hurt, of))
         }) {
             let end = segment.closed.and_then(|end| end.lsn.since(segment.base()));
-            let is_last = self.segments.last().is_some_and(|last| last == segment);
-            let known = !is_last && self.harmed.count == 1;
+            let untouched = |other: &&Segment| {
+                let name = file_of(other);
+                !self.hurt().iter().any(|hurt| hurt.name == name)
+            };
+            let follows = |other: &&Segment| other.number() > segment.number();
+            let known = self.segments.iter().filter(follows).any(|other| untouched(&other))
+                && self.harmed.count == 1;
             if end.is_some_and(|len| hurt.offset < FRAMES_START + len) && known {
                 let what = format!("{} was cut at {} and goes on", hurt.name, hurt.offset);
                 return Err(Violation { promise: "G5", what });

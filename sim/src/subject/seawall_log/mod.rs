@@ -7,6 +7,7 @@
 
 mod clients;
 mod damage;
+mod evidence;
 mod marks;
 mod op;
 mod open_hurt;

@@ -2,14 +2,19 @@
 //! has it judged against the same log on a sound disk.
 
 use super::damage::{Case, Shown, damage};
+use super::evidence::{self, Evidence, Files, Known};
 use super::{SeawallLog, cells_of, unchanged};
+use crate::crash::CrashPolicy;
+use crate::disk::SimDisk;
 use crate::hash::Fingerprint;
+use crate::medium::HurtKind;
 use crate::model::Sure;
+use crate::rng::{Concern, Seed};
 use crate::scenario::Harmed;
 use crate::subject::{Before, Class, Opened, Stop, Subject, World};
 use seawall::format::name::FileName;
 use seawall::storage::EntryKind;
-use seawall::{Durability, Error, Finding, Log, LogView, Lsn, RecordRef, Row};
+use seawall::{Durability, Error, Finding, Log, LogView, Lsn, RecordRef, Row, SegmentId};
 
 /// More than the options of any run keep.
 const SPARES: u64 = 4;
@@ -71,14 +76,20 @@ impl SeawallLog {
 
     /// What the log shows on the sound disk: the truth.
     fn case<'a>(&'a self, world: &World, harmed: &'a Harmed) -> Result<Case<'a>, Stop> {
+        let (before, after) = (settled(&harmed.sound), settled(&world.disk));
         let sound = World::new(harmed.sound.clone(), Class::Media, world.before, world.entropy);
         let mut twin = self.fork();
         twin.open_log(&sound)?;
         let needed = if world.before == Before::Kill { Sure::Kill } else { Sure::Power };
         twin.compare(&sound, needed, true)?;
         let log = twin.log()?;
+        let report = log.log().report();
+        let (first, trimmed) = (log.log().segments().first().copied(), report.trim > Lsn::FIRST);
+        let first = first.map_or(SegmentId::FIRST, |first| first.number());
         Ok(Case {
             harmed,
+            evidence: evidence_left(harmed, &before, &after, first, trimmed),
+            clean: report.clean,
             truth: read(log.log())?,
             model: &self.model,
             appends: (twin.model.addresses().into_iter())
@@ -89,6 +100,42 @@ impl SeawallLog {
             plain: !self.options.idle_mark && !twin.model.was_trimmed(),
         })
     }
+}
+
+/// All files, as an open finds them that makes stable what it judges.
+fn settled(disk: &SimDisk) -> Files {
+    let mut rng = Seed::new(0).rng(Concern::CrashResolution);
+    let disk = disk.after_kill().after_power_cut(&CrashPolicy::AllKept, &mut rng);
+    let held = |name: String| disk.read_durable(&name).map(|bytes| (name, bytes));
+    disk.names().into_iter().filter_map(held).collect()
+}
+
+/// What proves, on the hurt disk, that something is lost. Where reads go wrong the bytes that are there
+/// are not those that are read, and where headers are made up anything is proven.
+fn evidence_left(
+    harmed: &Harmed,
+    sound: &Files,
+    hurt: &Files,
+    first: SegmentId,
+    trimmed: bool,
+) -> Option<Evidence> {
+    let unsure = |kind| {
+        matches!(kind, HurtKind::MisdirectedRead | HurtKind::Unreadable | HurtKind::Overwritten)
+    };
+    if harmed.all.iter().any(|hurt| unsure(hurt.kind)) {
+        return None;
+    }
+    let header = |(name, bytes): (&String, &Vec<u8>)| {
+        let Some(FileName::Segment(id)) = FileName::parse(name) else { return None };
+        evidence::header_of(bytes, id).filter(|_| id >= first)
+    };
+    let known = sound.iter().filter_map(header).map(|header| {
+        let before = header.number.get().checked_sub(1);
+        let before = before.map(|before| FileName::Segment(SegmentId::new(before)).text());
+        let follows_sound = !harmed.all.iter().any(|hurt| Some(&hurt.name) == before.as_ref());
+        Known { header, follows_sound }
+    });
+    evidence::left(hurt, &known.collect::<Vec<_>>(), trimmed)
 }
 
 /// More spares than any log here keeps: an open that goes well removes some of them, and one that
