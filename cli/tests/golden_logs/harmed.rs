@@ -38,6 +38,21 @@ pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
         ("damaged-unborn", "a segment of the middle looks never begun", unborn()),
         ("damaged-missing", "a segment is missing", missing(2)),
         ("damaged-missing-first", "the first segment is missing", missing(1)),
+        (
+            "damaged-missing-newest",
+            "a seal, and the segment after it is missing",
+            newest_missing(1),
+        ),
+        (
+            "damaged-missing-two",
+            "a seal, and both segments after it are missing",
+            newest_missing(2),
+        ),
+        ("damaged-emptied", "the newest file was cut to nothing", emptied()),
+        ("damaged-hole", "the only file lost its beginning, and a record is left", hole(1)),
+        ("damaged-hole-newest", "the newest file lost its beginning", hole(3)),
+        ("damaged-recycled-hole", "a recycled file lost its beginning", recycled_hole()),
+        ("closed-and-emptied", "after a clean close the file made ready was cut", closed_emptied()),
         ("damaged-number", "a segment of the middle has another's header", other_number()),
         ("damaged-base", "a header says that the segment before ended before it began", base()),
         ("damaged-trim", "a header states a trim point that a later one has not reached", trim()),
@@ -248,6 +263,75 @@ pub(super) fn missing(number: u64) -> SimDisk {
     let (disk, _) = three_segments();
     disk.remove(&file(number)).unwrap();
     disk.sync_dir().unwrap();
+    disk
+}
+
+/// As [`three_segments`], and the seals are there.
+fn sealed() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = open(&disk, 1);
+    fill(&log);
+    log.tend().unwrap();
+    killed(&disk, log)
+}
+
+pub(super) fn newest_missing(count: u64) -> SimDisk {
+    let disk = sealed();
+    for _ in 0..count {
+        disk.remove(&file(last(&disk))).unwrap();
+    }
+    disk.sync_dir().unwrap();
+    disk
+}
+
+pub(super) fn emptied() -> SimDisk {
+    let disk = sealed();
+    disk.truncate_durably(&file(last(&disk)), 0).unwrap();
+    disk
+}
+
+/// A hole over the headers and the first frame block of the last of so many segments.
+pub(super) fn hole(segments: usize) -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = open(&disk, 1);
+    while log.segments().len() < segments {
+        log.append(&[b'a'; LONG]).unwrap();
+    }
+    for _ in 0..3 {
+        log.append(&[b'b'; 1000]).unwrap();
+    }
+    let disk = killed(&disk, log);
+    assert_eq!(last(&disk), segments as u64);
+    disk.punch_durably(&file(last(&disk)), 0, 12 << 10).unwrap();
+    disk
+}
+
+/// What is left of the newest segment is a mark of its own, among what an earlier use of its file left.
+fn recycled_hole() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = trimmed_log(&disk);
+    while log.segments().len() < 2 {
+        log.append(&[b'x'; LONG]).unwrap();
+    }
+    for _ in 0..3 {
+        log.append(&[b'y'; 1000]).unwrap();
+    }
+    let disk = killed(&disk, log);
+    disk.punch_durably(&file(last(&disk)), 0, 12 << 10).unwrap();
+    disk
+}
+
+fn closed_emptied() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    let ahead = options().prepare_ahead(true);
+    let log = Log::open_in(environment(&disk, 1), ahead).unwrap();
+    log.append(&[b'a'; LONG]).unwrap();
+    log.append(&[b'b'; 1000]).unwrap();
+    log.tend().unwrap();
+    log.close().unwrap();
+    drop(log);
+    let disk = settled(&disk);
+    disk.truncate_durably(&file(2), 0).unwrap();
     disk
 }
 

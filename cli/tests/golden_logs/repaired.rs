@@ -1,7 +1,9 @@
 //! The golden logs that were damaged, and repaired: gaps in place of frames, and stand-ins in place of
 //! segments.
 
-use super::harmed::{both_headers, chain, closed_segment, damaged_record, missing};
+use super::harmed::{
+    both_headers, chain, closed_segment, damaged_record, emptied, hole, missing, newest_missing,
+};
 use super::{GoldenLog, killed, open, settled};
 use seawall::Log;
 use seawall_sim::{Seed, SimDisk, environment};
@@ -13,6 +15,9 @@ pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
         ("repaired-chain", "a gap in place of a frame whose older version was back", chain()),
         ("repaired-missing", "a stand-in for a segment of the middle", missing(2)),
         ("repaired-missing-first", "a stand-in for the first segment", missing(1)),
+        ("repaired-missing-newest", "a stand-in for the newest segment", newest_missing(1)),
+        ("repaired-emptied", "a stand-in for a file that was cut to nothing", emptied()),
+        ("repaired-hole", "a stand-in for a file that lost its beginning", hole(3)),
         ("repaired-header", "a stand-in for a segment without headers", both_headers(false)),
         ("repaired-last-header", "a stand-in for the last segment", both_headers(true)),
     ];
