@@ -1,5 +1,6 @@
 //! How a command ends: its exit code, and what it says when it failed.
 
+use crate::damage::DamagedRange;
 use crate::hint::{self, Ground};
 use crate::output::say;
 use seawall::{Disturbance, Error};
@@ -146,13 +147,26 @@ impl Failure {
     /// end.
     pub(crate) fn tell(&self, place: Option<&Path>) -> Status {
         if !matches!(self, Self::Unread) {
-            say!("error: {self}");
-            print_causes(self);
+            match self.damaged() {
+                // As `verify` names it.
+                Some(range) => say!("error: the log is damaged: {range}"),
+                None => {
+                    say!("error: {self}");
+                    print_causes(self);
+                }
+            }
             if let Some(hint) = self.hint(place.map(Ground::of).unwrap_or_default()) {
                 say!("hint: {hint}");
             }
         }
         self.status()
+    }
+
+    fn damaged(&self) -> Option<DamagedRange> {
+        match self {
+            Self::Log(error) | Self::Advised { error, .. } => DamagedRange::of(error),
+            _ => None,
+        }
     }
 
     fn status(&self) -> Status {

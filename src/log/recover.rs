@@ -11,6 +11,7 @@ use super::options::Options;
 use super::remains;
 use super::report::{Cut, RecoveryReport};
 use super::survey::{Access, Segment, SegmentEnd, Survey, survey};
+use super::view::LogView;
 use crate::error::{Error, Result};
 use crate::format::header::{HEADER_LEN, SegmentHeader, VERSION};
 use crate::format::layout;
@@ -35,7 +36,7 @@ pub(crate) fn recover(
         repair(storage, &mut survey, options.spares_max)?;
     }
     if let Some(error) = survey.fatal.take() {
-        return Err(error);
+        return Err(named(environment, error));
     }
     if options.must_exist && survey.log.is_none() {
         return Err(Error::NoLog { dir: storage.place() });
@@ -78,6 +79,16 @@ pub(crate) fn recover(
         reserve: survey.reserve,
     };
     Ok((start, report))
+}
+
+/// The error, with the range that a verification names for the same damage.
+fn named(environment: &Environment, error: Error) -> Error {
+    if !error.is_damage() {
+        return error;
+    }
+    // Where that cannot be read, what the survey knows is what there is to say.
+    let view = LogView::open_in(environment);
+    view.and_then(|view| view.range_of(&error)).ok().flatten().unwrap_or(error)
 }
 
 /// How a program that writes version `ours` of the format goes on behind a segment of version `last`.

@@ -2,6 +2,7 @@
 //! beside a live writer.
 
 use super::decide::Decision;
+use super::survey::Segment;
 use super::view::LogView;
 use crate::error::{Error, Result};
 use crate::position::{Lsn, SegmentId};
@@ -109,13 +110,7 @@ impl LogView {
         }
         progress(Progress { done: total, total });
         found.frames = scan.frames();
-        // What the survey alone can see (a header that is gone, a file cut short at its end) is
-        // not always crossed by the scan.
-        let crossed: BTreeSet<_> = found.damage.iter().filter_map(place_of).map(|p| p.1).collect();
-        let untold =
-            |error: &&Error| place_of(error).is_none_or(|(_, segment)| !crossed.contains(&segment));
-        found.damage.extend(self.all_damage().iter().filter(untold).cloned());
-        found.damage.sort_by_key(place_of);
+        found.damage = self.named(std::mem::take(&mut found.damage));
         let damaged = !found.damage.is_empty()
             || self.findings().iter().any(|finding| finding.decision == Decision::Damage);
         found.verdict = if damaged {
@@ -126,5 +121,42 @@ impl LogView {
             Verdict::Clean
         };
         Ok(found)
+    }
+
+    /// Every damaged range, in order, where reading told these. What the survey alone can see (a header
+    /// that is lost, a file cut short at its end) is not always crossed by a scan.
+    fn named(&self, mut read: Vec<Error>) -> Vec<Error> {
+        let crossed: BTreeSet<_> = read.iter().filter_map(place_of).map(|p| p.1).collect();
+        let untold =
+            |error: &&Error| place_of(error).is_none_or(|(_, segment)| !crossed.contains(&segment));
+        read.extend(self.all_damage().iter().filter(untold).cloned());
+        read.sort_by_key(place_of);
+        read
+    }
+
+    /// The first range that [`verify`](Self::verify) names of the segment of which this error tells: a survey
+    /// does not read closed segments, and knows less. Reads that segment, or the one before if it is lost.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub(super) fn range_of(&self, told: &Error) -> Result<Option<Error>> {
+        let Some((_, segment)) = place_of(told) else { return Ok(None) };
+        let mut older = self.segments().iter().rev().filter(|it| it.number() <= segment);
+        let from = older.next().map_or(Lsn::FIRST, |it| it.base().max(self.trim_point()));
+        let newer = self.segments().iter().find(|it| it.number() > segment);
+        let to = newer.map_or(Lsn::new(u64::MAX), Segment::base);
+        let mut scan = self.scan(from)?;
+        let mut read = Vec::new();
+        loop {
+            match scan.next_ref() {
+                Ok(Some(record)) if record.lsn >= to => break,
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) if error.is_damage() => read.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        let of_segment = |error: &Error| place_of(error).is_some_and(|place| place.1 == segment);
+        Ok(self.named(read).into_iter().find(of_segment))
     }
 }
