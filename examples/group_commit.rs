@@ -111,6 +111,10 @@ impl StorageFile for CountedFile {
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         self.file.allocate(offset, len)
     }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.file.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }

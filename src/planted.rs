@@ -120,6 +120,7 @@ mod table {
         // What others do to the files of an open log.
         "vanished-file-unnoticed",
         "second-writer-unnoticed",
+        "room-not-given-back",
         // Repairs and copies.
         "gap-breaks-chain",
         "repair-before-quarantine-is-durable",

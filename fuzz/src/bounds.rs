@@ -186,6 +186,11 @@ impl StorageFile for CountedFile {
         self.inner.allocate(offset, len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.tally.call();
+        self.inner.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.tally.call();
         self.inner.set_len(len)

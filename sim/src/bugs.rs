@@ -226,6 +226,9 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene).at_once(),
     crash("second-writer-unnoticed", "G11", "Nobody looks whether what this log wrote is still there, or another writer came by another path.")
         .judged(Judge::Scene).at_once(),
+    // Disks that copy on write.
+    error("room-not-given-back", "G8", "Where writes are copies, a full disk ends trims, appends and closes although the last segment has room.")
+        .judged(Judge::Scene).at_once(),
     // Repairs and copies.
     media("gap-breaks-chain", "G5", "A gap has a check of its own, and not the one that the frame behind it states of the frame before.")
         .judged(Judge::Scene),

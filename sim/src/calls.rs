@@ -256,6 +256,13 @@ impl StorageFile for SimFile {
         })
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.step(Operation::Punch, offset, len, |state, way| {
+            way.refuse()?;
+            state.punch(self.descriptor, offset, len)
+        })
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.step(Operation::SetLen, 0, len, |state, way| state.set_len(self.descriptor, len, way))
     }

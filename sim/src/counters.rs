@@ -45,6 +45,8 @@ counters! {
     short_reads,
     /// Writes cut short, by noise or for want of room.
     short_writes,
+    /// Holes that gave room back.
+    holes_punched,
     /// Reads and writes interrupted by noise.
     interrupted,
     /// Calls failed by plan with `EIO`.

@@ -47,6 +47,8 @@ pub enum Operation {
     Allocate,
     /// `set_len`.
     SetLen,
+    /// `punch`.
+    Punch,
     /// `len`.
     Len,
     /// `evict`.
@@ -67,6 +69,7 @@ words!("kind of call", Operation {
     SyncAll = "sync-all",
     Allocate = "allocate",
     SetLen = "set-len",
+    Punch = "punch",
     Len = "len",
     Evict = "evict",
 });
@@ -257,6 +260,7 @@ pub struct Limits {
     pub(crate) files: usize,
     pub(crate) errno: i32,
     pub(crate) late: bool,
+    pub(crate) copies: bool,
     refusals: Option<u64>,
 }
 
@@ -265,7 +269,7 @@ impl Limits {
     /// is there already stays, even if it is more.
     #[must_use]
     pub const fn bytes(bytes: u64) -> Self {
-        Self { bytes, files: usize::MAX, errno: ENOSPC, late: false, refusals: None }
+        Self { bytes, files: usize::MAX, errno: ENOSPC, late: false, copies: false, refusals: None }
     }
 
     /// And so many names: a create beyond is refused.
@@ -287,6 +291,14 @@ impl Limits {
     #[must_use]
     pub const fn found_late(mut self) -> Self {
         self.late = true;
+        self
+    }
+
+    /// A write into bytes that are there needs room of its own for each block, as where a file system
+    /// copies on write; the room of what was there first stays taken, until it is punched or removed.
+    #[must_use]
+    pub const fn copying_on_write(mut self) -> Self {
+        self.copies = true;
         self
     }
 

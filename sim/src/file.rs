@@ -11,6 +11,7 @@
 //! device never got, until they are evicted. This is also all there is to a *stale-clean*
 //! page: a difference that nothing pending explains.
 
+use crate::blocks::Blocks;
 use crate::counters::{Counters, count};
 use crate::image::{Image, PAGE_LEN, index, wide};
 use crate::medium::Medium;
@@ -90,6 +91,8 @@ pub(crate) struct File {
     pub(crate) written_back: u64,
     /// No regular file: somebody else's directory, link or device.
     pub(crate) foreign: bool,
+    /// What room it takes beyond its length, or less.
+    pub(crate) blocks: Blocks,
 }
 
 impl File {
@@ -131,6 +134,7 @@ impl File {
             self.former = self.cache.clone();
         }
         self.cache.set_len(len);
+        self.blocks.cut(len);
         self.push(Change::Len(len), order);
     }
 

@@ -22,6 +22,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod binary;
+mod blocks;
 mod bugs;
 mod calls;
 mod campaign;

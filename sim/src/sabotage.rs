@@ -317,6 +317,11 @@ impl StorageFile for SabotagedFile {
         self.inner.allocate(offset, len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.forget_write();
+        self.inner.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.forget_write();
         self.inner.set_len(len)

@@ -5,6 +5,7 @@
 
 mod files;
 
+use crate::blocks::Blocks;
 use crate::counters::count;
 use crate::device::Device;
 use crate::directory::{Directory, NameChange, Names};
@@ -119,7 +120,9 @@ impl State {
             let before = self.files.get(&id);
             let former = before.map_or_else(Image::default, |file| file.former.clone());
             let foreign = before.is_some_and(|file| file.foreign);
-            (id, File { foreign, ..File::at_rest(medium, former) })
+            let mut blocks = before.map_or_else(Blocks::default, |file| file.blocks.clone());
+            blocks.cut(medium.image().len());
+            (id, File { foreign, blocks, ..File::at_rest(medium, former) })
         });
         let files: BTreeMap<_, _> = files.collect();
         Self {
@@ -170,7 +173,7 @@ impl State {
 
     pub(crate) fn used(&self) -> u64 {
         let files = self.directory.current.values().filter_map(|id| self.files.get(id));
-        files.fold(0, |sum: u64, file| sum.saturating_add(file.cache.len()))
+        files.fold(0, |sum: u64, file| sum.saturating_add(file.blocks.room(file.cache.len())))
     }
 
     fn no_room<T>(&mut self) -> io::Result<T> {

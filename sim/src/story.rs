@@ -212,11 +212,13 @@ fn tell_call(event: &Event, files: &mut Vec<String>) -> TimelineCall {
         Operation::Write => CallKind::Write,
         Operation::SyncData | Operation::SyncAll | Operation::SyncDir => CallKind::Sync,
         Operation::Create | Operation::Rename | Operation::Remove => CallKind::Name,
-        Operation::Allocate | Operation::SetLen => CallKind::Length,
+        Operation::Allocate | Operation::SetLen | Operation::Punch => CallKind::Length,
         _ => CallKind::Other,
     };
     let mut what = match operation {
-        Operation::Read | Operation::Write => format!("{operation} {len} bytes at {offset}"),
+        Operation::Read | Operation::Write | Operation::Punch => {
+            format!("{operation} {len} bytes at {offset}")
+        }
         Operation::Allocate | Operation::SetLen => format!("{operation} {len}"),
         Operation::Create | Operation::Rename | Operation::Remove | Operation::Open => {
             format!("{operation} {name}")

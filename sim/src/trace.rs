@@ -160,5 +160,6 @@ fn operation_number(operation: Operation) -> u64 {
         Operation::SetLen => 13,
         Operation::Len => 14,
         Operation::Evict => 15,
+        Operation::Punch => 16,
     }
 }

@@ -203,3 +203,106 @@ fn a_nearly_full_disk_is_filled_by_ever_shorter_segments_and_not_written_over_an
     let longest = log.segments().iter().map(|segment| segment.header.file_len).max();
     assert!(longest >= Some(SEGMENT / 2), "{longest:?}");
 }
+
+/// As many bytes as are there, and no more; each write into them needs room of its own.
+fn copying(bytes: u64) -> Limits {
+    Limits::bytes(bytes).copying_on_write()
+}
+
+/// A log in segments of which a kill leaves most to be given back, on a disk that copies on write and
+/// is full to the last byte.
+fn full_of_copies(seed: u64) -> (SimDisk, Options) {
+    let disk = SimDisk::new(Seed::new(seed));
+    let options = Options::new().segment_len(64 << 10).idle_mark(None).prepare_ahead(false);
+    disk.set_limits(Some(copying(600 << 10)));
+    let log = Log::open_in(environment(&disk, 1), options.clone()).unwrap();
+    fill(&log);
+    assert!(log.segments().len() >= 3, "{:?}", log.segments());
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = disk.after_kill();
+    disk.set_limits(Some(copying(disk.used())));
+    (disk, options)
+}
+
+#[test]
+fn where_writes_are_copies_trims_find_room_in_the_rest_of_the_segment_or_in_the_reserve() {
+    let (mut disk, options) = full_of_copies(5);
+    for run in 2..6 {
+        let log = Log::open_in(environment(&disk, run), options.clone()).unwrap();
+        let trimmed = log.trim(last_base(&log)).unwrap();
+        assert!(trimmed.files >= 1 && trimmed.durable == trimmed.trim, "{trimmed:?}");
+        for _ in 0..8 {
+            log.append(&[2; 1000]).unwrap();
+        }
+        fill(&log);
+        disk.crash_now(CrashKind::Kill);
+        drop(log);
+        disk = disk.after_kill();
+        disk.set_limits(Some(copying(disk.used())));
+    }
+}
+
+#[test]
+fn where_writes_are_copies_an_open_log_gives_the_rest_of_its_segment_for_a_close_and_for_appends() {
+    let disk = SimDisk::new(Seed::new(8));
+    let options = Options::new().segment_len(64 << 10).idle_mark(None).prepare_ahead(false);
+    let log = Log::open_in(environment(&disk, 1), options).unwrap();
+    log.append(&[1; 1000]).unwrap();
+    disk.set_limits(Some(copying(disk.used())));
+    for _ in 0..8 {
+        log.append(&[2; 1000]).unwrap();
+    }
+    log.close().unwrap();
+    assert!(disk.counters().holes_punched > 0);
+}
+
+#[test]
+fn where_writes_are_copies_no_crash_on_the_way_of_a_trim_leaves_a_log_that_none_frees() {
+    for (step, kind) in (0..60).flat_map(|step| [(step, CrashKind::Kill), (step, CrashKind::Power)])
+    {
+        for policy in [CrashPolicy::AllLost, CrashPolicy::AllKept, CrashPolicy::NamesLost] {
+            let (disk, options) = full_of_copies(6);
+            let mut rng = Seed::new(step).rng(Concern::CrashResolution);
+            disk.crash_inside(disk.steps() + step, kind, InFlight::Whole);
+            let opened = Log::open_in(environment(&disk, 2), options.clone());
+            if let Ok(log) = &opened {
+                let trimmed = log.trim(last_base(log));
+                if !disk.is_dead() {
+                    trimmed.unwrap();
+                }
+            }
+            disk.crash_now(kind);
+            drop(opened);
+            let disk = match kind {
+                CrashKind::Kill => disk.after_kill(),
+                _ => disk.after_power_cut(&policy, &mut rng),
+            };
+            let log = Log::open_in(environment(&disk, 3), options.clone()).unwrap();
+            log.trim(last_base(&log)).unwrap();
+            log.append(&[3; 1000]).unwrap();
+            log.close().unwrap();
+        }
+    }
+}
+
+/// A build that kept nothing in reserve filled the disk, and was killed.
+#[test]
+fn a_full_log_without_a_reserve_is_trimmed_where_its_last_segment_has_room_to_give() {
+    let disk = SimDisk::new(Seed::new(7));
+    let options = Options::new().segment_len(64 << 10).idle_mark(None).prepare_ahead(false);
+    let log = Log::open_in(environment(&disk, 1), options.clone()).unwrap();
+    while log.segments().len() < 4 {
+        log.append(&[1; 1000]).unwrap();
+    }
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = disk.after_kill();
+    disk.remove_file(&FileName::RESERVE.text()).unwrap();
+    disk.set_limits(Some(Limits::bytes(disk.used())));
+    let log = Log::open_in(environment(&disk, 2), options).unwrap();
+    let trimmed = log.trim(last_base(&log)).unwrap();
+    assert!(trimmed.files >= 3, "{trimmed:?}");
+    log.append(&[2; 1000]).unwrap();
+    log.close().unwrap();
+}

@@ -79,6 +79,7 @@ impl LogView {
         if !entries.is_empty() {
             return Err(Error::NotEmpty { dir: dest.place() });
         }
+        dest.prefer_in_place();
         let end = if planted!("copy-beyond-proven") { self.end() } else { self.proven() };
         let mut parts = parts(self, end);
         let mut first = Lsn::FIRST;

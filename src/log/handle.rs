@@ -142,6 +142,9 @@ impl Log {
         // Before the names are listed. Where it cannot be told, they are listed once more.
         let before = storage.state().ok().flatten();
         let (start, report) = recover(&environment, &options)?;
+        if start.segments.is_empty() {
+            storage.prefer_in_place();
+        }
         let watch = Watch::new(Arc::clone(&storage), &start, before);
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {

@@ -14,6 +14,7 @@ mod doors;
 mod files;
 mod fill;
 mod follow;
+mod give_back;
 mod guess;
 mod handle;
 mod header_blocks;

@@ -7,11 +7,13 @@ use super::action::{
     Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Run, Source, Trouble, Write,
 };
 use super::fill::{Pace, fill, fill_reserve};
+use super::give_back::give_back;
 use super::watch::Watch;
-use crate::error::Disturbed;
+use crate::error::{Disturbed, is_full};
 use crate::format::frame_writer::{FinishedRun, finish_frames};
 use crate::format::layout;
 use crate::format::name::FileName;
+use crate::format::trailer::Trailer;
 use crate::position::{Salt, SegmentId};
 use crate::storage::latch::{AtomicU64, Mutex, Ordering};
 use crate::storage::{Entropy, OpenMode, Storage, StorageFile, WriteFailure, write_full};
@@ -29,6 +31,8 @@ pub(crate) struct Performer {
     back: Kept,
     /// Bytes of runs that were written: by them a preparation beside the appends is paced.
     appended: AtomicU64,
+    /// Where the frames end that this run wrote to the newest segment; 0 before it wrote one.
+    end: AtomicU64,
     watch: Watch,
 }
 
@@ -64,7 +68,8 @@ impl Kept {
 impl Performer {
     pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>, watch: Watch) -> Self {
         let (active, back) = (Kept::none(), Kept::none());
-        Self { storage, entropy, active, back, appended: AtomicU64::new(0), watch }
+        let (appended, end) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { storage, entropy, active, back, appended, end, watch }
     }
 
     /// Performs `action`; blocks as long as the disk does.
@@ -87,7 +92,15 @@ impl Performer {
                 });
                 Event::Synced { upto, outcome }
             }
-            Action::Prepare(preparation) => Event::Prepared(self.prepare(preparation)),
+            // Whoever appends beside it waits for nothing, and a whole segment is no last resort.
+            Action::Prepare(preparation)
+                if preparation.beside || preparation.file_len > layout::SEGMENT_LEN_MIN =>
+            {
+                Event::Prepared(self.prepare(preparation))
+            }
+            Action::Prepare(preparation) => {
+                Event::Prepared(self.with_room(|| self.prepare(preparation)))
+            }
             Action::MakeReserve { from } => Event::ReserveMade(
                 self.make_reserve(from)
                     .and_then(|()| self.storage.sync_dir().map_err(Trouble::SyncFailed)),
@@ -96,6 +109,7 @@ impl Performer {
                 let may = |file: &dyn StorageFile| self.watch.may_begin(file, &header);
                 let outcome = self.write_and_sync(header.number, 0, &header.blocks(), may);
                 let outcome = outcome.and_then(|()| {
+                    self.end.store(layout::FRAMES_START, Ordering::Relaxed);
                     self.watch.began(&header).map_err(|found| trouble(found.into()))
                 });
                 Event::Began { header, outcome }
@@ -107,8 +121,7 @@ impl Performer {
             Action::Retire { segment, file_len, trailer } => {
                 let outcome = self.open(FileName::Segment(segment)).and_then(|file| {
                     if let Some(trailer) = trailer {
-                        let at = layout::trailer_offset(file_len);
-                        write_full(&*file, at, &[&trailer.encode()])
+                        seal(&*file, file_len, &trailer)
                             .map_err(|failure| Trouble::Failed(failure.error))?;
                     }
                     file.set_len(file_len).map_err(Trouble::Failed)
@@ -136,8 +149,19 @@ impl Performer {
         let refused = |error| WriteFailure { written: 0, error };
         let written = self.active.with(&*self.storage, write.segment, |file| {
             self.watch.may_write(&**file, &write).map_err(|found| refused(found.into()))?;
-            write_full(&**file, write.offset, &[&write.run.bytes])
-                .inspect_err(|_| self.watch.failed(write.offset))?;
+            let bytes = &*write.run.bytes;
+            let written = match write_full(&**file, write.offset, &[bytes]) {
+                Err(failure) if is_full(&failure.error) => {
+                    let end = write.offset + bytes.len() as u64;
+                    if give_back(&**file, Some(end)) {
+                        write_full(&**file, write.offset, &[bytes])
+                    } else {
+                        Err(failure)
+                    }
+                }
+                written => written,
+            };
+            written.inspect_err(|_| self.watch.failed(write.offset))?;
             Ok(write.sync.then(|| Arc::clone(file)))
         });
         let Write { segment, offset, run, .. } = write;
@@ -147,6 +171,7 @@ impl Performer {
         let (outcome, synced) = match written {
             Ok(Ok(file)) => {
                 let FinishedRun { last_check, last_at, frames } = finished;
+                self.end.store(offset + run.bytes.len() as u64, Ordering::Relaxed);
                 self.watch.wrote(offset + last_at as u64, last_check);
                 let sync = |file: Arc<dyn StorageFile>| {
                     file.sync_data()?;
@@ -179,8 +204,17 @@ impl Performer {
     ) -> Outcome {
         let outcome = self.active.with(&*self.storage, segment, |file| {
             may(&**file).map_err(|found| trouble(found.into()))?;
-            write_full(&**file, offset, &[bytes])
-                .map_err(|failure| Trouble::Failed(failure.error))?;
+            let write = || {
+                write_full(&**file, offset, &[bytes])
+                    .map_err(|failure| Trouble::Failed(failure.error))
+            };
+            let written = self.with_room(write);
+            if offset == 0 {
+                // Nothing counts in the file before its header.
+                written.or_else(|trouble| hollow(&**file, 1, trouble).and_then(|()| write()))?;
+            } else {
+                written?;
+            }
             file.sync_data().map_err(Trouble::SyncFailed)
         });
         outcome.map_err(|error| self.no_file(segment, error)).flatten()
@@ -217,6 +251,12 @@ impl Performer {
             Source::Named | Source::Spare(_) | Source::New(_) => {
                 fill(&*file, file_len, written, asked, pace)
             }
+        };
+        // Another has the room of its own that it needs, or goes to a shorter one.
+        let keeps_room = matches!(source, Source::Named | Source::Reserve);
+        let filled = match filled {
+            Err(trouble) if keeps_room => hollow(&*file, file_len, trouble),
+            filled => filled,
         };
         let synced = filled.is_ok().then(|| file.sync_all());
         // Nothing of the log is in the file, so a sync of it that fails takes nothing along. But
@@ -265,6 +305,21 @@ impl Performer {
         filled
     }
 
+    /// Makes a call of the commit lane; once more, where there was no room for it and the newest
+    /// segment gave some back. Nothing else writes to that meanwhile: it is this lane that does.
+    fn with_room<T>(&self, call: impl Fn() -> Outcome<T>) -> Outcome<T> {
+        match call() {
+            Err(Trouble::Failed(error)) if is_full(&error) && self.give_back() => call(),
+            outcome => outcome,
+        }
+    }
+
+    fn give_back(&self) -> bool {
+        let end = Some(self.end.load(Ordering::Relaxed)).filter(|&end| end > 0);
+        let newest = self.watch.newest().map(|number| self.open(FileName::Segment(number)));
+        newest.is_some_and(|file| file.is_ok_and(|file| give_back(&*file, end)))
+    }
+
     fn create(&self, name: FileName) -> io::Result<Arc<dyn StorageFile>> {
         self.storage.open(&name.text(), OpenMode::Create)
     }
@@ -304,6 +359,29 @@ impl Performer {
             outcome = Err(Trouble::SyncFailed(error));
         }
         Event::Removed { done, left, reserve, outcome }
+    }
+}
+
+/// Where even zeros over zeros need room that there is not, a file that was not begun gives its own: a
+/// hole reads as zeros, and the header finds the room that was the file's.
+fn hollow(file: &dyn StorageFile, at_least: u64, trouble: Trouble) -> Outcome {
+    let full = matches!(&trouble, Trouble::Failed(error) if is_full(error));
+    let hollowed = full
+        && !planted!("room-not-given-back")
+        && file.len().is_ok_and(|len| len >= at_least && file.punch(0, len).is_ok());
+    if hollowed { Ok(()) } else { Err(trouble) }
+}
+
+/// Writes the trailer at the end that the file is about to get. What lies behind gives its room, if
+/// there is none.
+fn seal(file: &dyn StorageFile, file_len: u64, trailer: &Trailer) -> Result<(), WriteFailure> {
+    let write = || write_full(file, layout::trailer_offset(file_len), &[&trailer.encode()]);
+    match write() {
+        Err(failure) if is_full(&failure.error) => {
+            let behind = file.len().unwrap_or(0).saturating_sub(file_len);
+            if behind > 0 && file.punch(file_len, behind).is_ok() { write() } else { Err(failure) }
+        }
+        written => written,
     }
 }
 

@@ -62,6 +62,10 @@ impl Storage for Sparing {
         self.0.state()
     }
 
+    fn prefer_in_place(&self) {
+        self.0.prefer_in_place();
+    }
+
     fn place(&self) -> String {
         self.0.place()
     }

@@ -105,6 +105,11 @@ impl Watch {
         answer
     }
 
+    /// The newest segment that was begun.
+    pub(crate) fn newest(&self) -> Option<SegmentId> {
+        self.ledger.lock().numbers.map(|(_, last)| last)
+    }
+
     /// Segments are about to be removed, or kept as spares.
     pub(crate) fn forget(&self, files: &[Removal]) {
         let mut ledger = self.ledger.lock();

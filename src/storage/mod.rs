@@ -163,6 +163,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Asks that files which are made here from now on are written in place, where the file system
+    /// copies on write by default. A wish: nothing that is stored depends on it, only the room and the
+    /// time that writes take.
+    fn prefer_in_place(&self) {}
+
     /// Where this is, for people.
     fn place(&self) -> String;
 }
@@ -227,6 +232,17 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// `EIO`, `EFBIG`.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Gives back the room of these bytes, which read as zeros from then on. The length stays.
+    ///
+    /// **Crash:** as with a write of zeros.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where that cannot be done, as by default; `EIO`.
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        let _asked = (offset, len);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// The length of the file in bytes.
     ///

@@ -227,6 +227,10 @@ impl Storage for Posix {
         Ok(Some(DirState { linked: stat.st_nlink > 0, names }))
     }
 
+    fn prefer_in_place(&self) {
+        platform::prefer_in_place(&self.dir);
+    }
+
     fn place(&self) -> String {
         self.path.display().to_string()
     }
@@ -294,6 +298,11 @@ impl StorageFile for PosixFile {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        in_range(offset.checked_add(len))?;
+        Ok(retry_on_intr(|| platform::punch(&self.file, offset, len))?)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -282,6 +282,11 @@ impl StorageFile for WatchedFile {
         self.file.allocate(offset, len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.watcher.passes(self.on, Call::SetLen, 0)?;
+        self.file.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.watcher.passes(self.on, Call::SetLen, 0)?;
         self.file.set_len(len)

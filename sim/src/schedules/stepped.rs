@@ -158,6 +158,10 @@ impl StorageFile for SteppedFile {
         self.traffic.alone(self, "reservation", || self.inner.allocate(offset, len))
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.traffic.alone(self, "change of length", || self.inner.punch(offset, len))
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.traffic.alone(self, "change of length", || self.inner.set_len(len))
     }

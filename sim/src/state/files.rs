@@ -120,8 +120,15 @@ impl State {
             taken = fits;
         }
 
+        let copies = self.faults.limits().is_some_and(|limits| limits.copies);
+        let end = offset.saturating_add(wide(taken)).min(len);
+        let needed = self.file(id)?.blocks.needed(offset, end, copies);
+        if needed > self.room() && way == Way::Normal {
+            return self.no_room();
+        }
         let sector_len = self.options.sector_len();
         let file = self.files.get_mut(&id).ok_or(Errno::IO)?;
+        file.blocks.write(offset, end, copies);
         if taken > 0 {
             let mut bytes = bytes;
             bytes.truncate(taken);
@@ -252,6 +259,21 @@ impl State {
         let id = self.written_through(descriptor)?;
         let now = self.file(id)?.cache.len();
         self.lengthen(id, end.max(now))
+    }
+
+    pub(crate) fn punch(&mut self, descriptor: u64, offset: u64, len: u64) -> io::Result<()> {
+        let id = self.written_through(descriptor)?;
+        let sector_len = self.options.sector_len();
+        let file = self.files.get_mut(&id).ok_or(Errno::IO)?;
+        let end = offset.saturating_add(len).min(file.cache.len());
+        if end > offset {
+            let zeros = Arc::new(vec![0; index(end.saturating_sub(offset))]);
+            file.write(offset, &zeros, sector_len, &mut self.next_order);
+            file.blocks.punch(offset, end);
+            count(&mut self.faults.counters.holes_punched);
+        }
+        self.file_changed(id);
+        Ok(())
     }
 
     pub(crate) fn set_len(&mut self, descriptor: u64, len: u64, way: Way) -> io::Result<()> {

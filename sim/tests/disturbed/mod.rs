@@ -270,6 +270,11 @@ impl StorageFile for SharedFile {
         self.file.allocate(offset, len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.with.called();
+        self.file.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.with.called();
         self.file.set_len(len)

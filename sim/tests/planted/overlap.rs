@@ -94,6 +94,10 @@ impl StorageFile for GatedFile {
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         self.0.allocate(offset, len)
     }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }

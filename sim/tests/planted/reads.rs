@@ -105,6 +105,10 @@ impl StorageFile for Interrupted<Arc<dyn StorageFile>> {
         self.below.allocate(offset, len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.below.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.below.set_len(len)
     }

@@ -16,9 +16,9 @@ use seawall::log::stepped::{Answer, Lane, Stepped};
 use seawall::storage::{OpenMode, Storage, write_full};
 use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
 use seawall_sim::{
-    Concern, CrashKind, CrashPolicy, EIO, ENOSPC, Event, FaultPlan, InFlight, Op, Operation,
-    Sabotage, Sabotaged, Scenario, SeawallLog, Seed, SimDisk, Sweep, SweepOptions, Workload,
-    environment, play,
+    Concern, CrashKind, CrashPolicy, EIO, ENOSPC, Event, FaultPlan, InFlight, Limits, Op,
+    Operation, Sabotage, Sabotaged, Scenario, SeawallLog, Seed, SimDisk, Sweep, SweepOptions,
+    Workload, environment, play,
 };
 use std::process::Command;
 use std::sync::Arc;
@@ -77,6 +77,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("wall-clock-order", same_seed_twice),
     ("vanished-file-unnoticed", removed_under_a_writer),
     ("second-writer-unnoticed", second_writer_by_another_path),
+    ("room-not-given-back", trim_where_writes_are_copies),
     ("lock-ignored", second_writer),
     ("lock-ignored-by-second-process", second_process),
 ];
@@ -550,6 +551,21 @@ fn second_writer_by_another_path() -> Option<String> {
             disturbed::two_writers(before, &first, &second).silent
         })
     })
+}
+
+fn trim_where_writes_are_copies() -> Option<String> {
+    let disk = SimDisk::new(Seed::new(1));
+    let options = small().segment_len(64 << 10);
+    disk.set_limits(Some(Limits::bytes(600 << 10).copying_on_write()));
+    let log = opened(&disk, 1, options.clone());
+    while log.append(&[1; 1000]).is_ok() {}
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = disk.after_kill();
+    disk.set_limits(Some(Limits::bytes(disk.used()).copying_on_write()));
+    let log = opened(&disk, 2, options);
+    let point = log.segments().last().map_or(Lsn::FIRST, |last| last.base());
+    seen(log.trim(point).is_err(), "a trim finds no room")
 }
 
 fn second_writer() -> Option<String> {

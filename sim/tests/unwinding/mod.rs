@@ -110,6 +110,11 @@ impl StorageFile for PanickingFile {
         self.storage.call();
         self.file.allocate(offset, len)
     }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.storage.call();
+        self.file.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.storage.call();
         self.file.set_len(len)

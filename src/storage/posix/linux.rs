@@ -2,7 +2,7 @@
 
 use crate::storage::Eviction;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, FallocateFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags, IFlags, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use std::io::IoSliceMut;
 
@@ -25,6 +25,23 @@ pub(super) fn sync_all(file: &OwnedFd) -> Result<(), Errno> {
 
 pub(super) fn allocate(file: &OwnedFd, offset: u64, len: u64) -> Result<(), Errno> {
     rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len)
+}
+
+pub(super) fn punch(file: &OwnedFd, offset: u64, len: u64) -> Result<(), Errno> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(file, flags, offset, len)
+}
+
+/// Files that are made in the directory from now on get the no-copy-on-write attribute, on the one
+/// file system that copies unless it is asked not to, and can be asked.
+pub(super) fn prefer_in_place(dir: &OwnedFd) {
+    const BTRFS: u64 = 0x9123_683e;
+    let is_btrfs =
+        rustix::fs::fstatfs(dir).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(BTRFS));
+    if is_btrfs && let Ok(flags) = rustix::fs::ioctl_getflags(dir) {
+        // Refused, the log works as on any disk that copies.
+        let _asked = rustix::fs::ioctl_setflags(dir, flags | IFlags::NOCOW);
+    }
 }
 
 /// Asks the kernel to drop the pages, then looks whether it did.

@@ -18,6 +18,14 @@ pub(super) fn allocate(_file: &OwnedFd, _offset: u64, _len: u64) -> Result<(), E
     Err(Errno::OPNOTSUPP)
 }
 
+/// Holes are made with another call there, which is not tried.
+pub(super) fn punch(_file: &OwnedFd, _offset: u64, _len: u64) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// There is no such attribute.
+pub(super) const fn prefer_in_place(_dir: &OwnedFd) {}
+
 /// There is no call that drops the pages of a file.
 pub(super) fn evict(_file: &OwnedFd, _len: u64) -> Result<Eviction, Errno> {
     Ok(Eviction::Unverified)

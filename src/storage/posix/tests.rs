@@ -206,3 +206,25 @@ fn lengths_beyond_any_file_are_too_big() {
     assert_eq!(errno(file.allocate(u64::MAX, 1)), too_big);
     assert_eq!(errno(file.allocate(0, 0)), Some(Errno::INVAL.raw_os_error()));
 }
+
+#[test]
+fn a_hole_reads_as_zeros_and_leaves_the_length() {
+    let scratch = Scratch::new("hole");
+    let storage = scratch.storage();
+    storage.prefer_in_place();
+    let file = storage.open("a", OpenMode::Create).unwrap();
+    write_full(&*file, 0, &[&[7; 3 * 4096]]).unwrap();
+    match file.punch(4096, 4096) {
+        // Some file systems cannot.
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+        Ok(()) => {
+            let mut bytes = [1; 3 * 4096];
+            assert_eq!(read_full(&*file, 0, &mut bytes).unwrap(), bytes.len());
+            let (first, rest) = bytes.split_at(4096);
+            let (hole, last) = rest.split_at(4096);
+            assert!(first.iter().chain(last).all(|&byte| byte == 7));
+            assert!(hole.iter().all(|&byte| byte == 0));
+        }
+    }
+    assert_eq!(file.len().unwrap(), 3 * 4096);
+}

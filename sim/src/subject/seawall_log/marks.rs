@@ -163,6 +163,10 @@ impl StorageFile for WatchedFile {
         self.inner.allocate(offset, len)
     }
 
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.inner.punch(offset, len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
     }
