@@ -154,6 +154,11 @@ mod table {
         "count-looked-at-too-late",
         "address-outside-the-lock",
         "through-beside-a-write",
+        "sync-behind-a-write-opens-one-door",
+        "follower-looks-at-the-count-too-late",
+        "round-ends-without-a-look",
+        "turn-kept-by-who-sleeps-again",
+        "failure-calls-no-follower",
     ];
 
     /// None.

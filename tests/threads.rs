@@ -225,6 +225,36 @@ fn a_follower_gets_each_record_without_another_append() {
     }
 }
 
+/// So many are woken one after the other, with pauses: whoever is last gets it all the same.
+#[test]
+fn many_followers_get_each_record_without_another_append() {
+    let count = 50;
+    for level in LEVELS {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(dir.path(), small().durability(level)).unwrap();
+        let (seen, next) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..count {
+                let (mut follower, seen) = (log.follow(Lsn::FIRST).unwrap(), seen.clone());
+                scope.spawn(move || {
+                    while let Some(record) = follower.next().unwrap() {
+                        seen.send(told(&record.bytes)).unwrap();
+                    }
+                });
+            }
+            drop(seen);
+            for nth in 0..6 {
+                log.append(&record(1, nth)).unwrap();
+                for _ in 0..count {
+                    assert_eq!(next.recv().unwrap(), (1, nth), "{level:?}");
+                }
+            }
+            log.close().unwrap();
+            assert!(next.recv().is_err(), "all followers ended");
+        });
+    }
+}
+
 #[test]
 fn an_address_can_be_read_as_soon_as_its_append_returned() {
     let (threads, each) = (3, 200);

@@ -276,6 +276,11 @@ pub const BUGS: &[PlantedBug] = &[
     threads("told-by-watermark-alone", "G7", "A woken appender looks at the watermark alone, and not whether its frame became void below it."),
     threads("address-outside-the-lock", "G4", "A buffered append asks again where the log ends once it let go of the lock: the address is that of another record."),
     threads("count-looked-at-too-late", "progress", "An appender looks at the count of its door once the lock is free: the event has just been counted."),
+    threads("sync-behind-a-write-opens-one-door", "progress", "A sync that rides behind a write wakes those who wait for the write alone."),
+    threads("follower-looks-at-the-count-too-late", "progress", "A follower looks at the count of its door once the lock is free: its round has just begun."),
+    threads("round-ends-without-a-look", "progress", "Who ends a round of followers does not look whether the next one is due."),
+    threads("turn-kept-by-who-sleeps-again", "progress", "A follower that was woken for nothing it can show sleeps again, and wakes no other."),
+    threads("failure-calls-no-follower", "progress", "Followers are woken by records alone, and not when a failure or a close ends the log."),
     threads("through-beside-a-write", "order", "An append that is written in one turn does not look whether a write is under way."),
 ];
 

@@ -1,13 +1,14 @@
 //! Follows an open log: a scan that waits at the end.
 
-#[cfg(seawall_planted)]
-use super::options::Durability;
+use super::machine::Goal;
 use super::record::Record;
-use super::shared::Shared;
+use super::rounds::Round;
+use super::shared::{Guard, NOBODY, Shared};
 use super::source::Source;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
+use crate::storage::latch;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -46,17 +47,23 @@ impl Follower {
 
     /// The next record; waits for it. `None` once the log is closed and everything was read.
     ///
+    /// Where more than 8 followers of a log wait they are woken one after the other, and after each of
+    /// them had its turn there is a pause of up to 100 ms, so that appends are not kept waiting: what
+    /// is appended meanwhile they get together.
+    ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::Trimmed`] if a trim overtook the follower, [`Error::Poisoned`]
     /// once everything visible was read, [`Error::Closed`] if the log was closed before that and its
     /// files are no longer its own, [`Error::Io`].
     #[expect(clippy::should_implement_trait, reason = "it blocks, which an iterator should not")]
     pub fn next(&mut self) -> Result<Option<Record>> {
+        // Passed on however this ends.
+        let mut turn = None;
         loop {
             if let Some(record) = self.try_next()? {
                 return Ok(Some(record));
             }
-            if !self.wait()? {
+            if !self.wait(&mut turn)? {
                 return self.try_next();
             }
         }
@@ -100,41 +107,78 @@ impl Follower {
 
     /// What may be read: visible, and in a file.
     fn visible(&self) -> Lsn {
-        let state = self.shared.state.lock();
-        let level = self.shared.options.durability;
-        let level = planted!("follower-waits-for-a-sync", level => Durability::Sync);
-        state.machine.visible(level).min(state.machine.watermarks().written)
+        let readable = self.shared.doors.readable();
+        planted!("follower-waits-for-a-sync", readable => self.shared.doors.durable())
     }
 
-    /// Waits for more; `false` once there will be none.
-    fn wait(&mut self) -> Result<bool> {
-        let mut state = self.shared.lock();
-        let level = self.shared.options.durability;
-        state.watchers += 1;
-        let outcome = loop {
-            let visible = state.machine.visible(level);
-            if visible.min(state.machine.watermarks().written) > self.looked_to {
-                break Ok(true);
+    /// Waits for more; `false` once there will be none. `turn` is this follower's to wake the next one,
+    /// if it was woken.
+    fn wait(&self, turn: &mut Option<Turn>) -> Result<bool> {
+        loop {
+            if self.visible() > self.looked_to {
+                return Ok(true);
+            }
+            let mut state = self.shared.lock();
+            let level = self.shared.options.durability;
+            if state.machine.readable_to(level) > self.looked_to {
+                return Ok(true);
             }
             if state.machine.is_closed() {
-                break Ok(false);
+                return Ok(false);
             }
             if let Some(error) = state.machine.poisoned() {
-                break Err(error);
+                return Err(error);
             }
             // Buffered records are visible before the kernel has them: hand them over.
-            if visible > state.machine.watermarks().written {
-                let end = visible;
-                let goal = super::machine::Goal::Written { lsn: super::shared::NOBODY, end };
+            let end = state.machine.visible(level);
+            if end > self.looked_to {
+                let goal = Goal::Written { lsn: NOBODY, end };
                 match self.shared.reach_all(&mut state, goal) {
                     // Closed meanwhile: looked at above.
                     Ok(()) | Err(Error::Closed) => continue,
-                    Err(error) => break Err(error),
+                    Err(error) => return Err(error),
                 }
             }
-            state.wait(&self.shared.progress);
-        };
-        state.watchers -= 1;
-        outcome
+            if let Some(turn) = turn.take() {
+                turn.leave(&mut state);
+            }
+            let round = state.rounds.enter(self.looked_to);
+            let (door, doors) = (round.door(), &self.shared.doors);
+            let seen = doors.now(door);
+            drop(state);
+            let seen = planted!("follower-looks-at-the-count-too-late", seen => doors.now(door));
+            doors.sleep(door, seen);
+            *turn = Some(Turn { shared: Arc::clone(&self.shared), round: Some(round) });
+        }
+    }
+}
+
+/// A follower woke up in this round. When it is done with what it was woken for, or unwinds, the next
+/// one is woken.
+#[derive(Debug)]
+struct Turn {
+    shared: Arc<Shared>,
+    /// `None` once it was passed on.
+    round: Option<Round>,
+}
+
+impl Turn {
+    /// Passes it on; the lock is held.
+    fn leave(mut self, state: &mut Guard<'_>) {
+        if let Some(round) = self.round.take()
+            && !planted!("turn-kept-by-who-sleeps-again")
+        {
+            self.shared.leave_round(state, round);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(round) = self.round.take()
+            && !latch::execution_is_over()
+        {
+            self.shared.leave_round(&mut self.shared.lock(), round);
+        }
     }
 }

@@ -149,7 +149,7 @@ impl Log {
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
             doors: Doors::new(machine.watermarks()),
-            state: Mutex::new(State::new(machine)),
+            state: Mutex::new(State::new(machine, environment.threads)),
             progress: Condvar::new(),
             tender: Condvar::new(),
             upkeep: Condvar::new(),
@@ -191,7 +191,7 @@ impl Log {
     pub fn append_at(&self, record: &[u8], durability: Durability) -> Result<Receipt> {
         let mut state = self.shared().lock();
         if durability == Durability::Buffered
-            && state.watchers == 0
+            && !state.rounds.listen()
             && let Some(receipt) = state.machine.append_quietly(record)
         {
             drop(state);
@@ -298,9 +298,7 @@ impl Log {
             }
             Some(goal) => shared.settle(state, goal)?,
             None => {
-                if state.watchers > 0 {
-                    shared.progress.notify_all();
-                }
+                shared.call_followers(&mut state);
                 // Hands the buffer to the kernel once it is worth a call, if nobody does already.
                 if due {
                     shared.step(&mut state);

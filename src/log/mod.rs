@@ -30,6 +30,7 @@ mod recover;
 mod remains;
 mod repair;
 mod report;
+mod rounds;
 mod scan;
 mod seen;
 mod shared;

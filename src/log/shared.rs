@@ -19,6 +19,7 @@ use super::machine::{Accepted, Goal, Machine, Refusal};
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::Receipt;
+use super::rounds::{Round, Rounds};
 use crate::error::{Error, Result};
 use crate::position::Lsn;
 use crate::storage::latch::{self, Condvar, Mutex, MutexGuard};
@@ -49,8 +50,7 @@ pub(crate) struct State {
     pub(crate) threads_stop: bool,
     /// A call asked for room and did not wait for it.
     pub(crate) handed_over: bool,
-    /// Followers that wait for records which no event announces.
-    pub(crate) watchers: usize,
+    pub(crate) rounds: Rounds,
     pub(crate) asleep: Asleep,
     /// Somebody lets others arrive before it takes the next action.
     gathering: bool,
@@ -61,7 +61,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(machine: Machine) -> Self {
+    /// `tended`: threads of the log keep its deadlines.
+    pub(crate) fn new(machine: Machine, tended: bool) -> Self {
         Self {
             machine,
             interval_ends: None,
@@ -69,7 +70,7 @@ impl State {
             upkeep_rests: false,
             threads_stop: false,
             handed_over: false,
-            watchers: 0,
+            rounds: Rounds::new(tended),
             asleep: Asleep::default(),
             gathering: false,
             gathered: 0,
@@ -82,9 +83,9 @@ impl State {
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) state: Mutex<State>,
-    /// An event came in, or buffered records for a watcher.
+    /// An event came in.
     pub(crate) progress: Condvar,
-    /// Where appends sleep.
+    /// Where appends sleep, and followers.
     pub(crate) doors: Doors,
     pub(crate) tender: Condvar,
     pub(crate) upkeep: Condvar,
@@ -155,8 +156,13 @@ impl Guard<'_> {
         let state: &mut State = held;
         state.machine.forsake(driving.take());
         state.gathering = false;
-        wakes.publish(state.machine.watermarks(), state.machine.failures());
+        // Of a log that does nothing any more there is nothing new to read.
+        let (marks, readable) = (state.machine.watermarks(), wakes.readable());
+        wakes.publish(marks, state.machine.failures(), readable);
         wakes.everybody(&mut state.asleep);
+        if let Some(door) = state.rounds.begin_at_once() {
+            wakes.one_at(door);
+        }
         progress.notify_all();
     }
 
@@ -294,13 +300,15 @@ impl Shared {
         state.driving = None;
         state.orphaned |= !upkeep;
         let failed = state.machine.failures() > failures;
-        self.doors.publish(state.machine.watermarks(), state.machine.failures());
+        let readable = state.machine.readable_to(self.options.durability);
+        self.doors.publish(state.machine.watermarks(), state.machine.failures(), readable);
         if upkeep && let Some(first) = state.machine.live().front() {
             self.files.forget_before(first.segment.number());
         }
         if !(planted!("cancelled-waiter") && failed) {
             self.announce(state, opened.filter(|_| !failed), upkeep);
         }
+        self.call_followers(state);
         self.wake_threads(state);
     }
 
@@ -317,6 +325,54 @@ impl Shared {
         opened.into_iter().flatten().for_each(|door| wakes.all_at(&mut held.asleep, door));
     }
 
+    /// Has the followers woken, one after the other, if one of them waits for what is visible now, or
+    /// nothing ever will be.
+    #[inline]
+    pub(crate) fn call_followers(&self, state: &mut Guard<'_>) {
+        if state.rounds.listen() {
+            self.call_followers_that_listen(state);
+        }
+    }
+
+    fn call_followers_that_listen(&self, state: &mut Guard<'_>) {
+        let Guard { held, wakes, .. } = state;
+        let State { machine, rounds, .. } = &mut **held;
+        let over = (machine.is_closed() || machine.is_poisoned())
+            && !planted!("failure-calls-no-follower");
+        let woken = if over {
+            rounds.begin_at_once()
+        } else if rounds.await_what_is_before(machine.visible(self.options.durability)) {
+            rounds.begin(self.clock.now())
+        } else {
+            return;
+        };
+        match woken {
+            Some(door) => wakes.one_at(door),
+            // Its time comes later.
+            None => self.wake_threads(state),
+        }
+    }
+
+    /// The next round of followers had to wait for this moment.
+    pub(crate) fn call_followers_late(&self, state: &mut Guard<'_>) {
+        state.rounds.due_at = None;
+        self.call_followers(state);
+    }
+
+    /// A follower that slept in this round passes its turn on.
+    pub(crate) fn leave_round(&self, state: &mut Guard<'_>, round: Round) {
+        let Guard { held, wakes, .. } = state;
+        let State { rounds, .. } = &mut **held;
+        if let Some(door) = rounds.leave(round) {
+            wakes.one_at(door);
+        } else if rounds.is_over() {
+            rounds.end(&*self.clock);
+            if !planted!("round-ends-without-a-look") {
+                self.call_followers(state);
+            }
+        }
+    }
+
     /// What a reader is told that met `error`. The files of a closed log may be another's by now, who
     /// removes and recycles them as it likes: what they hold then is no damage.
     pub(crate) fn told_reader(&self, error: Error) -> Error {
@@ -331,6 +387,8 @@ impl Shared {
         self.progress.notify_all();
         let Guard { held, wakes, .. } = state;
         wakes.everybody(&mut held.asleep);
+        // A round that has its time may be due at once.
+        self.call_followers_late(state);
     }
 
     /// Does what a call left undone because it would not wait. A failure ends it: on a disk that
@@ -360,11 +418,13 @@ impl Shared {
             Tender::Awake => false,
             // It sleeps, but perhaps too long.
             Tender::Until(deadline) => {
-                state.handed_over || state.interval_ends.is_some_and(|ends| ends < deadline)
+                let sooner = |at: Option<Duration>| at.is_some_and(|at| at < deadline);
+                state.handed_over || sooner(state.interval_ends) || sooner(state.rounds.due_at)
             }
             Tender::Rests => {
                 let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
-                watch || state.handed_over || state.interval_ends.is_some()
+                let at = state.interval_ends.or(state.rounds.due_at);
+                watch || state.handed_over || at.is_some()
             }
         };
         if due {

@@ -56,6 +56,10 @@ impl Extents for Source {
         if self.closed {
             return Err(Error::Closed);
         }
+        if at >= self.end && self.pinned.is_none() && !self.from_first {
+            // Nothing to hand out and nothing to let go of: no reason to ask for the lock.
+            return Ok(None);
+        }
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         self.unpin(&mut state);

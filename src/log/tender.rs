@@ -1,5 +1,5 @@
 //! The two threads of a log, joined when it closes. One keeps deadlines: it ends the interval,
-//! marks an idle log, does what a call left undone because it would not wait. The other keeps
+//! marks an idle log, calls followers, does what a call left undone because it would not wait. The other keeps
 //! files: it prepares the next segment, retires and removes old ones. They are two because
 //! preparing a file takes longer than any interval.
 
@@ -53,13 +53,17 @@ fn keep_deadlines(shared: &Shared) {
             let _told_to_the_next_caller = shared.end_interval(&mut state);
             continue;
         }
+        if state.rounds.due_by(now) {
+            shared.call_followers_late(&mut state);
+            continue;
+        }
         let mark_at = idle_deadline(shared, &state, &mut idle_since, now);
         if mark_at.is_some_and(|at| at <= now) {
             idle_since = None;
             let _told_to_the_next_caller = shared.mark_idle(&mut state);
             continue;
         }
-        match [state.interval_ends, mark_at].into_iter().flatten().min() {
+        match [state.interval_ends, mark_at, state.rounds.due_at].into_iter().flatten().min() {
             Some(deadline) => {
                 state.tender = Tender::Until(deadline);
                 state.wait_for(&shared.tender, deadline.saturating_sub(now));

@@ -172,6 +172,55 @@ pub(super) fn followers(seed: u64) {
     stage.finish();
 }
 
+/// More followers than are woken at once, to the end of the log, whatever that is.
+pub(super) fn rounds(seed: u64) {
+    let mut rng = rng(seed);
+    let marks = rng.chance(1, 2).then_some(IDLE);
+    let options = small(level(&mut rng)).idle_mark(marks);
+    let fails = rng.chance(1, 4);
+    let fault = FaultPlan::new(Operation::SyncData, EIO).after(1 + rng.below(3));
+    let plan = Plan { fault: fails.then_some(fault), crashes: !fails, ..plan(options) };
+    let (begun, threads) = (rng.chance(1, 2), rng.chance(3, 4));
+    let mut stage = Stage::open(seed, rng, Plan { begun, threads, ..plan });
+    for _ in 0..3 {
+        stage.follow();
+    }
+    stage.run(|mut actor| {
+        actor.append(40);
+        actor.append(50);
+        actor.append(60);
+    });
+    stage.finish();
+}
+
+/// Waits for durability apart from the appends.
+pub(super) fn waits(seed: u64) {
+    let mut rng = rng(seed);
+    let fails = rng.chance(1, 3);
+    let operation = if rng.chance(1, 2) { Operation::Write } else { Operation::SyncData };
+    let fault = FaultPlan::new(operation, EIO).after(rng.below(5));
+    let options = small(level(&mut rng));
+    let plan = Plan { fault: fails.then_some(fault), crashes: !fails, ..plan(options) };
+    let begun = rng.chance(3, 4);
+    let mut stage = Stage::open(seed, rng, Plan { begun, ..plan });
+    stage.run(|mut actor| {
+        actor.append(40);
+        actor.wait_durable();
+        actor.append(50);
+        actor.sync();
+    });
+    stage.run(|mut actor| {
+        actor.append(60);
+        actor.wait_durable();
+        actor.append_at(20, Durability::Os);
+    });
+    stage.run(|mut actor| {
+        actor.append(70);
+        actor.wait_durable();
+    });
+    stage.finish();
+}
+
 pub(super) fn views(seed: u64) {
     let mut rng = rng(seed);
     let options = small(if rng.chance(1, 2) { Durability::Sync } else { Durability::Os });

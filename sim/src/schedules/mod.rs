@@ -32,7 +32,7 @@ const fn small(name: &'static str, run: fn(u64)) -> Harness {
 }
 
 /// All of them.
-pub const HARNESSES: [Harness; 14] = [
+pub const HARNESSES: [Harness; 16] = [
     harness("group_commit", harnesses::group_commit),
     harness("rotation", harnesses::rotation),
     harness("batches", harnesses::batches),
@@ -40,6 +40,8 @@ pub const HARNESSES: [Harness; 14] = [
     harness("poison", harnesses::poison),
     harness("failing_writes", harnesses::failing_writes),
     harness("followers", harnesses::followers),
+    harness("rounds", harnesses::rounds),
+    harness("waits", harnesses::waits),
     harness("views", harnesses::views),
     harness("trimming", harnesses::trimming),
     harness("interval", harnesses::interval),
@@ -57,7 +59,7 @@ pub fn named(name: &str) -> Option<Harness> {
 
 /// Mistakes that a build with `--cfg seawall_planted` can make, and the harness that must find
 /// each.
-pub const PLANTED: [(&str, &str); 16] = [
+pub const PLANTED: [(&str, &str); 23] = [
     ("lost-wakeup", "rotation"),
     ("two-leaders", "two_threads"),
     ("follower-told-ok", "poison"),
@@ -74,4 +76,11 @@ pub const PLANTED: [(&str, &str); 16] = [
     ("count-looked-at-too-late", "group_commit"),
     ("through-beside-a-write", "levels"),
     ("address-outside-the-lock", "levels"),
+    ("count-looked-at-too-late", "waits"),
+    ("cancelled-waiter", "waits"),
+    ("sync-behind-a-write-opens-one-door", "waits"),
+    ("follower-looks-at-the-count-too-late", "rounds"),
+    ("round-ends-without-a-look", "rounds"),
+    ("turn-kept-by-who-sleeps-again", "rounds"),
+    ("failure-calls-no-follower", "rounds"),
 ];

@@ -609,6 +609,11 @@ impl Machine {
         }
     }
 
+    /// How far a follower may read: visible, and in a file.
+    pub(crate) fn readable_to(&self, level: Durability) -> Lsn {
+        self.visible(level).min(self.marks.written)
+    }
+
     fn buffered(&self) -> u64 {
         let retry = self.retry.as_ref().map_or(0, |run| run.bytes.len());
         self.in_flight + (self.pending.len() + retry) as u64
