@@ -659,6 +659,34 @@ fn a_close_of_a_poisoned_log_keeps_the_lock_while_a_write_is_under_way() {
 }
 
 #[test]
+fn a_close_does_not_wait_for_the_rest_of_the_next_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, watcher) = Watcher::environment(dir.path());
+    let options = Options::new().segment_len(8 << 20).durability(Durability::Sync).idle_mark(None);
+    let log = Log::open_in(environment, options).unwrap();
+    log.append(b"prepares the segment").unwrap();
+    watcher.hold(On::Spare, Call::SyncData);
+    log.append(&vec![1; 5 << 20]).unwrap();
+    watcher.wait_for_held(On::Spare, Call::SyncData);
+    // A piece of the next file is written, six are left.
+    let counts = std::thread::scope(|scope| {
+        let close = scope.spawn(|| log.close());
+        while log.append(b"another").is_ok() {
+            std::thread::yield_now();
+        }
+        watcher.take_counts();
+        watcher.release(On::Spare, Call::SyncData);
+        close.join().unwrap().unwrap();
+        watcher.take_counts()
+    });
+    let spare = |call| counts.of(On::Spare, call);
+    assert_eq!([Call::Write, Call::SyncData, Call::SyncAll, Call::Rename].map(spare), [0; 4]);
+    assert_eq!(spare(Call::Remove), 1, "nothing is left of it");
+    let log = Log::open(dir.path(), Options::new()).unwrap();
+    assert!(log.report().clean && log.stats().spares == 0, "{}", log.report());
+}
+
+#[test]
 fn an_interval_is_kept_after_an_idle_mark() {
     let dir = tempfile::tempdir().unwrap();
     let (mut environment, _) = Watcher::environment(dir.path());

@@ -23,11 +23,22 @@ pub enum Lane {
 /// Whole frames on their way to the disk.
 #[derive(Debug)]
 pub(crate) struct Run {
+    /// Frames that go before `bytes`, where long ones were made apart.
+    pub(crate) front: Vec<Vec<u8>>,
     pub(crate) bytes: Vec<u8>,
+    /// Of all of it. The front is let go of once it is written.
+    pub(crate) len: u64,
     pub(crate) lsn: Lsn,
     pub(crate) seed: FrameSeed,
     /// Check of the frame before the first.
     pub(crate) prev: u32,
+}
+
+impl Run {
+    /// The part that begins with its first frame.
+    pub(crate) fn first(&self) -> &[u8] {
+        self.front.first().unwrap_or(&self.bytes)
+    }
 }
 
 /// A run on its way to the disk.
@@ -103,6 +114,35 @@ pub(crate) enum Action {
     /// Remove or keep as spares, oldest first; make the reserve if that is asked for, of the file
     /// that is kept as such, or anew; then sync the directory.
     Remove { files: Vec<Removal>, make_reserve: bool },
+}
+
+impl Action {
+    /// What it became that nobody performed: it failed, and left no trace on the disk. Of a sync that
+    /// is final, as ever.
+    pub(crate) fn undone(self) -> Event {
+        let error = || io::Error::other("the work was taken from the log and not done");
+        let failed = || Err(Trouble::Failed(error()));
+        match self {
+            Self::EraseCloseRecord { .. } => Event::Erased(failed()),
+            Self::Write(Write { run, .. }) => {
+                let outcome = Err(WriteFailure { written: 0, error: error() });
+                Event::Wrote { run, outcome, synced: None }
+            }
+            Self::Sync { upto, .. } => Event::Synced { upto, outcome: Err(error()) },
+            Self::Prepare(_) => Event::Prepared(Err(Trouble::Failed(error()))),
+            Self::MakeReserve { .. } => Event::ReserveMade(failed()),
+            Self::Begin { header } => Event::Began { header, outcome: failed() },
+            Self::WriteCloseRecord { .. } => Event::CloseRecorded(failed()),
+            Self::Retire { segment, file_len, .. } => {
+                Event::Retired { segment, file_len, outcome: failed() }
+            }
+            Self::WriteBack { .. } => Event::WroteBack(failed()),
+            Self::Remove { files, make_reserve } => {
+                let reserve = make_reserve.then(failed);
+                Event::Removed { done: Vec::new(), left: files, reserve, outcome: failed() }
+            }
+        }
+    }
 }
 
 /// Why something failed, by what can be made of it.

@@ -14,6 +14,7 @@ use super::action::{Outcome, Trouble};
 use crate::format::layout;
 use crate::storage::latch::{AtomicU64, Ordering};
 use crate::storage::{StorageFile, write_full};
+use std::io;
 
 /// Bytes of zeros written by one call, at most. A page cache may keep a file in pages as large as the
 /// writes that made it, and looks at all blocks of a page for each small write into it: behind zeros of
@@ -57,6 +58,33 @@ impl<'a> Pace<'a> {
     }
 }
 
+/// Whether files are still needed. A log that closes needs none that was begun, and does not wait for
+/// more than the call that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Needed(AtomicU64);
+
+impl Needed {
+    const STOPPED: u64 = 1;
+
+    /// What is being filled ends unfinished, with an error.
+    pub(super) fn stop(&self) {
+        self.0.store(Self::STOPPED, Ordering::Relaxed);
+    }
+
+    pub(super) fn resume(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn look(&self) -> Outcome {
+        if self.0.load(Ordering::Relaxed) == Self::STOPPED {
+            return Err(Trouble::Failed(io::Error::other(
+                "the log closes and needs no other file",
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Brings a file to its length, with header blocks and first frame block zero; with `written` all
 /// that it grows by. What was written last is not synced.
 pub(super) fn fill(
@@ -65,6 +93,7 @@ pub(super) fn fill(
     written: bool,
     asked: bool,
     pace: Pace<'_>,
+    needed: &Needed,
 ) -> Outcome {
     let there = file.len().map_err(Trouble::Failed)?;
     if there > file_len {
@@ -75,7 +104,7 @@ pub(super) fn fill(
     }
     let cleared = layout::FRAMES_START + layout::BLOCK;
     if !planted!("stale-spare-not-zeroed") {
-        zero(file, 0, cleared)?;
+        zero(file, 0, cleared, needed)?;
     }
     let mut at = there.clamp(cleared, file_len);
     if at < file_len && !written {
@@ -84,14 +113,15 @@ pub(super) fn fill(
     let from = at;
     while at < file_len {
         let piece = pace.piece(at - from).min(file_len - at);
-        zero(file, at, at + piece)?;
+        zero(file, at, at + piece, needed)?;
         at += piece;
         if at < file_len {
             // Nothing of the log is in the file: it is thrown away, and nothing else was covered.
             file.sync_data().map_err(Trouble::Failed)?;
         }
     }
-    Ok(())
+    // What is left is a sync, and the longest of all calls where nothing was synced before.
+    needed.look()
 }
 
 /// Brings the reserve to its length, and writes all of it, so that its room is really there. A
@@ -100,14 +130,15 @@ pub(super) fn fill_reserve(file: &dyn StorageFile) -> Outcome {
     if file.len().map_err(Trouble::Failed)? > layout::SEGMENT_LEN_MIN {
         file.set_len(layout::SEGMENT_LEN_MIN).map_err(Trouble::Failed)?;
     }
-    zero(file, 0, layout::SEGMENT_LEN_MIN)?;
+    zero(file, 0, layout::SEGMENT_LEN_MIN, &Needed::default())?;
     file.sync_all().map_err(Trouble::Failed)
 }
 
-fn zero(file: &dyn StorageFile, from: u64, to: u64) -> Outcome {
+fn zero(file: &dyn StorageFile, from: u64, to: u64, needed: &Needed) -> Outcome {
     static BLOCK: [u8; ZEROS] = [0; ZEROS];
     let mut at = from;
     while at < to {
+        needed.look()?;
         let len = usize::try_from(to - at).unwrap_or(ZEROS).min(ZEROS);
         write_full(file, at, &[BLOCK.get(..len).unwrap_or_default()])
             .map_err(|failure| Trouble::Failed(failure.error))?;

@@ -2,6 +2,7 @@
 
 use super::address::{read_all, read_one};
 use super::doors::Doors;
+use super::encoded::Encoded;
 use super::follow::Follower;
 use super::lock::locked;
 use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
@@ -18,6 +19,8 @@ use super::survey::Segment;
 use super::watch::Watch;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
+use crate::format::batch::RECORD_OVERHEAD;
+use crate::format::layout;
 use crate::position::{LogId, Lsn};
 use crate::storage::Environment;
 use crate::storage::latch::{Condvar, JoinHandle, Mutex};
@@ -203,6 +206,10 @@ impl Log {
         {
             return outcome;
         }
+        if self.is_long(record.len() as u64) {
+            drop(state);
+            return self.append_encoded(Encoded::of_record(record), level);
+        }
         let accepted = match state.machine.append(record, level) {
             Ok(accepted) => accepted,
             Err(Refusal::Never(error)) => return Err(error),
@@ -221,12 +228,17 @@ impl Log {
     /// As [`append`](Self::append); [`Error::Busy`] (nothing was appended).
     pub fn try_append(&self, record: &[u8]) -> Result<Receipt> {
         let level = self.level(Durability::Buffered);
+        let mut encoded = self.encoded_record(record);
         let mut state = self.shared().lock();
         if !state.machine.has_begun() {
             drop(state);
             return self.append(record);
         }
-        match state.machine.append(record, level) {
+        let accepted = match &mut encoded {
+            Some(encoded) => state.machine.append_encoded(encoded, level),
+            None => state.machine.append(record, level),
+        };
+        match accepted {
             Ok(accepted) => self.settle(state, accepted),
             Err(Refusal::Never(error)) => Err(error),
             Err(Refusal::Wait) => {
@@ -259,6 +271,9 @@ impl Log {
         // Each is asked for its bytes once, and before the lock is taken: what the caller's code does
         // then, be it a panic, concerns nobody else.
         let records: Vec<&[u8]> = records.iter().map(AsRef::as_ref).collect();
+        if let Some(encoded) = self.encoded_batch(&records) {
+            return self.append_encoded(encoded, level);
+        }
         let mut state = self.shared().lock();
         if records.is_empty() {
             let end = state.machine.watermarks().accepted;
@@ -266,6 +281,36 @@ impl Log {
         }
         let accepted =
             self.shared().admit(&mut state, |machine| machine.append_batch(&records, level))?;
+        self.settle(state, accepted)
+    }
+
+    /// Whether records of this length together are to be made into frames before the lock is taken:
+    /// unless they are too long to be taken at all.
+    fn is_long(&self, len: u64) -> bool {
+        (self.shared().options.apart() + 1..=layout::RECORD_LEN_MAX).contains(&len)
+    }
+
+    /// The frames of a batch that is long, and that the log may take.
+    pub(crate) fn encoded_batch<R: AsRef<[u8]>>(&self, records: &[R]) -> Option<Encoded> {
+        let options = &self.shared().options;
+        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
+        let with_overhead = |sum: u64, len| sum.saturating_add(len).saturating_add(RECORD_OVERHEAD);
+        let total = lens().fold(0, with_overhead);
+        let fits =
+            total <= layout::BATCH_LEN_MAX && lens().all(|len| len <= layout::RECORD_LEN_MAX);
+        let long = fits && total > options.apart();
+        long.then(|| Encoded::of_batch(records, options.batch_frame_max))
+    }
+
+    pub(crate) fn encoded_record(&self, record: &[u8]) -> Option<Encoded> {
+        self.is_long(record.len() as u64).then(|| Encoded::of_record(record))
+    }
+
+    fn append_encoded(&self, mut encoded: Encoded, level: Durability) -> Result<Receipt> {
+        let mut state = self.shared().lock();
+        let accepted = self
+            .shared()
+            .admit(&mut state, |machine| machine.append_encoded(&mut encoded, level))?;
         self.settle(state, accepted)
     }
 
@@ -543,6 +588,9 @@ impl Log {
     /// Scans and followers that are under way go on to the end, which is where the log stood, as
     /// long as no other open removes or recycles what they read: they get [`Error::Closed`] then.
     ///
+    /// The file of a next segment that is being prepared is given up: a close waits for the call of the
+    /// disk that is under way, and not for the rest of 64 MiB of zeros.
+    ///
     /// # Errors
     /// [`Error::Poisoned`], [`Error::Disturbed`]: the log is closed all the same, nothing more was
     /// written.
@@ -563,6 +611,7 @@ impl Owner {
         let before = state.machine.grave_failures();
         // From here on nothing is prepared any more; what was trimmed still goes.
         state.machine.request_close();
+        shared.performer.stop_preparing();
         while shared.tend_step(&mut state) {}
         let outcome = shared.drive(&mut state, |machine| {
             machine.close_outcome(before).or_else(|| {
@@ -571,8 +620,12 @@ impl Owner {
             })
         });
         shared.tell_everybody(&mut state);
+        let closed = outcome.as_ref().err().is_none_or(Error::is_poisoned);
+        if !closed {
+            shared.performer.prepare_again();
+        }
         drop(state);
-        if outcome.as_ref().err().is_none_or(Error::is_poisoned) {
+        if closed {
             self.release();
         }
         outcome

@@ -11,6 +11,7 @@ mod batches;
 mod copy;
 mod decide;
 mod doors;
+mod encoded;
 mod files;
 mod fill;
 mod follow;

@@ -112,6 +112,11 @@ impl Options {
         self
     }
 
+    /// Bytes of records beyond which an append is made into frames before the lock is taken.
+    pub(crate) fn apart(&self) -> u64 {
+        (self.buffer_max / 4).min(1 << 20)
+    }
+
     /// Sets [`buffer_max`](Self::buffer_max), and lowers `write_at` to it if needed.
     #[must_use]
     pub const fn buffer_max(mut self, bytes: u64) -> Self {

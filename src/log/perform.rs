@@ -6,7 +6,7 @@
 use super::action::{
     Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Run, Source, Trouble, Write,
 };
-use super::fill::{Pace, fill, fill_reserve};
+use super::fill::{Needed, Pace, fill, fill_reserve};
 use super::give_back::give_back;
 use super::watch::Watch;
 use crate::error::{Disturbed, is_full};
@@ -34,6 +34,8 @@ pub(crate) struct Performer {
     /// Where the frames end that this run wrote to the newest segment; 0 before it wrote one.
     end: AtomicU64,
     watch: Watch,
+    /// Whether the file of the next segment is.
+    needed: Needed,
 }
 
 /// A file that is kept open, and whose it is.
@@ -69,7 +71,18 @@ impl Performer {
     pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>, watch: Watch) -> Self {
         let (active, back) = (Kept::none(), Kept::none());
         let (appended, end) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { storage, entropy, active, back, appended, end, watch }
+        let needed = Needed::default();
+        Self { storage, entropy, active, back, appended, end, watch, needed }
+    }
+
+    /// A preparation under way ends at its next call; from here on none succeeds.
+    pub(crate) fn stop_preparing(&self) {
+        self.needed.stop();
+    }
+
+    /// Files are prepared again.
+    pub(crate) fn prepare_again(&self) {
+        self.needed.resume();
     }
 
     /// Performs `action`; blocks as long as the disk does.
@@ -144,17 +157,15 @@ impl Performer {
     /// Performs a write; blocks as long as the disk does.
     pub(crate) fn write(&self, write: Write) -> Event {
         let mut write = write;
-        let Run { bytes, seed, lsn, prev } = &mut write.run;
-        let finished = finish_frames(bytes, *seed, *lsn, *prev);
+        let finished = finish(&mut write.run);
         let refused = |error| WriteFailure { written: 0, error };
         let written = self.active.with(&*self.storage, write.segment, |file| {
             self.watch.may_write(&**file, &write).map_err(|found| refused(found.into()))?;
-            let bytes = &*write.run.bytes;
-            let written = match write_full(&**file, write.offset, &[bytes]) {
+            let written = match write_run(&**file, write.offset, &write.run) {
                 Err(failure) if is_full(&failure.error) => {
-                    let end = write.offset + bytes.len() as u64;
+                    let end = write.offset + write.run.len;
                     if give_back(&**file, Some(end)) {
-                        write_full(&**file, write.offset, &[bytes])
+                        write_run(&**file, write.offset, &write.run)
                     } else {
                         Err(failure)
                     }
@@ -164,14 +175,16 @@ impl Performer {
             written.inspect_err(|_| self.watch.failed(write.offset))?;
             Ok(write.sync.then(|| Arc::clone(file)))
         });
-        let Write { segment, offset, run, .. } = write;
+        let Write { segment, offset, mut run, .. } = write;
         // Nobody else adds to it.
-        let appended = self.appended.load(Ordering::Relaxed) + run.bytes.len() as u64;
+        let appended = self.appended.load(Ordering::Relaxed) + run.len;
         self.appended.store(appended, Ordering::Relaxed);
         let (outcome, synced) = match written {
             Ok(Ok(file)) => {
+                // Here and not under the lock: giving so much memory back takes its time.
+                run.front = Vec::new();
                 let FinishedRun { last_check, last_at, frames } = finished;
-                self.end.store(offset + run.bytes.len() as u64, Ordering::Relaxed);
+                self.end.store(offset + run.len, Ordering::Relaxed);
                 self.watch.wrote(offset + last_at as u64, last_check);
                 let sync = |file: Arc<dyn StorageFile>| {
                     file.sync_data()?;
@@ -249,7 +262,7 @@ impl Performer {
             // All of it: nothing of an earlier use may be taken for a sign that the segment was begun.
             Source::Reserve => fill_reserve(&*file),
             Source::Named | Source::Spare(_) | Source::New(_) => {
-                fill(&*file, file_len, written, asked, pace)
+                fill(&*file, file_len, written, asked, pace, &self.needed)
             }
         };
         // Another has the room of its own that it needs, or goes to a shorter one.
@@ -391,4 +404,27 @@ fn trouble(error: io::Error) -> Trouble {
         Some(_) => Trouble::SyncFailed(error),
         None => Trouble::Failed(error),
     }
+}
+
+fn write_run(file: &dyn StorageFile, offset: u64, run: &Run) -> Result<(), WriteFailure> {
+    if run.front.is_empty() {
+        return write_full(file, offset, &[&run.bytes]);
+    }
+    let all = run.front.iter().chain([&run.bytes]);
+    write_full(file, offset, &all.map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// Fills in the checks of a run, one part after the other.
+fn finish(run: &mut Run) -> FinishedRun {
+    let Run { front, bytes, lsn, seed, prev, .. } = run;
+    let (mut at, mut begin) = (*lsn, 0);
+    let mut all = FinishedRun { last_check: *prev, last_at: 0, frames: 0 };
+    for part in front.iter_mut().chain([bytes]).filter(|part| !part.is_empty()) {
+        let FinishedRun { last_check, last_at, frames } =
+            finish_frames(part, *seed, at, all.last_check);
+        all = FinishedRun { last_check, last_at: begin + last_at, frames: all.frames + frames };
+        begin += part.len();
+        at = at.checked_add(part.len() as u64).expect("LSNs end beyond any log's life");
+    }
+    all
 }

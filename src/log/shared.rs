@@ -148,6 +148,12 @@ impl Guard<'_> {
         self.unlocked(work)
     }
 
+    /// What became of an action of this lane is not known, and never will be.
+    pub(crate) fn lose(&mut self, lane: Lane) {
+        self.driving = Some(lane);
+        self.forsake();
+    }
+
     /// This thread unwinds out of the log: nobody knows what became of the work it had, so the log
     /// does nothing any more, and everybody who waits is told.
     #[cold]

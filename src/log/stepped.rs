@@ -11,6 +11,7 @@
 //! machine; they only wait between them.
 
 use super::action::{Action, Event};
+use super::encoded::Encoded;
 use super::handle::{Log, Trimmed};
 use super::machine::{Accepted, Goal, Machine};
 use super::options::Durability;
@@ -60,6 +61,8 @@ pub struct Call {
     /// Failures there were when it was first polled: later ones may end it.
     failures: Option<u64>,
     accepted: Option<Accepted>,
+    /// What is to be appended, where that is long.
+    encoded: Option<Encoded>,
 }
 
 #[derive(Debug)]
@@ -95,35 +98,65 @@ pub enum Answer {
 }
 
 /// A piece of disk work, taken and not done.
+///
+/// Dropped, it counts as failed: what waited for it gets an error, of a write or a file the log goes on,
+/// of a sync it is poisoned. The log waits for no work that nobody has.
+#[must_use = "work that is dropped has failed"]
 pub struct Work {
     lane: Lane,
-    action: Action,
     shared: Arc<Shared>,
+    stage: Stage,
 }
 
-/// A piece of disk work, done and not given back.
-pub struct Done {
-    lane: Lane,
-    event: Event,
+/// How far a piece of work has come.
+enum Stage {
+    Taken(Action),
+    /// What becomes of it is not known.
+    Performing,
+    Performed(Event),
+    GivenBack,
 }
+
+/// A piece of disk work, done and not given back. Dropped, it is given back.
+pub struct Done(Work);
 
 impl Work {
-    /// Does it; blocks as long as the disk does.
+    /// Does it; blocks as long as the disk does. Should the storage panic, the log is poisoned.
     #[must_use]
-    pub fn perform(self) -> Done {
-        Done { lane: self.lane, event: self.shared.performer.perform(self.action) }
+    pub fn perform(mut self) -> Done {
+        if let Stage::Taken(action) = std::mem::replace(&mut self.stage, Stage::Performing) {
+            self.stage = Stage::Performed(self.shared.performer.perform(action));
+        }
+        Done(self)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let event = match std::mem::replace(&mut self.stage, Stage::GivenBack) {
+            Stage::GivenBack => return,
+            Stage::Taken(action) => action.undone(),
+            Stage::Performed(event) => event,
+            Stage::Performing => return self.shared.lock().lose(self.lane),
+        };
+        let mut state = self.shared.lock();
+        self.shared.take_back(&mut state, event, self.lane);
     }
 }
 
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.action.fmt(f)
+        match &self.stage {
+            Stage::Taken(action) => action.fmt(f),
+            Stage::Performed(event) => event.fmt(f),
+            Stage::Performing | Stage::GivenBack => self.lane.fmt(f),
+        }
     }
 }
 
 impl fmt::Debug for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.event.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -145,14 +178,16 @@ impl Stepped {
     #[must_use]
     pub fn begin_append(&self, record: Vec<u8>, durability: Durability) -> Call {
         let level = self.log.level(durability);
-        self.begin(Kind::Append { record, level })
+        let encoded = self.log.encoded_record(&record);
+        Call { encoded, ..self.begin(Kind::Append { record, level }) }
     }
 
     /// Begins [`Log::append_batch_at`].
     #[must_use]
     pub fn begin_batch(&self, records: Vec<Vec<u8>>, durability: Durability) -> Call {
         let level = self.log.level(durability);
-        self.begin(Kind::Batch { records, level })
+        let encoded = self.log.encoded_batch(&records);
+        Call { encoded, ..self.begin(Kind::Batch { records, level }) }
     }
 
     /// Begins [`Log::sync`], of what was accepted up to now.
@@ -170,7 +205,7 @@ impl Stepped {
     }
 
     fn begin(&self, kind: Kind) -> Call {
-        Call { kind, failures: None, accepted: None }
+        Call { kind, failures: None, accepted: None, encoded: None }
     }
 
     /// What the call came to, once that is settled; do not poll it again then. An append whose
@@ -193,14 +228,20 @@ impl Stepped {
         }
         if call.accepted.is_none() && !matches!(call.kind, Kind::Trim { settled: true, .. }) {
             let machine = &mut state.machine;
-            let mut append = |machine: &mut Machine| match &call.kind {
-                Kind::Append { record, level } => machine.append(record, *level).map(Some),
-                Kind::Batch { records, .. } if records.is_empty() => {
+            let encoded = &mut call.encoded;
+            let mut append = |machine: &mut Machine| match (&call.kind, encoded.as_mut()) {
+                (Kind::Append { level, .. } | Kind::Batch { level, .. }, Some(encoded)) => {
+                    machine.append_encoded(encoded, *level).map(Some)
+                }
+                (Kind::Append { record, level }, None) => machine.append(record, *level).map(Some),
+                (Kind::Batch { records, .. }, None) if records.is_empty() => {
                     let end = machine.watermarks().accepted;
                     Ok(Some(Accepted { lsn: end, end, goal: None, arms: false, due: false }))
                 }
-                Kind::Batch { records, level } => machine.append_batch(records, *level).map(Some),
-                Kind::Trim { .. } | Kind::Sync { .. } => Ok(None),
+                (Kind::Batch { records, level }, None) => {
+                    machine.append_batch(records, *level).map(Some)
+                }
+                (Kind::Trim { .. } | Kind::Sync { .. }, _) => Ok(None),
             };
             let taken = match call.kind {
                 Kind::Trim { before, .. } => try_admit_trim(machine, failures, before),
@@ -256,13 +297,11 @@ impl Stepped {
             Lane::Commit => state.machine.poll_commit(),
             Lane::Upkeep => state.machine.poll_upkeep(),
         }?;
-        Some(Work { lane, action, shared: Arc::clone(shared) })
+        Some(Work { lane, shared: Arc::clone(shared), stage: Stage::Taken(action) })
     }
 
-    /// Tells the log what became of a piece of work.
+    /// Tells the log what became of a piece of work, as its drop does.
     pub fn give_back(&self, done: Done) {
-        let shared = self.log.shared();
-        let mut state = shared.lock();
-        shared.take_back(&mut state, done.event, done.lane);
+        drop(done);
     }
 }

@@ -1,4 +1,4 @@
-use super::{PIECE_MIN, Pace, ZEROS_PER_BYTE, fill};
+use super::{Needed, PIECE_MIN, Pace, ZEROS_PER_BYTE, fill};
 use crate::storage::latch::{AtomicU64, Mutex, Ordering};
 use crate::storage::{Eviction, StorageFile};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -14,6 +14,9 @@ struct Lengths {
     appended: AtomicU64,
     each: u64,
     fails: bool,
+    needed: Needed,
+    /// After so many syncs the file is not needed any more.
+    stops_after: Option<usize>,
 }
 
 impl StorageFile for Lengths {
@@ -34,7 +37,12 @@ impl StorageFile for Lengths {
         if self.fails {
             return Err(io::Error::other("a sync that fails"));
         }
-        self.synced.lock().push(*self.len.lock());
+        let mut synced = self.synced.lock();
+        synced.push(*self.len.lock());
+        if self.stops_after == Some(synced.len()) {
+            self.needed.stop();
+        }
+        drop(synced);
         self.appended.fetch_add(self.each, Ordering::Relaxed);
         Ok(())
     }
@@ -66,7 +74,8 @@ impl Lengths {
     /// and the whole.
     fn beside(each: u64) -> Vec<u64> {
         let file = Self { each, ..Self::default() };
-        fill(&file, LEN, true, false, Pace::beside(&file.appended)).expect("it is filled");
+        fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed)
+            .expect("it is filled");
         assert_eq!(*file.len.lock(), LEN);
         let mut synced = file.synced.lock().clone();
         synced.push(LEN);
@@ -81,7 +90,7 @@ fn pieces(synced: &[u64]) -> Vec<u64> {
 #[test]
 fn a_file_that_somebody_waits_for_is_filled_at_once() {
     let file = Lengths::default();
-    fill(&file, LEN, true, false, Pace::AtOnce).expect("it is filled");
+    fill(&file, LEN, true, false, Pace::AtOnce, &file.needed).expect("it is filled");
     assert_eq!((*file.len.lock(), file.synced.lock().len()), (LEN, 0));
 }
 
@@ -106,7 +115,8 @@ fn appends_in_a_hurry_find_the_file_ready_before_they_need_it() {
 #[test]
 fn what_is_there_of_a_spare_is_not_written_again() {
     let file = Lengths { len: Mutex::new(LEN - 8192), ..Lengths::default() };
-    fill(&file, LEN, true, false, Pace::beside(&file.appended)).expect("it is filled");
+    fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed)
+        .expect("it is filled");
     assert_eq!((*file.len.lock(), file.synced.lock().len()), (LEN, 0));
 }
 
@@ -115,6 +125,21 @@ fn what_is_there_of_a_spare_is_not_written_again() {
 #[test]
 fn a_failed_sync_between_pieces_ends_the_preparation_and_not_the_log() {
     let file = Lengths { fails: true, ..Lengths::default() };
-    let outcome = fill(&file, LEN, true, false, Pace::beside(&file.appended));
+    let outcome = fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed);
     assert!(matches!(outcome, Err(super::Trouble::Failed(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_file_that_is_not_needed_any_more_is_given_up_at_the_next_call() {
+    let file = Lengths { stops_after: Some(3), ..Lengths::default() };
+    fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed)
+        .expect_err("it is not filled");
+    assert_eq!(file.synced.lock().last(), Some(&*file.len.lock()), "nothing is written after that");
+    // Also where all is written at once, and only the sync of it is left.
+    let file = Lengths { stops_after: Some(0), ..Lengths::default() };
+    file.needed.stop();
+    fill(&file, LEN, true, false, Pace::AtOnce, &file.needed).expect_err("nor is this");
+    assert_eq!(*file.len.lock(), 0);
+    file.needed.resume();
+    fill(&file, LEN, true, false, Pace::AtOnce, &file.needed).expect("it is needed again");
 }

@@ -2,13 +2,14 @@
 //! yet, no I/O.
 
 use super::super::action::Write;
+use super::super::encoded::{Encoded, place_batch_frame};
 use super::super::options::Durability;
 use super::super::record::Receipt;
 use super::reserve::Reserve;
 use super::{Active, Closing, Goal, Machine, after};
 use crate::error::{Error, Result};
 use crate::format::frame::{CLOSE_MARK_LEN, FrameKind, frame_len};
-use crate::format::frame_writer::{FrameSpec, close_frame, open_frame, place_frame, place_record};
+use crate::format::frame_writer::{FrameSpec, place_frame, place_record};
 use crate::format::{batch, control, layout};
 use crate::position::Lsn;
 
@@ -140,16 +141,43 @@ impl Machine {
         continues: bool,
         mark: Option<Lsn>,
     ) {
-        let spec = FrameSpec { kind: FrameKind::Batch, continues, mark };
-        self.note_start(after(self.pending_at, self.pending.len() as u64));
-        let start = open_frame(&mut self.pending, spec);
-        for record in records {
-            let record = record.as_ref();
-            let len = u32::try_from(record.len()).expect("records are bounded before");
-            self.pending.extend_from_slice(&len.to_le_bytes());
-            self.pending.extend_from_slice(record);
+        self.note_start(after(self.pending_at, self.pending_len()));
+        place_batch_frame(&mut self.pending, records, continues, mark);
+    }
+
+    /// Takes an append whose frames were made apart, and leaves nothing of it. A mark that is due goes
+    /// before it in a frame of its own, since those frames are finished.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub(crate) fn append_encoded(
+        &mut self,
+        encoded: &mut Encoded,
+        level: Durability,
+    ) -> Result<Accepted, Refusal> {
+        self.admit("batch", 0, 0)?;
+        let mark = self.due_mark();
+        let mark_len = mark.map_or(0, |_| frame_len(0, true));
+        let len = encoded.len();
+        self.make_room(mark_len + len)?;
+        if mark.is_some() {
+            self.reserve(mark_len);
+            let spec = FrameSpec::of(FrameKind::IdleMark).marking(mark);
+            place_frame(&mut self.pending, spec, &[]);
+            self.advance(mark_len);
         }
-        close_frame(&mut self.pending, start);
+        if !self.pending.is_empty() {
+            self.front_len += self.pending.len() as u64;
+            self.front.push(std::mem::take(&mut self.pending));
+        }
+        self.front_len += len;
+        self.front.push(std::mem::take(&mut encoded.bytes));
+        let accepted = self.accepted(len, level);
+        for start in std::mem::take(&mut encoded.starts) {
+            self.note_start(after(accepted.lsn, start));
+        }
+        self.look_ahead();
+        Ok(Accepted { due: self.allowance == 0, ..accepted })
     }
 
     /// Something changed: the next append looks at everything.
@@ -175,7 +203,8 @@ impl Machine {
                 let in_segment = active.record_limit().get().saturating_sub(accepted);
                 let in_buffer = self.buffer_max.saturating_sub(self.buffered());
                 let in_lsns = LSN_END.get().saturating_sub(accepted);
-                in_segment.min(in_buffer).min(in_lsns).min(self.until_write())
+                let in_one = in_buffer.min(self.apart);
+                in_segment.min(in_one).min(in_lsns).min(self.until_write())
             }
             _ => 0,
         };
@@ -197,7 +226,7 @@ impl Machine {
     fn until_write(&self) -> u64 {
         match self.commit_busy {
             true => u64::MAX,
-            false => self.write_at.saturating_sub(self.pending.len() as u64 + 1),
+            false => self.write_at.saturating_sub(self.pending_len() + 1),
         }
     }
 
@@ -394,10 +423,9 @@ impl Machine {
         if !reserved {
             return Err(Refusal::Wait);
         }
-        let waiting = self.pending.len() + self.retry.as_ref().map_or(0, |run| run.bytes.len());
         let fits = self.buffered() + len <= self.buffer_max;
         // What is larger than the buffer goes when nothing else waits to be written.
-        if !fits && (len <= self.buffer_max || waiting > 0) {
+        if !fits && (len <= self.buffer_max || self.waiting() > 0) {
             self.write_wanted = self.marks.accepted;
             return Err(Refusal::Wait);
         }

@@ -124,19 +124,21 @@ impl Machine {
         if planted!("appends-behind-half-written")
             && let Some(run) = self.retry.take()
         {
-            self.marks.written = after(run.lsn, run.bytes.len() as u64);
+            self.marks.written = after(run.lsn, run.len);
         }
         let run = self.retry.take().unwrap_or_else(|| {
             let empty = std::mem::take(&mut self.empty);
             let bytes = std::mem::replace(&mut self.pending, empty);
+            let front = std::mem::take(&mut self.front);
+            let len = std::mem::take(&mut self.front_len) + bytes.len() as u64;
             let lsn = self.pending_at;
-            self.pending_at = after(lsn, bytes.len() as u64);
+            self.pending_at = after(lsn, len);
             self.group += 1;
             self.arrivals.sealed();
-            Run { bytes, lsn, seed: active.seed, prev: 0 }
+            Run { front, bytes, len, lsn, seed: active.seed, prev: 0 }
         });
         let run = Run { prev: self.chain, ..run };
-        self.in_flight = run.bytes.len() as u64;
+        self.in_flight = run.len;
         let (segment, offset) = (active.number, active.offset(run.lsn));
         // Where nobody waits for the write alone nobody is kept waiting for the sync; and the device is
         // not, while appends of the next group hold the lock.
@@ -351,7 +353,7 @@ impl Machine {
     fn on_written(&mut self, mut run: Run, finished: Finished) {
         self.commit_busy = false;
         self.in_flight = 0;
-        self.marks.written = after(run.lsn, run.bytes.len() as u64);
+        self.marks.written = after(run.lsn, run.len);
         self.chain = finished.last_check;
         if let Some(frames) = self.active.as_mut().and_then(|active| active.frames.as_mut()) {
             *frames += finished.frames;
@@ -402,8 +404,17 @@ impl Machine {
             let place = |start: Lsn, len: usize| {
                 usize::try_from(lsn.since(start)?).ok().filter(|&at| at < len)
             };
-            let retry = self.retry.as_mut().map(|run| (run.lsn, &mut run.bytes));
-            for (start, bytes) in retry.into_iter().chain([(self.pending_at, &mut self.pending)]) {
+            let retry = self.retry.as_mut().map(|run| (run.lsn, &mut run.front, &mut run.bytes));
+            let pending = (self.pending_at, &mut self.front, &mut self.pending);
+            let runs = retry.into_iter().chain([pending]);
+            let parts = runs.flat_map(|(lsn, front, last)| {
+                front.iter_mut().chain([last]).scan(lsn, |at, bytes| {
+                    let begin = *at;
+                    *at = after(begin, bytes.len() as u64);
+                    Some((begin, bytes))
+                })
+            });
+            for (start, bytes) in parts {
                 if let Some(at) = place(start, bytes.len())
                     && let Some(frames) = bytes.get_mut(at..)
                 {

@@ -204,6 +204,12 @@ pub(crate) struct Machine {
     chain: u32,
     /// Frames that were accepted and are in nobody's hands.
     pending: Vec<u8>,
+    /// Those that go before them, in parts: long ones were made apart, and are moved here.
+    front: Vec<Vec<u8>>,
+    /// Bytes of all these.
+    front_len: u64,
+    /// No record that is longer is copied under the lock.
+    apart: u64,
     pending_at: Lsn,
     /// Where some of the frames begin that are not written yet: a read of one of them looks for it
     /// from there.
@@ -331,6 +337,9 @@ impl Machine {
             marked: active.map_or(end, |segment| segment.base()),
             chain: check,
             pending: Vec::new(),
+            front: Vec::new(),
+            front_len: 0,
+            apart: options.apart(),
             pending_at: end,
             starts: VecDeque::new(),
             next_start: end,
@@ -560,9 +569,9 @@ impl Machine {
     /// The frame at `lsn` if that is in memory, and in no file yet: `Some(None)` where no frame
     /// begins there. Cost: the frames of one [`STARTS_APART`].
     pub(crate) fn unwritten(&self, lsn: Lsn) -> Option<Option<PlacedFrame<'_>>> {
-        let retry = self.retry.as_ref().map(|run| (run.lsn, &run.bytes));
-        let mut runs = retry.into_iter().chain([(self.pending_at, &self.pending)]);
-        runs.find_map(|(begin, bytes)| {
+        let retry = self.retry.iter().flat_map(|run| parts(run.lsn, &run.front, &run.bytes));
+        let mut parts = retry.chain(parts(self.pending_at, &self.front, &self.pending));
+        parts.find_map(|(begin, bytes)| {
             let index = |lsn: Lsn| usize::try_from(lsn.since(begin)?).ok();
             let at = index(lsn).filter(|&at| at < bytes.len())?;
             let before = self.starts.partition_point(|start| *start <= lsn).checked_sub(1);
@@ -615,8 +624,16 @@ impl Machine {
     }
 
     fn buffered(&self) -> u64 {
-        let retry = self.retry.as_ref().map_or(0, |run| run.bytes.len());
-        self.in_flight + (self.pending.len() + retry) as u64
+        self.in_flight + self.waiting()
+    }
+
+    /// Bytes that wait to be written.
+    fn waiting(&self) -> u64 {
+        self.pending_len() + self.retry.as_ref().map_or(0, |run| run.len)
+    }
+
+    fn pending_len(&self) -> u64 {
+        self.front_len + self.pending.len() as u64
     }
 
     fn active_name(&self) -> String {
@@ -663,15 +680,27 @@ impl Machine {
         let Watermarks { accepted, written, durable } = self.marks;
         assert!(durable <= written, "invariant: durable <= written");
         assert!(written <= accepted, "invariant: written <= accepted");
-        let held = (self.pending.len() + self.retry.as_ref().map_or(0, |r| r.bytes.len())) as u64;
         assert!(
-            accepted.since(written) == Some(held + self.in_flight),
+            accepted.since(written) == Some(self.buffered()),
             "invariant: what is accepted and not written is in memory"
         );
         if let Some(active) = self.active {
             assert!(accepted <= active.frame_limit(), "invariant: frames end inside their segment");
         }
     }
+}
+
+/// The parts of a run, each with the LSN that it begins at.
+fn parts<'a>(
+    lsn: Lsn,
+    front: &'a [Vec<u8>],
+    last: &'a Vec<u8>,
+) -> impl Iterator<Item = (Lsn, &'a Vec<u8>)> {
+    front.iter().chain([last]).scan(lsn, |at, bytes| {
+        let begin = *at;
+        *at = after(begin, bytes.len() as u64);
+        Some((begin, bytes))
+    })
 }
 
 fn segment_name(number: SegmentId) -> String {

@@ -15,7 +15,7 @@
 
 use super::super::action::{Action, Outcome, Source, Trouble};
 use super::commit::{is_full, is_missing};
-use super::{Failure, Machine, Next, Preparing, Refusal, segment_name};
+use super::{Closing, Failure, Machine, Next, Preparing, Refusal, segment_name};
 use crate::format::layout::{self, SEGMENT_LEN_MIN};
 use crate::format::name::FileName;
 use crate::position::Lsn;
@@ -239,6 +239,10 @@ impl Machine {
             Trouble::SyncFailed(cause) => return self.poison(cause),
             Trouble::Failed(error) => Arc::new(error),
         };
+        if self.closing != Closing::Open {
+            // A close needs no other segment, and may have stopped this itself.
+            return;
+        }
         let full = crate::error::is_full(&error) && source != Source::Reserve;
         if full {
             self.room.short = true;

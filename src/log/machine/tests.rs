@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use super::*;
-use crate::format::frame::frame_len;
+use crate::format::frame::{FrameKind, frame_len};
 use crate::format::frame_writer::finish_run;
 use crate::format::header::VERSION;
 use crate::format::trailer::TrailerKind;
@@ -11,6 +11,7 @@ use crate::log::action::{Action, Event, Finished, Prepared, Removal, Trouble, Wr
 use crate::position::Salt;
 use crate::storage::WriteFailure;
 
+mod apart;
 mod left;
 mod refused;
 
@@ -80,7 +81,12 @@ fn done(action: Action) -> Event {
 
 fn finished(write: Write) -> (Run, Finished) {
     let mut run = write.run;
-    let (last_check, frames) = finish_run(&mut run.bytes, run.seed, run.lsn, run.prev);
+    let (mut at, mut last_check, mut frames) = (run.lsn, run.prev, 0);
+    for part in run.front.iter_mut().chain([&mut run.bytes]) {
+        let (check, count) = finish_run(part, run.seed, at, last_check);
+        at = after(at, part.len() as u64);
+        (last_check, frames) = (check, frames + count);
+    }
     (run, Finished { last_check, frames })
 }
 

@@ -102,7 +102,7 @@ impl Watch {
         }
         // Marks for which no record was appended are written when the log is idle, or closes: there
         // is time.
-        let kind = write.run.bytes.get(KIND_AT).copied();
+        let kind = write.run.first().get(KIND_AT).copied();
         let rests = [FrameKind::IdleMark, FrameKind::CloseMark];
         if rests.into_iter().any(|mark| kind == Some(mark as u8)) {
             return self.look_by_name(Listing::Earned);
