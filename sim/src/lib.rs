@@ -55,6 +55,7 @@ mod scene;
 #[cfg(seawall_shuttle)]
 pub mod schedules;
 mod shrink;
+mod silence;
 mod state;
 mod story;
 mod subdirectory;
@@ -93,6 +94,9 @@ pub use sabotage::{Sabotage, Sabotaged};
 pub use scenario::{End, Harm, HarmKind, Harmed, Life, Mishap, Place, Room, Scenario, Setup};
 pub use scene::UnitFate;
 pub use shrink::{Shrunk, shrink};
+pub use silence::Check;
+#[cfg(seawall_planted)]
+pub use silence::silence;
 pub use story::{Story, tell};
 pub use subdirectory::Subdirectory;
 pub use subject::seawall_log::{Level, LogOptions, Op as LogOp, SeawallLog, Turn, What};

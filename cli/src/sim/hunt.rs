@@ -6,7 +6,9 @@ use super::meta;
 use super::unless_unread;
 use crate::exit::{Failure, Status};
 use crate::render;
-use seawall_sim::{BUGS, Campaign, Judge, PlantedBug, SeawallLog, Way, exhaustive, shrink};
+use seawall_sim::{
+    BUGS, Campaign, Check, Judge, PlantedBug, SeawallLog, Way, exhaustive, shrink, silence,
+};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -38,6 +40,9 @@ pub(crate) struct Hunt {
     /// Print the hash of each seed instead.
     #[arg(long)]
     hashes: bool,
+    /// Keep a check silent, to see whether another one finds the bug: marks, refused or follower.
+    #[arg(long)]
+    without: Option<Check>,
     /// Make the run small, and say how small.
     #[arg(long)]
     shrink: bool,
@@ -50,6 +55,9 @@ impl Hunt {
             hint: "the table of the simulator has their names",
         })?;
         let campaign = plant(bug, self.no_crashes)?;
+        if let Some(check) = self.without {
+            assert!(silence(check), "invariant: no check was silent before");
+        }
         limit_memory()?;
         // A panic is a finding, told as one.
         std::panic::set_hook(Box::new(|_| {}));
