@@ -149,6 +149,7 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("unwinding-driver-leaves-the-lane", "progress", "A thread that panics in a call of the disk leaves its lane taken: all others wait for ever.")
         .judged(Judge::Scene),
+    crash("mark-of-a-round-address-overdone", "G5", "The mark in a frame whose address is a multiple of 65,536 claims what was accepted."),
     error("mark-over-a-failed-close-overdone", "G5", "The mark behind a close that failed claims what was accepted, the close mark too, and not what is durable.")
         .at_once(),
     crash("rest-of-a-short-write-misplaced", "G5", "What a short write left over is written where the write began.")
@@ -206,6 +207,7 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     crash("unseen-taken-for-verified", "G7", "An open says that it judged what the device has, though the system did not let it look.")
         .at_once(),
+    media("spare-removed-before-the-verdict", "G5", "An open removes a spare before it knows whether the log is refused."),
     media("repair-before-the-verdict", "G5", "An open repairs what it can before it knows whether the log is refused."),
     // Readers.
     crash("follower-waits-for-a-sync", "G1", "A follower of a log that promises no more than the system's memory is shown what was synced only.")

@@ -35,6 +35,12 @@ pub(crate) fn recover(
     if planted!("repair-before-the-verdict") {
         repair(storage, &mut survey, options.spares_max)?;
     }
+    if planted!("spare-removed-before-the-verdict")
+        && let Some(spare) = survey.spares.pop()
+    {
+        let name = FileName::Spare(spare).text();
+        storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
+    }
     if let Some(error) = survey.fatal.take() {
         return Err(named(environment, error));
     }

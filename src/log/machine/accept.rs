@@ -383,7 +383,12 @@ impl Machine {
         if planted!("mark-claims-more-than-durable") {
             return Some(self.marks.accepted);
         }
-        (self.marks.durable > self.marked).then_some(self.marks.durable)
+        let durable = self.marks.durable;
+        let durable = planted!("mark-of-a-round-address-overdone", durable => {
+            let round = self.marks.accepted.get().is_multiple_of(1 << 16);
+            if round { self.marks.accepted } else { durable }
+        });
+        (self.marks.durable > self.marked).then_some(durable)
     }
 
     /// Whether a trim frame has room in the segment that is written to, beside the close mark.
