@@ -328,6 +328,7 @@ pub(crate) struct Collision {
     /// Calls of the first.
     pub(crate) calls: u64,
     /// Records that were acknowledged and are not there.
+    #[allow(dead_code, reason = "not every test that has this module asks")]
     pub(crate) lost: usize,
     /// What was lost without a word.
     pub(crate) silent: Option<String>,

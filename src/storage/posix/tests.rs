@@ -86,10 +86,10 @@ fn what_is_removed_has_no_name_and_the_names_have_changed() {
 impl Posix {
     /// Memory file systems, and overlays, whose pages belong to another file.
     fn keeps_no_pages(&self) -> bool {
-        const TMPFS: i64 = 0x0102_1994;
-        const OVERLAY: i64 = 0x794c_7630;
+        const TMPFS: i128 = 0x0102_1994;
+        const OVERLAY: i128 = 0x794c_7630;
         #[cfg(target_os = "linux")]
-        let kind = i64::try_from(rustix::fs::fstatfs(&self.dir).unwrap().f_type).unwrap();
+        let kind = i128::from(rustix::fs::fstatfs(&self.dir).unwrap().f_type);
         #[cfg(not(target_os = "linux"))]
         let kind = TMPFS;
         [TMPFS, OVERLAY].contains(&kind)
