@@ -207,8 +207,7 @@ impl Log {
             return outcome;
         }
         if self.is_long(record.len() as u64) {
-            drop(state);
-            return self.append_encoded(Encoded::of_record(record), level);
+            return self.append_long(state, record, level);
         }
         let accepted = match state.machine.append(record, level) {
             Ok(accepted) => accepted,
@@ -306,6 +305,15 @@ impl Log {
         self.is_long(record.len() as u64).then(|| Encoded::of_record(record))
     }
 
+    /// Apart from those that most appends take: what it needs on the stack costs these nothing.
+    #[cold]
+    #[inline(never)]
+    fn append_long(&self, state: Guard<'_>, record: &[u8], level: Durability) -> Result<Receipt> {
+        drop(state);
+        self.append_encoded(Encoded::of_record(record), level)
+    }
+
+    #[inline(never)]
     fn append_encoded(&self, mut encoded: Encoded, level: Durability) -> Result<Receipt> {
         let mut state = self.shared().lock();
         let accepted = self

@@ -414,8 +414,17 @@ fn write_run(file: &dyn StorageFile, offset: u64, run: &Run) -> Result<(), Write
     write_full(file, offset, &all.map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-/// Fills in the checks of a run, one part after the other.
+/// Fills in the checks of a run.
 fn finish(run: &mut Run) -> FinishedRun {
+    if run.front.is_empty() {
+        return finish_frames(&mut run.bytes, run.seed, run.lsn, run.prev);
+    }
+    finish_parts(run)
+}
+
+/// One part after the other.
+#[cold]
+fn finish_parts(run: &mut Run) -> FinishedRun {
     let Run { front, bytes, lsn, seed, prev, .. } = run;
     let (mut at, mut begin) = (*lsn, 0);
     let mut all = FinishedRun { last_check: *prev, last_at: 0, frames: 0 };
