@@ -52,6 +52,7 @@ mod table {
         "unlink-before-trim-is-durable",
         "mark-claims-more-than-durable",
         "idle-mark-stops-interval",
+        "unclean-end-closed-without-a-record",
         "write-back-taken-for-a-sync",
         "durable-behind-a-failed-sync",
         // Writes that fail.

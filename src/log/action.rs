@@ -76,6 +76,8 @@ pub(crate) struct Preparation {
     pub(crate) asked: bool,
     /// Whether appends go on meanwhile, which it must not keep waiting.
     pub(crate) beside: bool,
+    /// Whether it is for the record of a close, which gives all others up.
+    pub(crate) closing: bool,
 }
 
 /// A file that is no longer part of the log.

@@ -19,6 +19,7 @@ mod give_back;
 mod guess;
 mod handle;
 mod header_blocks;
+mod idle;
 mod lock;
 mod machine;
 mod many;

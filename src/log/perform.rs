@@ -75,7 +75,7 @@ impl Performer {
         Self { storage, entropy, active, back, appended, end, watch, needed }
     }
 
-    /// A preparation under way ends at its next call; from here on none succeeds.
+    /// A preparation under way ends at its next call; from here on none succeeds but that of the close.
     pub(crate) fn stop_preparing(&self) {
         self.needed.stop();
     }
@@ -236,7 +236,9 @@ impl Performer {
     /// Rule F1: a file gets a segment's name only when its length is synced, and its header
     /// blocks and first frame block are zero and synced.
     fn prepare(&self, preparation: Preparation) -> Outcome<Prepared> {
-        let Preparation { number, source, file_len, written, asked, beside } = preparation;
+        let Preparation { number, source, file_len, written, asked, beside, closing } = preparation;
+        let of_the_close = Needed::default();
+        let needed = if closing { &of_the_close } else { &self.needed };
         let mut salt = [0; 8];
         self.entropy.fill(&mut salt).map_err(Trouble::Failed)?;
         let from = match source {
@@ -262,7 +264,7 @@ impl Performer {
             // All of it: nothing of an earlier use may be taken for a sign that the segment was begun.
             Source::Reserve => fill_reserve(&*file),
             Source::Named | Source::Spare(_) | Source::New(_) => {
-                fill(&*file, file_len, written, asked, pace, &self.needed)
+                fill(&*file, file_len, written, asked, pace, needed)
             }
         };
         // Another has the room of its own that it needs, or goes to a shorter one.

@@ -3,9 +3,9 @@
 //! files: it prepares the next segment, retires and removes old ones. They are two because
 //! preparing a file takes longer than any interval.
 
+use super::idle::Idleness;
 use super::options::Durability;
 use super::shared::{Guard, Shared, Tender};
-use crate::position::Lsn;
 use crate::storage::latch::{self, JoinHandle};
 use std::io;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn keep_files(shared: &Shared) {
 
 fn keep_deadlines(shared: &Shared) {
     let mut state = shared.lock();
-    let mut idle_since: Option<(Lsn, Duration)> = None;
+    let mut idleness = shared.options.idle_mark.map(Idleness::new);
     while !state.threads_stop {
         // Work that a call left undone because it would not wait for it.
         if std::mem::take(&mut state.handed_over) {
@@ -57,10 +57,10 @@ fn keep_deadlines(shared: &Shared) {
             shared.call_followers_late(&mut state);
             continue;
         }
-        let mark_at = idle_deadline(shared, &state, &mut idle_since, now);
+        let mark_at = idle_deadline(&state, idleness.as_mut(), now);
         if mark_at.is_some_and(|at| at <= now) {
-            idle_since = None;
             let _told_to_the_next_caller = shared.mark_idle(&mut state);
+            idleness.iter_mut().for_each(Idleness::on_marked);
             continue;
         }
         match [state.interval_ends, mark_at, state.rounds.due_at].into_iter().flatten().min() {
@@ -79,17 +79,10 @@ fn keep_deadlines(shared: &Shared) {
 
 /// When the log counts as idle, if nothing is appended until then.
 fn idle_deadline(
-    shared: &Shared,
     state: &Guard<'_>,
-    idle_since: &mut Option<(Lsn, Duration)>,
+    idleness: Option<&mut Idleness>,
     now: Duration,
 ) -> Option<Duration> {
-    let after = shared.options.idle_mark.filter(|_| state.machine.idle_mark_due())?;
-    let accepted = state.machine.watermarks().accepted;
-    let since = match *idle_since {
-        Some((lsn, since)) if lsn == accepted => since.min(now),
-        _ => now,
-    };
-    *idle_since = Some((accepted, since));
-    Some(since.saturating_add(after))
+    let idleness = idleness.filter(|_| state.machine.idle_mark_due())?;
+    Some(idleness.deadline(state.machine.watermarks().accepted, now))
 }

@@ -8,7 +8,8 @@
 //!   a sync, all it covers written  Sync
 //!   a record, and no reserve       MakeReserve
 //!   roll: all written and synced   Prepare (unless done), then Begin; also for a trim without room
-//!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord
+//!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord; after an unclean end
+//!                                  Prepare and Begin first, if there is room
 //! ```
 //!
 //! A sync follows each write that somebody wants durable, in the same action unless somebody else
@@ -221,10 +222,11 @@ impl Machine {
     /// Makes the next segment's file ready, in either lane.
     pub(super) fn prepare(&mut self, source: Source, file_len: u64, upkeep: bool) -> Action {
         self.next = Next::Preparing;
-        self.preparing = Some(Preparing { upkeep, source, file_len });
+        let closing = self.closing != Closing::Open;
+        self.preparing = Some(Preparing { upkeep, closing, source, file_len });
         let (number, written) = (self.next_number(), self.zeros_ahead);
         let (asked, beside) = (self.room.short, upkeep);
-        Action::Prepare(Preparation { number, source, file_len, written, asked, beside })
+        Action::Prepare(Preparation { number, source, file_len, written, asked, beside, closing })
     }
 
     pub(super) fn source(&mut self) -> Source {
@@ -238,6 +240,7 @@ impl Machine {
     fn close_step(&mut self) -> Option<Action> {
         match self.closing {
             Closing::Open | Closing::Closed => None,
+            Closing::Draining if self.closes_by_beginning() => self.roll_for_close(),
             Closing::Draining => {
                 // A run that handed out no LSN writes nothing.
                 let Some(end) = self.accept_close_mark() else {
@@ -272,7 +275,8 @@ impl Machine {
             self.begin_wanted = false;
             self.room.reserve_wanted = false;
         }
-        if self.closing == Closing::Draining && !self.begun && !self.commit_busy {
+        let begins = self.closes_by_beginning();
+        if self.closing == Closing::Draining && !self.begun && !self.commit_busy && !begins {
             self.closing = Closing::Closed;
         }
     }

@@ -140,6 +140,8 @@ enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Preparing {
     upkeep: bool,
+    /// For the record of a close.
+    closing: bool,
     source: super::action::Source,
     file_len: u64,
 }

@@ -10,12 +10,14 @@
 //!                  that frees nothing, and finds no room, stays in memory
 //! ```
 //!
+//! A close after an unclean end begins a segment as well, where there is room beside the reserve.
+//!
 //! A crash at any step leaves a reserve; or a file that has the next segment's name and was not
 //! begun, which serves as one; or files below the trim point, of one of which the next open makes it.
 
 use super::super::action::{Action, Outcome, Source, Trouble};
 use super::commit::{is_full, is_missing};
-use super::{Closing, Failure, Machine, Next, Preparing, Refusal, segment_name};
+use super::{Closing, Failure, Machine, Next, Origin, Preparing, Refusal, segment_name};
 use crate::format::layout::{self, SEGMENT_LEN_MIN};
 use crate::format::name::FileName;
 use crate::position::Lsn;
@@ -51,6 +53,8 @@ pub(super) struct Room {
     none: bool,
     /// For a trim only the shortest is tried.
     shortest: bool,
+    /// No segment could be begun for the record of a close.
+    none_for_close: bool,
 }
 
 impl Room {
@@ -64,6 +68,7 @@ impl Room {
             short: false,
             none: false,
             shortest: false,
+            none_for_close: false,
         }
     }
 
@@ -121,6 +126,7 @@ impl Machine {
                 let there = self.room.was_there;
                 self.room.reserve = if there { Reserve::There } else { Reserve::Absent };
                 let full = crate::error::is_full(&error);
+                self.room.none_for_close |= self.closing != Closing::Open && !self.begun;
                 if full && !there && !from_spare && !self.spares.is_empty() {
                     self.room.from_spare = true;
                     return;
@@ -213,6 +219,34 @@ impl Machine {
         }
     }
 
+    /// Whether a close begins a segment, for its record to stand in: after an unclean end there is no
+    /// other place for one, and without it each open reads the tail again.
+    pub(super) fn closes_by_beginning(&self) -> bool {
+        matches!(self.origin, Origin::Unclean { .. })
+            && !self.begun
+            && !self.room.none_for_close
+            && !planted!("unclean-end-closed-without-a-record")
+    }
+
+    /// Begins a segment for a close. It is short, unless a file is there already; and what trims need is
+    /// kept, so it may be left out.
+    pub(super) fn roll_for_close(&mut self) -> Option<Action> {
+        match self.next {
+            Next::Preparing => None,
+            Next::Ready(_) => self.begin(),
+            _ if !self.may_use_reserve() => self.make_reserve(),
+            Next::Named { file_len } if file_len >= SEGMENT_LEN_MIN => {
+                Some(self.prepare(Source::Named, file_len, false))
+            }
+            Next::Named { .. } | Next::Absent => {
+                let source = self.source();
+                let spare = matches!(source, Source::Spare(_));
+                let file_len = if spare { self.room.file_len } else { SEGMENT_LEN_MIN };
+                Some(self.prepare(source, file_len, false))
+            }
+        }
+    }
+
     pub(super) fn prepare_reserve(&mut self) -> Action {
         self.room.reserve = Reserve::Absent;
         self.prepare(Source::Reserve, SEGMENT_LEN_MIN, false)
@@ -221,7 +255,7 @@ impl Machine {
     /// A preparation failed: shorter files are tried where there was no room, and who waits for
     /// what cannot be had is told.
     pub(super) fn on_preparation_failed(&mut self, preparing: Preparing, trouble: Trouble) {
-        let Preparing { upkeep, source, file_len: asked } = preparing;
+        let Preparing { upkeep, closing, source, file_len: asked } = preparing;
         self.next = match source {
             // Full, it may be tried again; else another file takes its place.
             Source::Named if is_full(&trouble) => Next::Named { file_len: asked },
@@ -240,7 +274,9 @@ impl Machine {
             Trouble::Failed(error) => Arc::new(error),
         };
         if self.closing != Closing::Open {
-            // A close needs no other segment, and may have stopped this itself.
+            // A close may have stopped this itself. What it begins for its own record goes well without, and
+            // the next open reads the tail again.
+            self.room.none_for_close |= closing;
             return;
         }
         let full = crate::error::is_full(&error) && source != Source::Reserve;
