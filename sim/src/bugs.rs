@@ -154,12 +154,15 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     crash("rest-of-a-short-write-misplaced", "G5", "What a short write left over is written where the write began.")
         .at_once(),
+    crash("unclean-end-closed-without-a-record", "G7", "A log that is opened after a crash, and closed with nothing appended, has no close record: each open reads its tail again.").at_once()
+        .judged(Judge::Scene),
     error("failed-sync-of-a-close-forgiven", "G7", "A close whose last sync failed says so as if a write had failed, and the log goes on.")
         .judged(Judge::Scene),
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
     error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
-    error("reserve-forgotten-by-recovery", "G8", "A crash comes between a trim that used the reserve and the removal of its files: the open that removes them makes no reserve of one."),
+    error("reserve-forgotten-by-recovery", "G8", "A crash comes between a trim that used the reserve and the removal of its files: the open that removes them makes no reserve of one.")
+        .judged(Judge::Scene),
     error("trim-not-in-the-header-it-began", "G8", "A segment begins in the reserve for a trim, and its header does not state the trim: a crash leaves neither."),
     error("trim-in-memory-removes-files", "G5", "A trim that found no room to be stated removes files all the same."),
     // Bytes.

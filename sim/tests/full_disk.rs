@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "reserve/mod.rs"]
+mod reserve;
+
 use seawall::format::name::FileName;
 use seawall::{Error, Log, Lsn, Options};
 use seawall_sim::{
@@ -151,6 +154,12 @@ fn no_crash_on_the_way_of_a_trim_uses_the_reserve_up() {
             works(&disk, 9);
         }
     }
+}
+
+#[test]
+fn an_open_that_removes_what_a_trim_left_keeps_a_reserve_of_it() {
+    let met = reserve::trims().unwrap();
+    assert!(met >= 3, "{met} crashes came in between");
 }
 
 /// On a disk that is full before the first record, or after the reserve is gone, records are refused

@@ -28,6 +28,8 @@ mod reads;
 mod repaired;
 #[path = "repairs/mod.rs"]
 mod repairs;
+#[path = "reserve/mod.rs"]
+mod reserve;
 #[path = "planted/scenes.rs"]
 mod scenes;
 #[path = "unwinding/mod.rs"]

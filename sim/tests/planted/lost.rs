@@ -21,6 +21,19 @@ fn closed() -> SimDisk {
     settled(&disk.after_kill())
 }
 
+/// A log that was killed is opened and closed, and opened again.
+pub(super) fn closed_after_a_kill() -> Option<String> {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = Log::open_in(environment(&disk, 1), options()).unwrap();
+    log.append(&[8; 300]).unwrap();
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = settled(&disk.after_kill());
+    Log::open_in(environment(&disk, 2), options()).unwrap().close().unwrap();
+    let report = Log::open_in(environment(&disk, 3), options()).unwrap().report().clone();
+    (!report.clean).then(|| format!("closed, and read again: {report}"))
+}
+
 /// A copy takes the place of its log, which had gone on: an address names two records.
 pub(super) fn copy_in_place_of_its_log() -> Option<String> {
     let disk = closed();

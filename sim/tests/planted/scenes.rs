@@ -1,12 +1,12 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
 use super::disturbed::{self, Before, Piece, Victim};
-use super::lost::copy_in_place_of_its_log;
+use super::lost::{closed_after_a_kill, copy_in_place_of_its_log};
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
-use super::{boundaries, closed, closes, landed, read_back, unwinding};
+use super::{boundaries, closed, closes, landed, read_back, reserve, unwinding};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -62,6 +62,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("repair-read-back-from-the-cache", repairs_on_bad_disks),
     ("copy-begins-with-its-first-segment", copies_cut_off),
     ("copy-ends-cleanly", copy_in_place_of_its_log),
+    ("reserve-forgotten-by-recovery", || reserve::trims().err()),
+    ("unclean-end-closed-without-a-record", closed_after_a_kill),
     ("recycled-while-read", scan_across_a_trim),
     ("check-without-lsn", misdirected_write),
     ("check-without-salt", segment_of_another_copy),
