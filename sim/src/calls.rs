@@ -154,6 +154,10 @@ impl Storage for SimDisk {
         Ok(Some(inner.state.directory_state()))
     }
 
+    fn free(&self) -> Option<u64> {
+        self.lock_inner().state.free()
+    }
+
     fn place(&self) -> String {
         "a simulated disk".to_owned()
     }

@@ -167,6 +167,10 @@ impl Storage for Sabotaged {
         self.inner.state()
     }
 
+    fn free(&self) -> Option<u64> {
+        self.inner.free()
+    }
+
     fn place(&self) -> String {
         self.inner.place()
     }

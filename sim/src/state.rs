@@ -9,7 +9,7 @@ use crate::blocks::Blocks;
 use crate::counters::count;
 use crate::device::Device;
 use crate::directory::{Directory, NameChange, Names};
-use crate::faults::{EIO, Faults};
+use crate::faults::{EIO, ENOSPC, Faults};
 use crate::file::{File, FileId};
 use crate::image::Image;
 use crate::medium::Medium;
@@ -169,6 +169,13 @@ impl State {
     /// How many more bytes the files that have names may get.
     fn room(&self) -> u64 {
         self.faults.limits().map_or(u64::MAX, |limits| limits.bytes.saturating_sub(self.used()))
+    }
+
+    /// What the disk says about its room. It knows nothing of a quota, and of room that is found
+    /// missing late.
+    pub(crate) fn free(&self) -> Option<u64> {
+        let told = self.faults.limits().filter(|limits| !limits.late && limits.errno == ENOSPC);
+        told.map(|_| self.room())
     }
 
     pub(crate) fn used(&self) -> u64 {

@@ -64,6 +64,10 @@ impl Storage for Subdirectory {
         self.disk.lock_directory(&self.prefix)
     }
 
+    fn free(&self) -> Option<u64> {
+        self.disk.free()
+    }
+
     fn place(&self) -> String {
         self.prefix.trim_end_matches('-').to_owned()
     }

@@ -264,6 +264,8 @@ impl Performer {
             // All of it: nothing of an earlier use may be taken for a sign that the segment was begun.
             Source::Reserve => fill_reserve(&*file),
             Source::Named | Source::Spare(_) | Source::New(_) => {
+                // Otherwise its zeros would fill the disk before it is seen that they do not fit.
+                let asked = asked || self.may_lack_room(&*file, file_len);
                 fill(&*file, file_len, written, asked, pace, needed)
             }
         };
@@ -293,6 +295,13 @@ impl Performer {
         }
         self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
         Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)) })
+    }
+
+    /// Whether the file system says that the file cannot grow to this length. Some keep room for the
+    /// superuser that they do not count: so the room is asked for then, and not taken for missing.
+    fn may_lack_room(&self, file: &dyn StorageFile, file_len: u64) -> bool {
+        let grows = file_len.saturating_sub(file.len().unwrap_or(file_len));
+        grows > 0 && self.storage.free().is_some_and(|free| free < grows)
     }
 
     /// All but the sync of the directory.

@@ -66,6 +66,10 @@ impl Storage for Sparing {
         self.0.prefer_in_place();
     }
 
+    fn free(&self) -> Option<u64> {
+        self.0.free()
+    }
+
     fn place(&self) -> String {
         self.0.place()
     }

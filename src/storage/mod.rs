@@ -168,6 +168,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// time that writes take.
     fn prefer_in_place(&self) {}
 
+    /// Bytes that files here may still grow by, where the file system says so: a quota may allow
+    /// less, and others take from the same room. It is asked before a file is filled, so that the
+    /// room of one that may not fit is reserved first.
+    fn free(&self) -> Option<u64> {
+        None
+    }
+
     /// Where this is, for people.
     fn place(&self) -> String;
 }

@@ -227,6 +227,12 @@ impl Storage for Posix {
         Ok(Some(DirState { linked: stat.st_nlink > 0, names }))
     }
 
+    fn free(&self) -> Option<u64> {
+        let stat = rustix::fs::fstatvfs(&self.dir).ok()?;
+        // Some file systems count no blocks.
+        (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     fn prefer_in_place(&self) {
         platform::prefer_in_place(&self.dir);
     }

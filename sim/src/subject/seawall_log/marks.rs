@@ -117,6 +117,10 @@ impl Storage for Watched {
         self.inner.state()
     }
 
+    fn free(&self) -> Option<u64> {
+        self.inner.free()
+    }
+
     fn place(&self) -> String {
         self.inner.place()
     }
