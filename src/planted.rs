@@ -139,6 +139,7 @@ mod table {
         "recycled-while-read",
         "stale-spare-not-zeroed",
         "prepared-file-grows-in-place",
+        "holes-taken-for-room",
         "spare-used-twice",
         // Orders of threads.
         "lost-wakeup",

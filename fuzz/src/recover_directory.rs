@@ -16,8 +16,8 @@ use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::storage::Environment;
 use seawall::{
-    Decision, Error, Finding, Log, LogView, Lsn, RecoveryReport, Result, Segment, SegmentId,
-    Verdict, decide,
+    Decision, Disturbance, Error, Finding, Log, LogView, Lsn, RecoveryReport, Result, Segment,
+    SegmentId, Verdict, decide,
 };
 use seawall_sim::{CrashKind, SimDisk, environment};
 use std::collections::BTreeMap;
@@ -45,9 +45,21 @@ pub(super) struct Seen {
     pub(super) proven: Lsn,
     /// Why an open for writing would refuse.
     pub(super) fatal: Option<Error>,
+    /// The damage that a verification names, which reads more than an open has to.
+    pub(super) named: Vec<Error>,
 }
 
 impl Seen {
+    /// An open was refused: readers saw the same reason. Of damage an open names the range that a
+    /// verification names, where that can be read.
+    fn hold_refused(&self, error: &Error) {
+        let fatal = self.fatal.as_ref().expect("no reader saw a reason to refuse");
+        let named = self.named.iter().any(|named| named.to_string() == error.to_string());
+        let same = error.to_string() == fatal.to_string();
+        assert!(same || named, "{error} and not {fatal}, nor {:?}", self.named);
+        assert_eq!(error.is_damage(), fatal.is_damage());
+    }
+
     /// Whether a reader was told of anything that is wrong.
     pub(super) fn is_harmed(&self) -> bool {
         self.fatal.is_some() || !self.shown.damage.is_empty() || self.shown.refused.is_some()
@@ -158,7 +170,7 @@ fn look(case: &Case, environment: &Environment) -> Option<Seen> {
         proven.map_while(|record| record.ok().map(|record| (record.lsn, record.index))).collect();
     assert!(shown.records.keys().take(proven.len()).eq(proven.iter()) || !shown.damage.is_empty());
 
-    match view.verify(|_| {}) {
+    let named = match view.verify(|_| {}) {
         Ok(verified) => {
             assert_eq!(shown.refused, None);
             assert_eq!(verified.records, shown.records.len() as u64);
@@ -171,14 +183,16 @@ fn look(case: &Case, environment: &Environment) -> Option<Seen> {
             verified.damage.iter().for_each(|error| hold_damage(files, error));
             assert!(verified.first <= verified.end || damaged);
             assert!(verified.proven <= verified.end);
+            verified.damage
         }
         Err(error) => {
             hold_refusal(&error);
             assert_eq!(shown.refused, Some(error.to_string()), "the verification refuses alone");
+            Vec::new()
         }
-    }
+    };
     let fatal = view.damage().cloned();
-    Some(Seen { shown, torn: view.is_torn(), proven: view.proven(), fatal })
+    Some(Seen { shown, torn: view.is_torn(), proven: view.proven(), fatal, named })
 }
 
 /// What no reader and no writer goes on with: another version, another log, no regular file.
@@ -358,8 +372,7 @@ fn open(files: &Files, seen: &Seen, disk: &SimDisk) -> Option<(Log, RecoveryRepo
             None
         }
         Err(error) => {
-            let fatal = seen.fatal.as_ref().map(ToString::to_string);
-            assert_eq!(fatal, Some(error.to_string()), "readers saw another reason to refuse");
+            seen.hold_refused(&error);
             hold_damage(files, &error);
             assert!(Files::of(disk) == before, "who refuses changed a byte");
             None
@@ -439,18 +452,21 @@ fn open_unless_ambiguous(case: &Case, seen: &Seen) {
         }
         Err(error @ Error::Io { .. }) => hold_obstacle(&case.files, &error),
         Err(error) => {
-            assert_eq!(seen.fatal.as_ref().map(ToString::to_string), Some(error.to_string()));
+            seen.hold_refused(&error);
             case.assert_unchanged(&disk);
         }
     }
 }
 
 /// What may keep an open log from going on: the end of the addresses, as near as a header says, and
-/// what is no regular file and has a name that the log needs.
+/// what is no regular file and has a name that the log needs. And frames with checks that hold, made up
+/// after an end that the log states, are what another writer leaves.
 pub(super) fn hold_obstacle(files: &Files, error: &Error) {
     let named = files.others.iter().any(|name| FileName::parse(name).is_some());
-    let stopped =
-        matches!(error, Error::Exhausted { .. }) || named && matches!(error, Error::Io { .. });
+    let overwritten = matches!(error, Error::Disturbed { how: Disturbance::Overwritten, .. });
+    let stopped = matches!(error, Error::Exhausted { .. })
+        || named && matches!(error, Error::Io { .. })
+        || overwritten;
     assert!(stopped, "an open log stops with {error:?}");
 }
 

@@ -115,7 +115,7 @@ fn hold_mended(case: &Case, seen: &Seen, disk: &SimDisk) {
     let mut mended = Files { others: case.files.others.clone(), ..after };
     mended.files.retain(|name, _| !mended.others.contains(name));
     let mended = Case::of(mended);
-    let seen = Seen { shown, torn, proven: view.proven(), fatal: None };
+    let seen = Seen { shown, torn, proven: view.proven(), fatal: None, named: Vec::new() };
     open_twice(&mended, &seen);
     go_on(&mended, &seen);
 }

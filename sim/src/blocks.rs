@@ -37,6 +37,18 @@ impl Blocks {
         }
     }
 
+    /// What must be free so that none of these bytes lies in a hole.
+    pub(crate) fn missing(&self, from: u64, until: u64) -> u64 {
+        self.needed(from, until, false)
+    }
+
+    /// None of these bytes lies in a hole any more.
+    pub(crate) fn fill(&mut self, from: u64, until: u64) {
+        for block in touched(from, until) {
+            self.holes.remove(&block);
+        }
+    }
+
     /// These bytes become holes, as far as they are whole blocks.
     pub(crate) fn punch(&mut self, from: u64, until: u64) {
         for block in from.div_ceil(BLOCK)..until / BLOCK {

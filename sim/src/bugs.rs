@@ -232,6 +232,7 @@ pub const BUGS: &[PlantedBug] = &[
     crash("second-writer-unnoticed", "G11", "Nobody looks whether what this log wrote is still there, or another writer came by another path.")
         .judged(Judge::Scene).at_once(),
     // Disks that copy on write.
+    error("holes-taken-for-room", "G8", "A spare that gave room back is used again with its holes: on a full disk records fail in it, and trims after them."),
     error("room-not-given-back", "G8", "Where writes are copies, a full disk ends trims, appends and closes although the last segment has room.")
         .judged(Judge::Scene).at_once(),
     // Repairs and copies.

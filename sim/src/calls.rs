@@ -154,6 +154,10 @@ impl Storage for SimDisk {
         Ok(Some(inner.state.directory_state()))
     }
 
+    fn copies_on_write(&self) -> bool {
+        self.lock_inner().state.copies_on_write()
+    }
+
     fn free(&self) -> Option<u64> {
         self.lock_inner().state.free()
     }

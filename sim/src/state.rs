@@ -171,6 +171,10 @@ impl State {
         self.faults.limits().map_or(u64::MAX, |limits| limits.bytes.saturating_sub(self.used()))
     }
 
+    pub(crate) fn copies_on_write(&self) -> bool {
+        self.faults.limits().is_some_and(|limits| limits.copies)
+    }
+
     /// What the disk says about its room. It knows nothing of a quota, and of room that is found
     /// missing late.
     pub(crate) fn free(&self) -> Option<u64> {

@@ -64,6 +64,10 @@ impl Storage for Subdirectory {
         self.disk.lock_directory(&self.prefix)
     }
 
+    fn copies_on_write(&self) -> bool {
+        self.disk.copies_on_write()
+    }
+
     fn free(&self) -> Option<u64> {
         self.disk.free()
     }

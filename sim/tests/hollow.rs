@@ -301,11 +301,17 @@ const FAULTS: &[&str] = &[
 ];
 
 /// What comes too seldom for a range that a test can run through.
-const RARE: &[&str] =
-    &["remove", "evict", "failed_creates_made", "failed_removes_made", "failed_dir_syncs_partial"];
+const RARE: &[&str] = &[
+    "remove",
+    "evict",
+    "holes_punched",
+    "failed_creates_made",
+    "failed_removes_made",
+    "failed_dir_syncs_partial",
+];
 
 /// What no campaign asks for; interrupted calls come by noise.
-const NOT_OURS: &[&str] = &["lock", "eintr"];
+const NOT_OURS: &[&str] = &["lock", "eintr", "punch"];
 
 #[test]
 fn every_fault_really_happens() {

@@ -99,8 +99,12 @@ pub(super) fn fill(
     if there > file_len {
         file.set_len(file_len).map_err(Trouble::Failed)?;
     }
-    if asked && there < file_len {
-        file.allocate(there, file_len - there).map_err(Trouble::Failed)?;
+    // A file that was used before may have holes, where it gave its room back: it is whole again
+    // before it is relied on, or refused here and not by the write of a record.
+    let whole = there > 0 && !planted!("holes-taken-for-room");
+    if whole || asked && there < file_len {
+        let from = if whole { 0 } else { there };
+        file.allocate(from, file_len - from).map_err(Trouble::Failed)?;
     }
     let cleared = layout::FRAMES_START + layout::BLOCK;
     if !planted!("stale-spare-not-zeroed") {

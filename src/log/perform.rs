@@ -164,7 +164,7 @@ impl Performer {
             let written = match write_run(&**file, write.offset, &write.run) {
                 Err(failure) if is_full(&failure.error) => {
                     let end = write.offset + write.run.len;
-                    if give_back(&**file, Some(end)) {
+                    if self.storage.copies_on_write() && give_back(&**file, Some(end)) {
                         write_run(&**file, write.offset, &write.run)
                     } else {
                         Err(failure)
@@ -224,7 +224,8 @@ impl Performer {
             let written = self.with_room(write);
             if offset == 0 {
                 // Nothing counts in the file before its header.
-                written.or_else(|trouble| hollow(&**file, 1, trouble).and_then(|()| write()))?;
+                written
+                    .or_else(|trouble| self.hollow(&**file, 1, trouble).and_then(|()| write()))?;
             } else {
                 written?;
             }
@@ -272,7 +273,7 @@ impl Performer {
         // Another has the room of its own that it needs, or goes to a shorter one.
         let keeps_room = matches!(source, Source::Named | Source::Reserve);
         let filled = match filled {
-            Err(trouble) if keeps_room => hollow(&*file, file_len, trouble),
+            Err(trouble) if keeps_room => self.hollow(&*file, file_len, trouble),
             filled => filled,
         };
         let synced = filled.is_ok().then(|| file.sync_all());
@@ -338,10 +339,25 @@ impl Performer {
         }
     }
 
+    /// What this run writes to keeps its room where writes are made in place: its last frames need it.
     fn give_back(&self) -> bool {
+        if !self.storage.copies_on_write() && self.watch.writes_to_newest() {
+            return false;
+        }
         let end = Some(self.end.load(Ordering::Relaxed)).filter(|&end| end > 0);
         let newest = self.watch.newest().map(|number| self.open(FileName::Segment(number)));
         newest.is_some_and(|file| file.is_ok_and(|file| give_back(&*file, end)))
+    }
+
+    /// Where even zeros over zeros need room that there is not, a file that was not begun gives its own: a
+    /// hole reads as zeros, and the header finds the room that was the file's.
+    fn hollow(&self, file: &dyn StorageFile, at_least: u64, trouble: Trouble) -> Outcome {
+        let full = matches!(&trouble, Trouble::Failed(error) if is_full(error));
+        let hollowed = full
+            && self.storage.copies_on_write()
+            && !planted!("room-not-given-back")
+            && file.len().is_ok_and(|len| len >= at_least && file.punch(0, len).is_ok());
+        if hollowed { Ok(()) } else { Err(trouble) }
     }
 
     fn create(&self, name: FileName) -> io::Result<Arc<dyn StorageFile>> {
@@ -384,16 +400,6 @@ impl Performer {
         }
         Event::Removed { done, left, reserve, outcome }
     }
-}
-
-/// Where even zeros over zeros need room that there is not, a file that was not begun gives its own: a
-/// hole reads as zeros, and the header finds the room that was the file's.
-fn hollow(file: &dyn StorageFile, at_least: u64, trouble: Trouble) -> Outcome {
-    let full = matches!(&trouble, Trouble::Failed(error) if is_full(error));
-    let hollowed = full
-        && !planted!("room-not-given-back")
-        && file.len().is_ok_and(|len| len >= at_least && file.punch(0, len).is_ok());
-    if hollowed { Ok(()) } else { Err(trouble) }
 }
 
 /// Writes the trailer at the end that the file is about to get. What lies behind gives its room, if

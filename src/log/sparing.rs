@@ -66,6 +66,10 @@ impl Storage for Sparing {
         self.0.prefer_in_place();
     }
 
+    fn copies_on_write(&self) -> bool {
+        self.0.copies_on_write()
+    }
+
     fn free(&self) -> Option<u64> {
         self.0.free()
     }

@@ -32,7 +32,7 @@ use super::machine::{Origin, Start};
 use super::survey::SegmentEnd;
 use crate::error::Disturbed;
 use crate::format::checksum::FrameSeed;
-use crate::format::frame::{FrameHeader, MARKED_HEADER_LEN, decode_frame, frame_len};
+use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN, decode_frame, frame_len};
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::trailer::{Trailer, TrailerKind};
@@ -110,6 +110,11 @@ impl Watch {
         self.ledger.lock().numbers.map(|(_, last)| last)
     }
 
+    /// Whether this run writes to the newest segment: not after an unclean end, until the next one begins.
+    pub(crate) fn writes_to_newest(&self) -> bool {
+        self.ledger.lock().own.is_some()
+    }
+
     /// Segments are about to be removed, or kept as spares.
     pub(crate) fn forget(&self, files: &[Removal]) {
         let mut ledger = self.ledger.lock();
@@ -137,7 +142,10 @@ fn found_after(storage: &dyn Storage, header: &SegmentHeader, end: SegmentEnd) -
         Some(decode_frame(all.get(..count)?, seed, end.lsn).is_ok())
     };
     let frame = FrameHeader::decode(&bytes, seed, end.lsn).ok();
-    let goes_on = frame.filter(|frame| frame.prev == end.check && !frame.continues);
+    // No writer writes a gap: repairs do, which recovery believes under conditions of its own.
+    let goes_on = frame.filter(|frame| {
+        frame.prev == end.check && !frame.continues && frame.kind != FrameKind::Gap
+    });
     let grew = goes_on.and_then(whole).unwrap_or(false);
     let bytes = if grew { [0; MARKED_HEADER_LEN] } else { bytes };
     Some(Tail { segment: header.number, offset, bytes })

@@ -168,6 +168,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// time that writes take.
     fn prefer_in_place(&self) {}
 
+    /// Whether writes over what was written before may need room of their own. Only there a file
+    /// gives room back while it is still written to: elsewhere its room is its own, and another
+    /// may take what it gave.
+    fn copies_on_write(&self) -> bool {
+        false
+    }
+
     /// Bytes that files here may still grow by, where the file system says so: a quota may allow
     /// less, and others take from the same room. It is asked before a file is filled, so that the
     /// room of one that may not fit is reserved first.

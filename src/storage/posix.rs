@@ -227,6 +227,10 @@ impl Storage for Posix {
         Ok(Some(DirState { linked: stat.st_nlink > 0, names }))
     }
 
+    fn copies_on_write(&self) -> bool {
+        platform::copies_on_write(&self.dir)
+    }
+
     fn free(&self) -> Option<u64> {
         let stat = rustix::fs::fstatvfs(&self.dir).ok()?;
         // Some file systems count no blocks.

@@ -120,7 +120,7 @@ impl State {
             taken = fits;
         }
 
-        let copies = self.faults.limits().is_some_and(|limits| limits.copies);
+        let copies = self.copies_on_write();
         let end = offset.saturating_add(wide(taken)).min(len);
         let needed = self.file(id)?.blocks.needed(offset, end, copies);
         if needed > self.room() && way == Way::Normal {
@@ -258,6 +258,14 @@ impl State {
         let end = end?;
         let id = self.written_through(descriptor)?;
         let now = self.file(id)?.cache.len();
+        let missing = self.file(id)?.blocks.missing(offset, end.min(now));
+        let growth = end.saturating_sub(now);
+        if missing > 0 && missing.saturating_add(growth) > self.room() {
+            return self.no_room();
+        }
+        if let Some(file) = self.files.get_mut(&id) {
+            file.blocks.fill(offset, end.min(now));
+        }
         self.lengthen(id, end.max(now))
     }
 

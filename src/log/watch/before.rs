@@ -116,7 +116,9 @@ impl Watch {
         let taken = at.is_some_and(|head| {
             // The first frame block is zeros until this log writes to it.
             let fresh = write.offset == layout::FRAMES_START && head != [0; MARKED_HEADER_LEN];
-            fresh || FrameHeader::decode(&head, write.run.seed, write.run.lsn).is_ok()
+            fresh
+                || FrameHeader::decode(&head, write.run.seed, write.run.lsn)
+                    .is_ok_and(|frame| frame.kind != FrameKind::Gap)
         });
         if other || taken && !self.last.has_failed_at(write.offset) {
             return overwritten(write.segment);

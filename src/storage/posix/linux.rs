@@ -32,13 +32,22 @@ pub(super) fn punch(file: &OwnedFd, offset: u64, len: u64) -> Result<(), Errno> 
     rustix::fs::fallocate(file, flags, offset, len)
 }
 
-/// Files that are made in the directory from now on get the no-copy-on-write attribute, on the one
+/// Whether the directory is on a file system that copies what is written over. Others may do so for
+/// files that were cloned, and cannot be told from those that do not.
+pub(super) fn copies_on_write(dir: &OwnedFd) -> bool {
+    const BTRFS: u64 = 0x9123_683e;
+    const BCACHEFS: u64 = 0xca45_1a4e;
+    const ZFS: u64 = 0x2fc1_2fc1;
+    let kind = rustix::fs::fstatfs(dir).ok().and_then(|stat| u64::try_from(stat.f_type).ok());
+    kind.is_some_and(|kind| [BTRFS, BCACHEFS, ZFS].contains(&kind))
+}
+
+/// Files that are made in the directory from now on get the no-copy-on-write attribute, on a
 /// file system that copies unless it is asked not to, and can be asked.
 pub(super) fn prefer_in_place(dir: &OwnedFd) {
-    const BTRFS: u64 = 0x9123_683e;
-    let is_btrfs =
-        rustix::fs::fstatfs(dir).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(BTRFS));
-    if is_btrfs && let Ok(flags) = rustix::fs::ioctl_getflags(dir) {
+    if copies_on_write(dir)
+        && let Ok(flags) = rustix::fs::ioctl_getflags(dir)
+    {
         // Refused, the log works as on any disk that copies.
         let _asked = rustix::fs::ioctl_setflags(dir, flags | IFlags::NOCOW);
     }

@@ -26,6 +26,11 @@ pub(super) fn punch(_file: &OwnedFd, _offset: u64, _len: u64) -> Result<(), Errn
 /// There is no such attribute.
 pub(super) const fn prefer_in_place(_dir: &OwnedFd) {}
 
+/// APFS writes in place unless a file was cloned.
+pub(super) const fn copies_on_write(_dir: &OwnedFd) -> bool {
+    false
+}
+
 /// There is no call that drops the pages of a file.
 pub(super) fn evict(_file: &OwnedFd, _len: u64) -> Result<Eviction, Errno> {
     Ok(Eviction::Unverified)

@@ -117,6 +117,10 @@ impl Storage for Watched {
         self.inner.state()
     }
 
+    fn copies_on_write(&self) -> bool {
+        self.inner.copies_on_write()
+    }
+
     fn free(&self) -> Option<u64> {
         self.inner.free()
     }
