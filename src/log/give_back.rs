@@ -2,8 +2,10 @@
 //!
 //! Where a file system copies on write, zeros that were written ahead reserve nothing: each write into
 //! them needs room of its own, and on a full disk there is none, not even for a trim. The rest of
-//! the last segment is such room, and often the only one that a log alone on its disk can give. A
-//! full log of an older build, which kept nothing in reserve, is helped by it on any file system.
+//! the last segment is such room, and often the only one that a log alone on its disk can give. Where
+//! writes are made in place, a segment that is written to keeps its room: another could take it. But a
+//! segment that an unclean end left is written to no more, so a full log of an older build, which
+//! kept nothing in reserve, is helped by it on any file system.
 
 use crate::format::layout::{self, BLOCK, FRAMES_START};
 use crate::storage::{StorageFile, read_full};
