@@ -159,7 +159,8 @@ fn bare(dir: &Path, files: usize) -> Result<Duration, Box<dyn Error>> {
         fs::write(name(nth), [1; SEGMENT])?;
     }
     let directory = File::open(dir)?;
-    directory.sync_all()?;
+    // Those of a log have their room on the device, too, which costs more to take back.
+    rustix::fs::syncfs(&directory)?;
     let begun = Instant::now();
     for nth in 0..files {
         fs::remove_file(name(nth))?;
