@@ -12,8 +12,10 @@
 //! folder, or in `SEAWALL_BENCH_DIR`. To judge by a figure ask `cargo bench --bench ratios`.
 
 use criterion::{Criterion, Throughput};
-use seawall_bench::{Ground, Outcome, Pair, Result, Row, Scale, Setting, Sides, Slice, Unit};
-use std::path::{Path, PathBuf};
+use seawall_bench::{
+    Ground, Outcome, Pair, Result, Row, Scale, Setting, Sides, Slice, Unit, program,
+};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let below = std::env::var_os("SEAWALL_BENCH_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let below = program::place(env!("CARGO_TARGET_TMPDIR"));
     let ground = Arc::new(Ground::below(&below)?);
     let scale = Scale::small();
     let setting = Setting { ground, scale, child: no_child };

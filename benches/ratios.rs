@@ -11,7 +11,7 @@
 //! in which the reference took three times its best are left out: the machine did something else
 //! then. Data lies under the target folder, or in `SEAWALL_BENCH_DIR`.
 
-use seawall_bench::{Enough, Ground, Outcome, Plan, Row, Scale, Setting, Watch};
+use seawall_bench::{Enough, Ground, Outcome, Plan, Row, Scale, Setting, Watch, program};
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -99,22 +99,10 @@ impl Watch for Printed {
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1).peekable();
-    let outcome = if args.next_if(|arg| arg == "--held").is_some() {
-        held(args)
-    } else {
-        match Asked::read(args) {
-            Ok(asked) => run(&asked),
-            Err(what) => {
-                eprintln!("{what}\n\n{USAGE}");
-                return ExitCode::FAILURE;
-            }
-        }
-    };
-    if let Err(error) = outcome {
-        eprintln!("error: {error}");
-        return ExitCode::FAILURE;
+    if args.next_if(|arg| arg == "--held").is_some() {
+        return program::end(held(args));
     }
-    ExitCode::SUCCESS
+    program::run(Asked::read(args), USAGE, run)
 }
 
 /// The process whose memory is looked at.
@@ -137,8 +125,7 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
         rows.iter().flat_map(|row| &row.lines).for_each(|line| println!("{}", line.name));
         return Ok(());
     }
-    let below = std::env::var_os("SEAWALL_BENCH_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let below = program::place(env!("CARGO_TARGET_TMPDIR"));
     let ground = Arc::new(Ground::below(&below)?);
     if ground.is_memory() {
         eprintln!(

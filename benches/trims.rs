@@ -9,10 +9,10 @@
 //! Data lies under the target folder, or in `SEAWALL_BENCH_DIR`, and is gone afterwards.
 
 use seawall::{Durability, Log, Options};
-use seawall_bench::Ground;
+use seawall_bench::{Ground, program};
 use std::error::Error;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,23 +59,11 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
 }
 
 fn main() -> ExitCode {
-    let outcome = match asked(std::env::args().skip(1)) {
-        Ok(asked) => run(&asked),
-        Err(what) => {
-            eprintln!("{what}\n\n{USAGE}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if let Err(error) = outcome {
-        eprintln!("error: {error}");
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+    program::run(asked(std::env::args().skip(1)), USAGE, run)
 }
 
 fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
-    let below = std::env::var_os("SEAWALL_BENCH_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let below = program::place(env!("CARGO_TARGET_TMPDIR"));
     let ground = Ground::below(&below)?;
     let needed = 2 * EACH * u64::try_from(asked.files)?;
     if ground.room()? < needed {

@@ -30,19 +30,19 @@ ended() {
     rm -rf "$dir"
 }
 trap ended EXIT
-mkdir "$dir/debs" "$dir/root"
+mkdir "$dir/debs" "$dir/packages"
 chmod 755 "$dir"
 chmod 777 "$dir/debs"
 (cd "$dir/debs" && apt-get download -q bindfs=1.14.7-1 mergerfs=2.33.5-1 libfuse2=2.9.9-6+b1 >/dev/null)
-for deb in "$dir"/debs/*.deb; do dpkg -x "$deb" "$dir/root"; done
-LD_LIBRARY_PATH=$(dirname "$(find "$dir/root" -name 'libfuse.so.2' | head -n 1)")
+for deb in "$dir"/debs/*.deb; do dpkg -x "$deb" "$dir/packages"; done
+LD_LIBRARY_PATH=$(dirname "$(find "$dir/packages" -name 'libfuse.so.2' | head -n 1)")
 export LD_LIBRARY_PATH
 
 for program in bindfs mergerfs; do
     rm -rf "$dir/below" "$dir/mount"
     mkdir "$dir/below" "$dir/mount"
     strace -f -y -o "$dir/calls" -e trace=fsync,fdatasync,syncfs,sync,sync_file_range \
-        "$dir/root/usr/bin/$program" -f "$dir/below" "$dir/mount" &
+        "$dir/packages/usr/bin/$program" -f "$dir/below" "$dir/mount" &
     daemon=$!
     until mountpoint -q "$dir/mount"; do kill -0 "$daemon"; done
     python3 - "$dir/mount" <<'PY'

@@ -231,8 +231,8 @@ fn whatever_is_no_regular_file_in_place_of_a_spare_keeps_the_writer_away_alone()
             each_irregular(&dir.join(spare(number)), |what| {
                 let before = trace(&dir);
                 let error = Log::open(&dir, small()).unwrap_err();
-                let told = matches!(&error, Error::Io { name, .. } if *name == spare(number));
-                assert!(told, "{what}: {error:?}");
+                let reported = matches!(&error, Error::Io { name, .. } if *name == spare(number));
+                assert!(reported, "{what}: {error:?}");
                 assert_eq!(records(&dir), expected, "{what}");
                 assert!(trace(&dir) == before, "{what}");
             });

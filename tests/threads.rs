@@ -225,7 +225,7 @@ fn a_follower_gets_each_record_without_another_append() {
     }
 }
 
-/// So many are woken one after the other, with pauses: whoever is last gets it all the same.
+/// So many are woken one after the other, with pauses: the last one gets it all the same.
 #[test]
 fn many_followers_get_each_record_without_another_append() {
     let count = 50;

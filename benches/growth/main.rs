@@ -12,7 +12,7 @@
 mod chart;
 
 use seawall_bench::growth::{self, Rounds, Step};
-use seawall_bench::{Estimate, Ground, Unit, figure};
+use seawall_bench::{Estimate, Ground, Unit, figure, program};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::PathBuf;
@@ -83,23 +83,11 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Asked::read(std::env::args().skip(1)) {
-        Ok(asked) => run(&asked),
-        Err(what) => {
-            eprintln!("{what}\n\n{USAGE}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if let Err(error) = outcome {
-        eprintln!("error: {error}");
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+    program::run(Asked::read(std::env::args().skip(1)), USAGE, run)
 }
 
 fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
-    let below = std::env::var_os("SEAWALL_BENCH_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let below = program::place(env!("CARGO_TARGET_TMPDIR"));
     let ground = Ground::below(&below)?;
     let (sizes, counts) = (asked.sizes(), asked.counts());
     let needed = growth::room(sizes.last().copied().unwrap_or(0))

@@ -8,6 +8,7 @@
 //!  measure     rows, one after the other, within a time or for a number of pairs
 //!  table       outcomes for people, and as JSON
 //!  growth      what work on a log costs as the log grows
+//!  program     where data lies, and how a program ends
 //!  ground      fresh directories         records   bytes to append
 //!  slice       threads at work for a time         device    what the disk itself does
 //! ```
@@ -20,6 +21,7 @@ mod ground;
 pub mod growth;
 mod measure;
 mod pairs;
+pub mod program;
 mod ratio;
 mod records;
 pub mod reference;

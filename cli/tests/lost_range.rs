@@ -31,15 +31,15 @@ fn append_names_the_lost_range_that_verify_names() {
         if append.code == Some(0) {
             continue;
         }
-        let told =
+        let named =
             append.stderr.lines().find_map(|line| line.strip_prefix("error: the log is damaged: "));
-        let Some(told) = told else { panic!("{name}: {}", append.stderr) };
+        let Some(named) = named else { panic!("{name}: {}", append.stderr) };
         refused += 1;
         let verify = run("verify", &dir, &[]).expect(3);
         let ranges: Vec<&str> =
             verify.text().lines().filter_map(|line| line.strip_prefix("damage: ")).collect();
-        if !ranges.contains(&told) {
-            differ.push(format!("{name}\n  append {told}\n  verify {ranges:?}"));
+        if !ranges.contains(&named) {
+            differ.push(format!("{name}\n  append {named}\n  verify {ranges:?}"));
         }
     }
     assert!(differ.is_empty(), "{}", differ.join("\n"));

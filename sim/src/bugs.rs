@@ -227,12 +227,13 @@ pub const BUGS: &[PlantedBug] = &[
     crash("closed-handle-reads", "G5", "Readers of a log that was closed go on reading, whoever recycles its files by now.").at_once()
         .judged(Judge::Scene),
     // What others do to the files of an open log.
-    crash("vanished-file-unnoticed", "G1", "Nobody looks whether the directory and the files of an open log still have their names.")
+    crash("vanished-file-unnoticed", "G1", "The log does not look whether the directory and the files of an open log still have their names.")
         .judged(Judge::Scene).at_once(),
-    crash("second-writer-unnoticed", "G11", "Nobody looks whether what this log wrote is still there, or another writer came by another path.")
+    crash("second-writer-unnoticed", "G11", "The log does not look whether what it wrote is still there, or another writer came by another path.")
         .judged(Judge::Scene).at_once(),
     // Disks that copy on write.
-    error("holes-taken-for-room", "G8", "A spare that gave room back is used again with its holes: on a full disk records fail in it, and trims after them."),
+    error("holes-taken-for-room", "G8", "A spare that gave room back is used again with its holes: on a full disk records fail in it, and trims after them.")
+        .judged(Judge::Scene),
     error("room-not-given-back", "G8", "Where writes are copies, a full disk ends trims, appends and closes although the last segment has room.")
         .judged(Judge::Scene).at_once(),
     // Repairs and copies.

@@ -178,8 +178,8 @@ impl State {
     /// What the disk says about its room. It knows nothing of a quota, and of room that is found
     /// missing late.
     pub(crate) fn free(&self) -> Option<u64> {
-        let told = self.faults.limits().filter(|limits| !limits.late && limits.errno == ENOSPC);
-        told.map(|_| self.room())
+        let known = self.faults.limits().filter(|limits| !limits.late && limits.errno == ENOSPC);
+        known.map(|_| self.room())
     }
 
     pub(crate) fn used(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! Work that was taken from a log and dropped: done or not, nobody waits for it.
+//! Work that was taken from a log and dropped: done or not, no call waits for it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -47,24 +47,24 @@ impl Story {
         unreachable!("a call that gets no answer: {call:?}");
     }
 
-    /// What was acknowledged; and whether anybody was told of anything wrong.
+    /// What was acknowledged; and whether any call reported something wrong.
     fn play(&mut self, level: Durability) -> (Vec<(Lsn, Vec<u8>)>, bool) {
-        let (mut told, mut wrong) = (Vec::new(), false);
+        let (mut acknowledged, mut wrong) = (Vec::new(), false);
         for nth in 0..24_u8 {
             let record = vec![nth; 1500];
             match self.answer(self.log.begin_append(record.clone(), level)) {
-                Ok(Answer::Appended(receipt)) => told.push((receipt.lsn, record)),
+                Ok(Answer::Appended(receipt)) => acknowledged.push((receipt.lsn, record)),
                 Ok(answer) => unreachable!("{answer:?}"),
                 Err(_) => wrong = true,
             }
             if nth == 18
-                && let Some(&(lsn, _)) = told.get(10)
+                && let Some(&(lsn, _)) = acknowledged.get(10)
             {
                 wrong |= self.answer(self.log.begin_trim(lsn)).is_err();
             }
         }
         wrong |= self.answer(self.log.begin_sync()).is_err();
-        (told, wrong)
+        (acknowledged, wrong)
     }
 }
 
@@ -73,18 +73,18 @@ fn drops(level: Durability, nth: u64, dropped: Dropped) -> bool {
     let disk = SimDisk::new(Seed::new(7));
     let log = Stepped::new(Log::open_in(environment(&disk, 1), options(level)).unwrap());
     let mut story = Story { log, left: nth + 1, dropped };
-    let (told, wrong) = story.play(level);
+    let (acknowledged, wrong) = story.play(level);
     let came = story.left == 0 || story.left > nth + 1;
     let how = format!("{level:?}, piece {nth} {dropped:?}");
     assert!(!(wrong && dropped == Dropped::Done), "{how}: what is done is given back");
-    // Nobody waits for what was dropped.
+    // No call waits for what was dropped.
     let closed = story.log.log().close();
     let sound = matches!(closed, Ok(()) | Err(Error::Poisoned { .. }));
-    assert!(sound, "{how}: a close is told {closed:?}");
+    assert!(sound, "{how}: a close reports {closed:?}");
     drop(story);
     let log = Log::open_in(environment(&disk, 2), options(level)).unwrap();
     let trim = log.scan(Lsn::FIRST).unwrap().next().map_or(Lsn::FIRST, |first| first.unwrap().lsn);
-    let kept = told.iter().filter(|(lsn, _)| *lsn >= trim);
+    let kept = acknowledged.iter().filter(|(lsn, _)| *lsn >= trim);
     // What is only buffered may be gone where the log was poisoned.
     for (lsn, record) in kept.filter(|_| closed.is_ok() || level > Durability::Buffered) {
         assert_eq!(log.read(*lsn).unwrap().bytes, *record, "{how}: {lsn}");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "holes/mod.rs"]
+mod holes;
 #[path = "reserve/mod.rs"]
 mod reserve;
 
@@ -160,6 +162,11 @@ fn no_crash_on_the_way_of_a_trim_uses_the_reserve_up() {
 fn an_open_that_removes_what_a_trim_left_keeps_a_reserve_of_it() {
     let met = reserve::trims().unwrap();
     assert!(met >= 3, "{met} crashes came in between");
+}
+
+#[test]
+fn a_spare_with_holes_is_filled_or_refused_before_a_record_relies_on_it() {
+    assert_eq!(holes::spare_with_holes(), Ok(()));
 }
 
 /// On a disk that is full before the first record, or after the reserve is gone, records are refused

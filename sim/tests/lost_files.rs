@@ -196,8 +196,8 @@ fn no_repair_makes_a_header_up_where_no_file_has_one() {
     assert_damaged(&disk, 1, "the only file");
     let before = disk.image_hash();
     let quarantine = SimDisk::new(Seed::new(3));
-    let told = Log::repair(&environment(&disk, 5), &quarantine, "lost", |_| {}).unwrap_err();
-    let Error::Unrepairable { name: of, why } = told else { panic!("{told:?}") };
+    let refused = Log::repair(&environment(&disk, 5), &quarantine, "lost", |_| {}).unwrap_err();
+    let Error::Unrepairable { name: of, why } = refused else { panic!("{refused:?}") };
     assert_eq!((of, why), (name(1), "no segment is left that says which log it belongs to"));
     assert_eq!(disk.image_hash(), before);
     assert_eq!(quarantine.names(), Vec::<String>::new());

@@ -12,6 +12,8 @@ mod closed;
 mod closes;
 #[path = "disturbed/mod.rs"]
 mod disturbed;
+#[path = "holes/mod.rs"]
+mod holes;
 #[path = "landed/mod.rs"]
 mod landed;
 #[path = "planted/lost.rs"]
@@ -20,6 +22,8 @@ mod lost;
 mod media;
 #[path = "planted/overlap.rs"]
 mod overlap;
+#[path = "planted/processes.rs"]
+mod processes;
 #[path = "read_back/mod.rs"]
 mod read_back;
 #[path = "planted/reads.rs"]

@@ -119,7 +119,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// What it became that nobody performed: it failed, and left no trace on the disk. Of a sync that
+    /// The outcome of an action that was not performed: it failed, and left no trace on the disk. Of a sync that
     /// is final, as ever.
     pub(crate) fn undone(self) -> Event {
         let error = || io::Error::other("the work was taken from the log and not done");

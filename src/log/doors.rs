@@ -180,7 +180,7 @@ impl<'a> Wakes<'a> {
         self.doors.readable()
     }
 
-    /// One at this door, where somebody sleeps whom nobody counts here.
+    /// One at this door, whose sleepers are not counted here.
     pub(crate) fn one_at(&mut self, door: Door) {
         self.doors.count(door).advance();
         self.one |= door.bit();

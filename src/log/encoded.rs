@@ -1,5 +1,5 @@
 //! Records that are long together, made into frames before the log's lock is taken: what is done under
-//! it moves them and copies nothing, so that nobody waits for hundreds of MiB. Knows no LSN; checks are
+//! it moves them and copies nothing, so that no other call waits for hundreds of MiB. Knows no LSN; checks are
 //! filled in when a run is written, as ever.
 
 use crate::format::batch;

@@ -142,7 +142,7 @@ impl Log {
         let environment = Environment { storage: Arc::clone(&storage), ..environment };
         let place = storage.place();
         let lock = locked(&*storage)?;
-        // Before the names are listed. Where it cannot be told, they are listed once more.
+        // Before the names are listed. Where that is not known, they are listed once more.
         let before = storage.state().ok().flatten();
         let (start, report) = recover(&environment, &options)?;
         if start.segments.is_empty() {

@@ -47,7 +47,7 @@ pub struct Options {
     /// Files held open for reading. At least 1. Default 64.
     pub open_files_max: usize,
     /// How long no append must arrive until the log marks its durable end on disk, so that a
-    /// rotten newest commit is told from a torn one. A mark costs a sync, so where appends come
+    /// rotten newest commit is distinguished from a torn one. A mark costs a sync, so where appends come
     /// less often than this the log waits for twice their last pause, but for no more than 1,000
     /// times this. `None`: never. Default 10 ms.
     pub idle_mark: Option<Duration>,

@@ -105,7 +105,7 @@ impl Performer {
                 });
                 Event::Synced { upto, outcome }
             }
-            // Whoever appends beside it waits for nothing, and a whole segment is no last resort.
+            // An append meanwhile waits for nothing, and a whole segment is no last resort.
             Action::Prepare(preparation)
                 if preparation.beside || preparation.file_len > layout::SEGMENT_LEN_MIN =>
             {

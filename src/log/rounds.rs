@@ -4,10 +4,10 @@
 //!   sleep    under the lock: a follower enters the next round
 //!   round    begins when records are visible that one of them waits for: the first is woken
 //!   turn     a woken follower passes it on once it has its record, or has nothing and sleeps again
-//!   end      nobody of the round is left asleep: if the next one is due it begins, at once or later
+//!   end      no follower of the round is left asleep: if the next one is due it begins, at once or later
 //! ```
 //!
-//! So whoever appends wakes one follower at most, however many there are; those that are awake at one
+//! So an append wakes one follower at most, however many there are; those that are awake at one
 //! time are few, and so is the memory that they read into. And rounds of many take at most a part of
 //! the time: what is appended meanwhile is shown by the next one together. Followers that enter while a
 //! round is under way belong to the next, so that no round is without end: two places to sleep at are
@@ -49,7 +49,7 @@ pub(crate) struct Rounds {
     paced: bool,
     /// The one that followers enter.
     next: Round,
-    /// Of the round before, and of the next one: followers that nobody woke.
+    /// Of the round before, and of the next one: followers that were not woken.
     asleep: [u32; 2],
     /// The lowest position of those that entered the next one.
     from: Lsn,
@@ -62,7 +62,7 @@ pub(crate) struct Rounds {
 
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
-    /// Where nobody looked at a clock there is no pause afterwards.
+    /// Where the clock was not looked at there is no pause afterwards.
     began: Option<Duration>,
     followers: u32,
     /// A follower was woken, and did not take its turn yet.
@@ -105,7 +105,7 @@ impl Rounds {
     /// The next round begins, or gets its time; who is woken then sleeps at this door.
     pub(crate) fn begin(&mut self, now: Duration) -> Option<Door> {
         let many = *self.asleep_in(self.next) > FEW && self.paced;
-        // A clock that went back holds nobody up for longer.
+        // A clock that went back makes no pause longer.
         let not_before = self.not_before.min(now.saturating_add(PAUSE_MAX));
         if many && not_before > now {
             self.due_at = Some(not_before);

@@ -100,7 +100,7 @@ pub enum Answer {
 /// A piece of disk work, taken and not done.
 ///
 /// Dropped, it counts as failed: what waited for it gets an error, of a write or a file the log goes on,
-/// of a sync it is poisoned. The log waits for no work that nobody has.
+/// of a sync it is poisoned. The log waits for no work that was dropped.
 #[must_use = "work that is dropped has failed"]
 pub struct Work {
     lane: Lane,

@@ -123,7 +123,7 @@ impl LogView {
         Ok(found)
     }
 
-    /// Every damaged range, in order, where reading told these. What the survey alone can see (a header
+    /// Every damaged range, in order, where reading found these. What the survey alone can see (a header
     /// that is lost, a file cut short at its end) is not always crossed by a scan.
     fn named(&self, mut read: Vec<Error>) -> Vec<Error> {
         let crossed: BTreeSet<_> = read.iter().filter_map(place_of).map(|p| p.1).collect();
@@ -139,8 +139,8 @@ impl LogView {
     ///
     /// # Errors
     /// What reading says.
-    pub(super) fn range_of(&self, told: &Error) -> Result<Option<Error>> {
-        let Some((_, segment)) = place_of(told) else { return Ok(None) };
+    pub(super) fn range_of(&self, refusal: &Error) -> Result<Option<Error>> {
+        let Some((_, segment)) = place_of(refusal) else { return Ok(None) };
         let mut older = self.segments().iter().rev().filter(|it| it.number() <= segment);
         let from = older.next().map_or(Lsn::FIRST, |it| it.base().max(self.trim_point()));
         let newer = self.segments().iter().find(|it| it.number() > segment);

@@ -265,7 +265,7 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     fn len(&self) -> io::Result<u64>;
 
     /// What can be known of the file without reading it, in one quick call: it is asked after every
-    /// sync. Where it cannot be told whether a name leads to the file, one does.
+    /// sync. Where that is not known, a name is taken to lead to the file.
     ///
     /// # Errors
     /// `EIO`.

@@ -80,7 +80,7 @@ impl Followed {
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        // What it holds is thrown away. What a follower says ended it, and concerns nobody either.
+        // What it holds is thrown away, and so is the reason for which a follower ended.
         let _thrown_away = self.log.close();
         self.followers.drain(..).for_each(|follower| drop(follower.join()));
     }

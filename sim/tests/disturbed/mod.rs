@@ -73,8 +73,8 @@ pub(crate) fn removed_under_a_writer(seed: u64, victim: Victim) -> Option<String
             .and_then(|()| log.tend()),
         _ => log.close(),
     };
-    let told = matches!(&outcome, Err(Error::Disturbed { name: told, .. }) if *told == name);
-    if !told {
+    let reported = matches!(&outcome, Err(Error::Disturbed { name: of, .. }) if *of == name);
+    if !reported {
         return Some(format!("seed {seed}, {level:?}: {victim:?} removed, then {outcome:?}"));
     }
     for outcome in [log.append(b"later").map(drop), log.sync().map(drop), log.close()] {
@@ -95,7 +95,7 @@ pub(crate) enum Piece {
     Close,
 }
 
-/// One of two writers on a disk: what it did, and what it was told.
+/// One of two writers on a disk: what it did, and what the log answered.
 pub(crate) struct Writer {
     environment: Environment,
     options: Options,
@@ -370,8 +370,7 @@ pub(crate) fn two_writers(before: Before, first: &[Piece], second: &[(u64, Piece
     };
     let lost_by = [lost(&one), lost(&other)];
     let quiet = one.error.is_none() && other.error.is_none();
-    let silent = (lost_by != [0, 0] && quiet).then(|| {
-        format!("{before:?}, second at {second:?}: {lost_by:?} records lost, and nobody is told")
-    });
+    let silent = (lost_by != [0, 0] && quiet)
+        .then(|| format!("{before:?}, second at {second:?}: {lost_by:?} records lost in silence"));
     Collision { calls, lost: lost_by[0] + lost_by[1], silent }
 }

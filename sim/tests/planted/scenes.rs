@@ -4,9 +4,10 @@ use super::disturbed::{self, Before, Piece, Victim};
 use super::lost::{closed_after_a_kill, copy_in_place_of_its_log};
 use super::media::settled;
 use super::overlap::acknowledged_beside_a_failing_sync;
+use super::processes::second_process_without_the_lock;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
-use super::{boundaries, closed, closes, landed, read_back, reserve, unwinding};
+use super::{boundaries, closed, closes, holes, landed, read_back, reserve, unwinding};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
@@ -20,7 +21,6 @@ use seawall_sim::{
     Operation, Sabotage, Sabotaged, Scenario, SeawallLog, Seed, SimDisk, Sweep, SweepOptions,
     Workload, environment, play,
 };
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("second-writer-unnoticed", second_writer_by_another_path),
     ("room-not-given-back", trim_where_writes_are_copies),
     ("lock-ignored", second_writer),
-    ("lock-ignored-by-second-process", second_process),
+    ("lock-ignored-by-second-process", second_process_without_the_lock),
+    ("holes-taken-for-room", || holes::spare_with_holes().err()),
 ];
 
 /// The run for this bug, if it needs one of its own.
@@ -576,30 +577,6 @@ fn second_writer() -> Option<String> {
     let mut cheating = environment(&disk, 2);
     cheating.storage = Arc::new(Sabotaged::new(Arc::new(disk.clone()), Sabotage::LockIgnored));
     seen(Log::open_in(cheating, small()).is_ok(), "G11: a second writer gets in")
-}
-
-/// Names the directory to the second process.
-const DIR: &str = "SEAWALL_PLANTED_DIR";
-
-/// This program once more, as the second writer.
-fn second_process() -> Option<String> {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let _first = Log::open(dir.path(), small()).unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "scenes::the_second_writer_is_refused", "--ignored"])
-        .env(DIR, dir.path())
-        .output()
-        .unwrap()
-        .status;
-    seen(!status.success(), "G11: a second process gets in")
-}
-
-#[test]
-#[ignore = "the second process of a scene, which says where"]
-fn the_second_writer_is_refused() {
-    seawall::planted::plant("lock-ignored-by-second-process");
-    let Ok(dir) = std::env::var(DIR) else { return };
-    assert!(matches!(Log::open(dir, small()), Err(Error::Locked { .. })));
 }
 
 /// A preparation fails beside a commit whose sync is under way.

@@ -141,7 +141,7 @@ impl Machine {
         let run = Run { prev: self.chain, ..run };
         self.in_flight = run.len;
         let (segment, offset) = (active.number, active.offset(run.lsn));
-        // Where nobody waits for the write alone nobody is kept waiting for the sync; and the device is
+        // Where no caller waits for the write alone, none is kept waiting by the sync; and the device is
         // not, while appends of the next group hold the lock.
         let sync_only = self.sync_wanted > run.lsn && self.write_wanted <= run.lsn;
         let sync = self.level == Durability::Sync || sync_only;

@@ -33,7 +33,7 @@ pub(super) fn punch(file: &OwnedFd, offset: u64, len: u64) -> Result<(), Errno> 
 }
 
 /// Whether the directory is on a file system that copies what is written over. Others may do so for
-/// files that were cloned, and cannot be told from those that do not.
+/// files that were cloned, and look like those that do not.
 pub(super) fn copies_on_write(dir: &OwnedFd) -> bool {
     const BTRFS: u64 = 0x9123_683e;
     const BCACHEFS: u64 = 0xca45_1a4e;
