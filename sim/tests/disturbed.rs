@@ -9,7 +9,7 @@ use disturbed::{Before, Collision, Piece, Victim, removed_under_a_writer, two_wr
 
 #[test]
 fn what_is_removed_under_a_writer_is_noticed_by_the_next_sync_idle_mark_or_close() {
-    for victim in [Victim::Active, Victim::Sealed, Victim::Directory] {
+    for victim in [Victim::Active, Victim::Sealed, Victim::Directory, Victim::Tail] {
         for seed in 0..300 {
             assert_eq!(removed_under_a_writer(seed, victim), None);
         }

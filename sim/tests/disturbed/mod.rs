@@ -27,6 +27,8 @@ pub(crate) enum Victim {
     Active,
     Sealed,
     Directory,
+    /// The end of the active segment's file alone.
+    Tail,
 }
 
 /// One drawn run of one writer, under which something is removed; `None` where all went as it
@@ -55,13 +57,18 @@ pub(crate) fn removed_under_a_writer(seed: u64, victim: Victim) -> Option<String
     let numbers: Vec<u64> = log.segments().iter().map(|one| one.number().get()).collect();
     let (last, sealed) = numbers.split_last().unwrap();
     let name = match victim {
-        Victim::Active => segment(*last),
+        Victim::Active | Victim::Tail => segment(*last),
         Victim::Sealed => segment(*rng.pick(sealed).unwrap()),
         Victim::Directory => disk.place(),
     };
     match victim {
         Victim::Active | Victim::Sealed => disk.remove_file(&name).unwrap(),
         Victim::Directory => disk.remove_directory(),
+        Victim::Tail => {
+            let file = disk.open(&name, OpenMode::Write).unwrap();
+            let len = file.len().unwrap();
+            file.set_len(1 + rng.below(len - 1)).unwrap();
+        }
     }
     let outcome = match rng.below(3) {
         // The next sync.

@@ -1,6 +1,8 @@
-//! Two syncs at once, if the log allows them: one thread is held inside of a sync that failed.
+//! Work that overlaps: two syncs at once, if the log allows them, where one thread is held inside of a
+//! sync that failed; and an append while early write-back is under way.
 
 use parking_lot::{Condvar, Mutex};
+use seawall::log::stepped::{Answer, Lane, Stepped};
 use seawall::storage::{
     DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
 };
@@ -144,4 +146,28 @@ pub(crate) fn acknowledged_beside_a_failing_sync() -> Option<String> {
         let acknowledged = other.join().unwrap().is_ok();
         acknowledged.then(|| "G7: acknowledged by a second sync of the same bytes".to_owned())
     })
+}
+
+/// A record is written while early write-back is under way.
+pub(crate) fn written_beside_an_early_write_back() -> Option<String> {
+    let disk = SimDisk::new(Seed::new(1));
+    let options = Options::new().durability(Durability::Os).segment_len(64 << 10);
+    let options = options.write_back(Some(4 << 10)).idle_mark(None);
+    let log = Stepped::new(Log::open_in(environment(&disk, 1), options).unwrap());
+    let append = |record: &[u8]| {
+        let mut call = log.begin_append(record.to_vec(), Durability::Os);
+        loop {
+            match log.poll(&mut call) {
+                Some(Ok(Answer::Appended(receipt))) => return receipt,
+                Some(other) => panic!("an append on a sound disk: {other:?}"),
+                None => log.give_back(log.take(Lane::Commit).unwrap().perform()),
+            }
+        }
+    };
+    append(&[7; 5000]);
+    let done = log.take(Lane::Upkeep).unwrap().perform();
+    let receipt = append(b"beside it");
+    log.give_back(done);
+    let durable = log.log().watermarks().durable;
+    (durable >= receipt.end).then(|| "G1: durable, and no sync covers it".to_owned())
 }

@@ -3,7 +3,7 @@
 use super::disturbed::{self, Before, Piece, Victim};
 use super::lost::{closed_after_a_kill, copy_in_place_of_its_log};
 use super::media::settled;
-use super::overlap::acknowledged_beside_a_failing_sync;
+use super::overlap::{acknowledged_beside_a_failing_sync, written_beside_an_early_write_back};
 use super::processes::second_process_without_the_lock;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
@@ -13,7 +13,6 @@ use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::trailer::{Trailer, TrailerKind};
-use seawall::log::stepped::{Answer, Lane, Stepped};
 use seawall::storage::{OpenMode, Storage, write_full};
 use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
 use seawall_sim::{
@@ -538,7 +537,7 @@ fn same_seed_twice() -> Option<String> {
 }
 
 fn removed_under_a_writer() -> Option<String> {
-    [Victim::Active, Victim::Sealed, Victim::Directory]
+    [Victim::Active, Victim::Sealed, Victim::Directory, Victim::Tail]
         .into_iter()
         .find_map(|victim| (0..20).find_map(|seed| disturbed::removed_under_a_writer(seed, victim)))
 }
@@ -584,28 +583,4 @@ fn stored_run_of_a_failed_preparation() -> Option<String> {
     let text = include_str!("../../regressions/durable-behind-a-failed-sync.json");
     let scenario = Scenario::<SeawallLog>::from_json(text).unwrap();
     play(&scenario, None).err().map(|(_, violation)| violation.to_string())
-}
-
-/// A record is written while early write-back is under way.
-fn written_beside_an_early_write_back() -> Option<String> {
-    let disk = SimDisk::new(Seed::new(1));
-    let options = Options::new().durability(Durability::Os).segment_len(64 << 10);
-    let options = options.write_back(Some(4 << 10)).idle_mark(None);
-    let log = Stepped::new(Log::open_in(environment(&disk, 1), options).unwrap());
-    let append = |record: &[u8]| {
-        let mut call = log.begin_append(record.to_vec(), Durability::Os);
-        loop {
-            match log.poll(&mut call) {
-                Some(Ok(Answer::Appended(receipt))) => return receipt,
-                Some(other) => panic!("an append on a sound disk: {other:?}"),
-                None => log.give_back(log.take(Lane::Commit).unwrap().perform()),
-            }
-        }
-    };
-    append(&[7; 5000]);
-    let done = log.take(Lane::Upkeep).unwrap().perform();
-    let receipt = append(b"beside it");
-    log.give_back(done);
-    let durable = log.log().watermarks().durable;
-    (durable >= receipt.end).then(|| "G1: durable, and no sync covers it".to_owned())
 }

@@ -1,6 +1,6 @@
 //! The looks after something was written and synced, and what it means that a file is not found.
 
-use super::looks::{Listing, gone, is_cut, segment_name, shortened};
+use super::looks::{Listing, gone, keeps_length, segment_name};
 use super::{Look, Watch};
 use crate::format::header::SegmentHeader;
 use crate::position::SegmentId;
@@ -35,9 +35,7 @@ impl Watch {
         let directory = self.directory()?;
         let mut look = false;
         if let Ok(state) = file.state() {
-            if state.len < own.file_len && is_cut(file, own.file_len) {
-                return shortened(own.number);
-            }
+            keeps_length(file, state, &own)?;
             let counted = self.ledger.lock().has_counted_files(state.linked);
             if counted && !state.linked {
                 return gone(segment_name(own.number));

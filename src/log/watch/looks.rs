@@ -7,7 +7,7 @@ use crate::format::header::{HEADER_LEN, SegmentHeader};
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::position::SegmentId;
-use crate::storage::{DirState, OpenMode, StorageFile, read_full};
+use crate::storage::{DirState, FileState, OpenMode, StorageFile, read_full};
 use std::io;
 use std::sync::Arc;
 
@@ -62,6 +62,9 @@ impl Watch {
                 // Another descriptor too many, or a device that does not answer.
                 Err(_) => {}
                 Ok(file) => {
+                    if let Ok(state) = file.state() {
+                        keeps_length(&*file, state, &own)?;
+                    }
                     states_this(&*file, &own)?;
                     if let Some(last) = self.last.frame() {
                         last.still_stands(&*file, own.number)?;
@@ -112,6 +115,16 @@ impl Watch {
     }
 }
 
+/// Whether the file of the segment that is written to is as long as it was made.
+pub(super) fn keeps_length(
+    file: &dyn StorageFile,
+    state: FileState,
+    header: &SegmentHeader,
+) -> Look {
+    let short = state.len < header.file_len && is_cut(file, header.file_len);
+    if short { shortened(header.number) } else { Ok(()) }
+}
+
 /// Whether a copy of the header is still this one.
 fn states_this(file: &dyn StorageFile, header: &SegmentHeader) -> Look {
     let ours = header.encode();
@@ -145,7 +158,7 @@ pub(super) fn no_header_of_another(
 
 /// Whether a file that should be so long has no last byte. A length that is stated may be an old one:
 /// some network file systems remember it.
-pub(super) fn is_cut(file: &dyn StorageFile, file_len: u64) -> bool {
+fn is_cut(file: &dyn StorageFile, file_len: u64) -> bool {
     read_full(file, file_len.saturating_sub(1), &mut [0]).is_ok_and(|count| count == 0)
 }
 
@@ -166,7 +179,7 @@ pub(super) fn gone(name: String) -> Look {
     Err(Disturbed { name, how: Disturbance::Removed })
 }
 
-pub(super) fn shortened(number: SegmentId) -> Look {
+fn shortened(number: SegmentId) -> Look {
     Err(Disturbed { name: segment_name(number), how: Disturbance::Shortened })
 }
 
