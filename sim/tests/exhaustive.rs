@@ -47,6 +47,7 @@ fn no_bit_at_rest_hides_or_invents_a_record() {
     let report = bytes(JOBS).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{report}");
     assert!(report.bits > 50_000 && report.records > 3000, "{report}");
+    assert!(report.late_marks > 0, "no bit can make a mark state more than it stated");
 }
 
 /// What is found can be told to somebody else: the scenario breaks the same promise again.

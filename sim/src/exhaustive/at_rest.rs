@@ -25,6 +25,8 @@ use crate::rng::{Concern, Seed};
 use crate::subject::seawall_log::{Level, LogOptions, Op, SeawallLog, Turn, What};
 use crate::subject::{Before, Class, Stop, Subject, World};
 use parking_lot::Mutex;
+use seawall::format::checksum::FrameSeed;
+use seawall::format::frame::decode_frame;
 use seawall::format::header::HEADER_LEN;
 use seawall::format::name::FileName;
 use seawall::format::trailer::{TRAILER_LEN, Trailer, TrailerKind};
@@ -54,11 +56,14 @@ pub struct BytesReport {
     pub torn: u64,
     /// Close records and seals of another salt.
     pub records: u64,
+    /// Last marks of a log that state less than all that lies before them: only in those can one bit
+    /// claim what nothing proves.
+    pub late_marks: u64,
 }
 
 impl fmt::Display for BytesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { logs, bits, damaged, torn, records } = self;
+        let Self { logs, bits, damaged, torn, records, late_marks: _ } = self;
         write!(
             f,
             "{bits} bits of {logs} logs, {damaged} told as damage, {torn} as a torn tail; \
@@ -141,6 +146,7 @@ pub fn bytes(jobs: NonZeroUsize) -> Result<BytesReport, Violation> {
         damaged: damaged.into_inner(),
         torn: torn.into_inner(),
         records: wide(deeds.len() - bits),
+        late_marks: logs.iter().map(AtRest::late_marks).sum(),
     })
 }
 
@@ -162,11 +168,14 @@ fn logs() -> Result<Vec<AtRest>, Violation> {
     };
     let plain = driven(&[What::Append(40, Sync), What::Batch(vec![30, 0, 50], Sync)]);
     let mut marks = driven(&[What::Append(40, Buffered), What::Sync, What::Append(30, Os)]);
-    // What is appended while a sync is out is not synced by it: so the mark behind it states less
-    // than what lies before it. Accepted, written, and the sync taken.
-    let turns = vec![Turn::Poll, Turn::Commit, Turn::Commit, Turn::Commit, Turn::Commit];
-    marks.push(Op { client: 0, what: What::Append(20, Sync), turns });
-    marks.extend(driven(&[What::Append(300, Buffered), What::Append(24, Os)]));
+    marks.extend(driven(&[What::Append(20, Sync), What::Append(300, Buffered)]));
+    marks.extend(driven(&[What::Append(24, Os)]));
+    // The sync that the second of these asks for takes the one before it, and then the third is
+    // accepted: its mark, the last of the log, claims nothing of the second. One bit makes it do so.
+    for what in [What::Append(40, Sync), What::Append(30, Os)] {
+        let turns = vec![Turn::Poll, Turn::Commit, Turn::Commit, Turn::Commit];
+        marks.push(Op { client: 0, what, turns });
+    }
     let frames = driven(&[What::Batch(vec![200, 300, 90], Sync), What::Append(9, Os), What::Tend]);
     let trimmed = driven(&[What::Append(40, Sync), What::Append(20, Sync), What::Trim(255)]);
     let last = driven(&[What::Append(12, Sync)]);
@@ -224,6 +233,25 @@ impl AtRest {
         let (proven, end) = (view.proven(), view.end());
         let segments = view.segments().to_vec();
         Ok(Self { what, options, disk, closed, records, proven, end, segments })
+    }
+
+    /// 1 if the last mark of the log states less than all that lies before it.
+    fn late_marks(&self) -> u64 {
+        let mut late = false;
+        for segment in &self.segments {
+            let name = FileName::Segment(segment.number()).text();
+            let Some(file) = self.disk.read_durable(&name) else { continue };
+            let seed = FrameSeed::new(segment.header.log, segment.header.salt);
+            let (mut lsn, mut rest) = (segment.base(), file.get(index(FRAMES_START)..));
+            while let Some(bytes) = rest
+                && let Ok((frame, _)) = decode_frame(bytes, seed, lsn)
+            {
+                late = frame.mark.map_or(late, |mark| mark < lsn);
+                rest = bytes.get(index(frame.frame_len())..);
+                lsn = Lsn::new(lsn.get() + frame.frame_len());
+            }
+        }
+        u64::from(late)
     }
 
     /// Each bit that means something, and each record that means nothing.
