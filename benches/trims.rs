@@ -91,9 +91,8 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Fills a log and trims all of it but the last segment. The time of the trim, and the slowest of
-/// the appends that another thread makes before the trim, and while it runs.
-fn log(dir: &Path, files: usize) -> Result<(Duration, Duration, Duration), Box<dyn Error>> {
+/// A log of so many segments and one more.
+fn filled(dir: &Path, files: usize) -> Result<Log, Box<dyn Error>> {
     let options = Options::new().durability(Durability::Buffered).segment_len(SEGMENT as u64);
     let log = Log::open(dir, options.idle_mark(None))?;
     let record = vec![1; SEGMENT / 2];
@@ -102,6 +101,13 @@ fn log(dir: &Path, files: usize) -> Result<(Duration, Duration, Duration), Box<d
         log.append(&record)?;
     }
     log.sync()?;
+    Ok(log)
+}
+
+/// Fills a log and trims all of it but the last segment. The time of the trim, and the slowest of
+/// the appends that another thread makes before the trim, and while it runs.
+fn log(dir: &Path, files: usize) -> Result<(Duration, Duration, Duration), Box<dyn Error>> {
+    let log = filled(dir, files)?;
     let ((), idle) = beside(&log, || {
         std::thread::sleep(IDLE);
         Ok(())
@@ -140,18 +146,18 @@ fn beside<T>(
     })
 }
 
-/// Makes as many files as long, and removes each; the time of the removal and of the directory's sync.
+/// Removes as many files of another log, each made in the same way, since what a file costs to remove
+/// depends on how it was written. The time of the removal and of the directory's sync.
 fn bare(dir: &Path, files: usize) -> Result<Duration, Box<dyn Error>> {
-    let name = |nth: usize| dir.join(format!("{nth:020}.seg"));
-    for nth in 0..files {
-        fs::write(name(nth), [1; SEGMENT])?;
-    }
+    let log = filled(dir, files)?;
+    let name = |number: u64| dir.join(format!("{number:020}.seg"));
+    let mut names: Vec<_> = log.segments().iter().map(|one| name(one.number().get())).collect();
+    names.truncate(files);
+    log.close()?;
     let directory = File::open(dir)?;
-    // Those of a log have their room on the device, too, which costs more to take back.
-    rustix::fs::syncfs(&directory)?;
     let begun = Instant::now();
-    for nth in 0..files {
-        fs::remove_file(name(nth))?;
+    for name in &names {
+        fs::remove_file(name)?;
     }
     directory.sync_all()?;
     Ok(begun.elapsed())
