@@ -139,7 +139,9 @@ impl Performer {
                     }
                     file.set_len(file_len).map_err(Trouble::Failed)
                 });
-                Event::Retired { segment, file_len, outcome }
+                let found = self.watch.list_what_is_earned();
+                let found = found.map_err(|found| Trouble::SyncFailed(found.into()));
+                Event::Retired { segment, file_len, outcome: found.and(outcome) }
             }
             Action::WriteBack { segment } => {
                 let shared = planted!("write-back-shares-the-descriptor");

@@ -11,7 +11,8 @@
 //!   after a sync             directory and file have a name and their length; no name changed
 //!   now and then, at an idle mark, a rotation, a close
 //!                            the same by name, through a new descriptor: header, last frame, the
-//!                            header of the next file, the list of segments
+//!                            header of the next file; where names changed, the list of segments
+//!   after a seal, now and then the list of segments, beside the appends
 //!   before a name, a header, a close record is written or erased
 //!                            what stands in its place is what is expected there
 //! ```
@@ -93,15 +94,10 @@ impl Watch {
     pub(crate) fn own_change<R>(&self, body: impl FnOnce() -> R) -> R {
         let names = || self.storage.state().ok().flatten().map(|state| state.names);
         let before = names();
-        self.ledger.lock().changing += 1;
+        self.ledger.lock().change_begins(before);
         let answer = body();
         let after = names();
-        let mut ledger = self.ledger.lock();
-        ledger.changing -= 1;
-        // Otherwise another changed a name meanwhile: the next look lists them.
-        if ledger.names == before {
-            ledger.names = after;
-        }
+        self.ledger.lock().change_ends(after);
         answer
     }
 

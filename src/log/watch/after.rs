@@ -53,6 +53,14 @@ impl Watch {
         own.zip(self.last.frame()).map_or(Ok(()), |(own, last)| last.still_stands(file, own.number))
     }
 
+    /// Lists the names, if the cost has been earned. Not in the way of appends: while a long list is
+    /// read, none is made durable.
+    pub(crate) fn list_what_is_earned(&self) -> Look {
+        let state = self.directory()?;
+        let paid = self.ledger.lock().list_is_paid();
+        if paid { self.look_at_names(state) } else { Ok(()) }
+    }
+
     /// Why a file of the log could not be opened.
     pub(crate) fn explain(&self, number: SegmentId, error: io::Error) -> io::Error {
         if error.kind() != io::ErrorKind::NotFound {

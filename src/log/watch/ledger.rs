@@ -46,8 +46,11 @@ pub(super) struct Ledger {
     pub(super) counts_files: bool,
     /// The state of the names that is known.
     pub(super) names: Option<i128>,
-    /// Changes of names by this log that are under way.
+    /// Changes of names by this log that are under way, in both lanes.
     pub(super) changing: u32,
+    /// The state before the first of them, and the newest after one of them.
+    pub(super) before: Option<i128>,
+    pub(super) after: Option<i128>,
     /// Names that may be listed; below zero while a list is paid off.
     pub(super) earned: i64,
     pub(super) syncs: u32,
@@ -85,9 +88,34 @@ impl Ledger {
     /// Counts a look by name; whether the names are to be listed.
     pub(super) fn list_due(&mut self, names: Option<i128>, always: bool) -> bool {
         self.earn(EARNED_BY_LOOK);
+        // Where no state tells of changes, a list does.
+        let blind = names.is_none() && self.list_is_paid();
+        always || blind || self.names_changed(names) && self.earned >= 0
+    }
+
+    /// Whether a list of all names has been earned.
+    pub(super) fn list_is_paid(&self) -> bool {
         let known = self.numbers.map_or(0, |(first, last)| last.get() - first.get());
-        let paid = self.earned >= i64::try_from(known).unwrap_or(i64::MAX);
-        always || paid || self.names_changed(names) && self.earned >= 0
+        self.earned >= i64::try_from(known).unwrap_or(i64::MAX)
+    }
+
+    /// This log changes names. Changes that overlap are one: of the state between them nobody knows
+    /// whose work it is.
+    pub(super) fn change_begins(&mut self, before: Option<i128>) {
+        if self.changing == 0 {
+            (self.before, self.after) = (before, None);
+        }
+        self.changing += 1;
+    }
+
+    /// One of the changes is made.
+    pub(super) fn change_ends(&mut self, after: Option<i128>) {
+        self.changing -= 1;
+        self.after = self.after.max(after);
+        // Otherwise another changed a name meanwhile: the next look lists them.
+        if self.changing == 0 && self.names == self.before {
+            self.names = self.after;
+        }
     }
 
     fn earn(&mut self, names: i64) {

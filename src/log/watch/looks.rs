@@ -81,7 +81,7 @@ impl Watch {
     }
 
     /// Lists the names: each segment has its file, and none is there that another log began.
-    fn look_at_names(&self, state: Option<DirState>) -> Look {
+    pub(super) fn look_at_names(&self, state: Option<DirState>) -> Look {
         let Ok(entries) = self.storage.list() else {
             return Ok(());
         };
