@@ -59,6 +59,7 @@ mod table {
         "eintr-restarts-from-zero",
         "appends-behind-half-written",
         "failed-append-not-voided",
+        "failed-write-tried-for-ever",
         "leftovers-of-failed-batch",
         "mark-lost-with-voided-frame",
         "close-mark-not-covered",

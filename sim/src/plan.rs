@@ -187,6 +187,8 @@ impl<S: Subject> Plan<S> {
                             quota: rng.chance(1, 2),
                             late: rng.chance(1, 4),
                             files: rng.chance(1, 4).then(|| rng.index(2)),
+                            // Scenes and stored scenarios have such disks.
+                            copies: false,
                         };
                         mishaps.push((from, Mishap::Full(room)));
                         // Or never: the next life finds the disk as full.

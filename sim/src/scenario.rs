@@ -91,6 +91,9 @@ pub struct Room {
     pub late: bool,
     /// Files that may be added, if that is limited.
     pub files: Option<usize>,
+    /// Writes are copies, as on a file system that never writes in place.
+    #[serde(default)]
+    pub copies: bool,
 }
 
 impl Room {
@@ -101,6 +104,9 @@ impl Room {
         }
         if self.late {
             limits = limits.found_late();
+        }
+        if self.copies {
+            limits = limits.copying_on_write();
         }
         match self.files {
             Some(files) => limits.files(disk.names().len().saturating_add(files)),

@@ -33,6 +33,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("poison-checked-before-lock", append_behind_a_failed_sync),
     ("idle-mark-stops-interval", interval_behind_an_idle_mark),
     ("failed-append-not-voided", failed_append_comes_back),
+    ("failed-write-tried-for-ever", stored_run_of_a_write_that_fails),
     ("mark-lost-with-voided-frame", rot_below_a_mark_that_was_voided),
     ("close-mark-not-covered", rot_behind_a_failed_close),
     ("scan-hides-what-was-withheld", scan_on_a_full_disk),
@@ -580,7 +581,15 @@ fn second_writer() -> Option<String> {
 
 /// A preparation fails beside a commit whose sync is under way.
 fn stored_run_of_a_failed_preparation() -> Option<String> {
-    let text = include_str!("../../regressions/durable-behind-a-failed-sync.json");
+    stored_run(include_str!("../../regressions/durable-behind-a-failed-sync.json"))
+}
+
+/// A long record finds no room in a segment that is written to, and nobody asks for it any more.
+fn stored_run_of_a_write_that_fails() -> Option<String> {
+    stored_run(include_str!("../../regressions/write-that-fails-for-ever.json"))
+}
+
+fn stored_run(text: &str) -> Option<String> {
     let scenario = Scenario::<SeawallLog>::from_json(text).unwrap();
     play(&scenario, None).err().map(|(_, violation)| violation.to_string())
 }

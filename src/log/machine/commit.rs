@@ -97,7 +97,7 @@ impl Machine {
             && (hurry
                 || self.write_wanted > marks.written
                 || self.sync_wanted > marks.written
-                || self.buffered() >= self.write_at);
+                || self.much_is_new());
         let sync = marks.written > marks.durable && (hurry || self.sync_wanted > marks.durable);
         if write && !(sync && self.wrote_last) {
             return self.write().map(Action::Write);
@@ -118,6 +118,15 @@ impl Machine {
             return self.roll_for_trim(point);
         }
         if rolls { None } else { self.close_step() }
+    }
+
+    /// So much waits to be written that nobody has to ask for it. What could not be written is not
+    /// tried for ever: somebody asks, or as much comes after it.
+    fn much_is_new(&self) -> bool {
+        let tried = self.tried.max(self.marks.written);
+        let tried =
+            if planted!("failed-write-tried-for-ever") { self.marks.written } else { tried };
+        self.marks.accepted.since(tried).is_some_and(|new| new >= self.write_at)
     }
 
     pub(super) fn write(&mut self) -> Option<Write> {
@@ -389,6 +398,7 @@ impl Machine {
                 self.commit_busy = false;
                 self.in_flight = 0;
                 self.retry = Some(run);
+                self.tried = self.marks.accepted;
                 let failure = self.failure("write", failure.error);
                 self.void_awaited(&failure);
                 // A mark may have gone with the frame it rode in: the next one says it again.

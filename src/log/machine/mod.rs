@@ -226,6 +226,8 @@ pub(crate) struct Machine {
     allowance: u64,
     /// Frames whose write failed; they go before `pending`.
     retry: Option<Run>,
+    /// What was accepted when a write last failed: that much is no reason to try again.
+    tried: Lsn,
     in_flight: u64,
     /// An empty buffer to fill next.
     empty: Vec<u8>,
@@ -349,6 +351,7 @@ impl Machine {
             arrivals: Arrivals::default(),
             allowance: 0,
             retry: None,
+            tried: end,
             in_flight: 0,
             empty: Vec::new(),
             awaited: VecDeque::new(),
