@@ -71,7 +71,7 @@ pub const PLANTED: [(&str, &str); 23] = [
     ("write-back-shares-the-descriptor", "levels"),
     ("handover-forgotten", "group_commit"),
     ("turn-not-given-back", "group_commit"),
-    ("wants-lost-while-gathering", "rotation"),
+    ("wants-lost-while-gathering", "batches"),
     ("told-by-watermark-alone", "failing_writes"),
     ("count-looked-at-too-late", "group_commit"),
     ("through-beside-a-write", "levels"),
