@@ -7,7 +7,9 @@ use crate::records::Records;
 use crate::reference::{HEADER, PREPARED, Reading};
 use crate::slice::{repeated, timed};
 use seawall::{Durability, Log, Options};
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 const OPENING: Group = Group {
     title: "Opening a log for writing",
@@ -98,18 +100,57 @@ fn left(ground: &Ground, segments: u64, clean: bool) -> Result<(Plot, u64)> {
     Ok((dead, count))
 }
 
+/// What stands at the end of each file of a log: the close records that it has, and those it has not.
+struct Ends(Vec<(PathBuf, [u8; END])>);
+
+/// Bytes at the end of a file among which a close record lies.
+const END: usize = 64;
+
+impl Ends {
+    fn of(dir: &Path) -> Result<Self> {
+        let mut ends = Vec::new();
+        for entry in dir.read_dir()? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "seg") {
+                let mut end = [0; END];
+                let file = File::open(&path)?;
+                file.read_exact_at(&mut end, file.metadata()?.len().saturating_sub(END as u64))?;
+                ends.push((path, end));
+            }
+        }
+        Ok(Self(ends))
+    }
+
+    /// Makes the log one that was killed again: an open that is over leaves a close record.
+    fn restore(&self) -> Result<()> {
+        for (path, end) in &self.0 {
+            let file = match File::options().write(true).open(path) {
+                // One that was made ready for a segment that never began.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                file => file?,
+            };
+            file.write_all_at(end, file.metadata()?.len().saturating_sub(END as u64))?;
+            file.sync_data()?;
+        }
+        Ok(())
+    }
+}
+
 fn opens(setting: &Setting, segments: u64, clean: bool) -> Result<Sides> {
     let (plot, count) = left(&setting.ground, segments, clean)?;
     let beside = setting.ground.plot()?;
     Reading::create(&beside.path().join("log"), &mut Records::new(LEN, 0), count)?.pad()?;
     let last = (count - 1) * (LEN + HEADER) as u64;
+    let ends = Ends::of(plot.path())?;
     Ok(Sides {
         ours: Box::new(move |time| {
             repeated(time, || {
-                // It is dropped outside the time, and leaves the directory as it was.
+                // It is dropped outside the time, and the directory made what it was.
                 let (log, took) = timed(|| Log::open(plot.path(), options()));
                 let log = log?;
                 same("an open", u64::from(log.report().clean), u64::from(clean))?;
+                drop(log);
+                ends.restore()?;
                 Ok((1, took))
             })
         }),
