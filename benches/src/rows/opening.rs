@@ -100,40 +100,59 @@ fn left(ground: &Ground, segments: u64, clean: bool) -> Result<(Plot, u64)> {
     Ok((dead, count))
 }
 
-/// What stands at the end of each file of a log: the close records that it has, and those it has not.
-struct Ends(Vec<(PathBuf, [u8; END])>);
+/// The files of a log that was killed, and what an open and its end change of them: where a segment
+/// begins, and where its close record stands.
+struct Killed {
+    dir: PathBuf,
+    files: Vec<(PathBuf, u64, [Vec<u8>; 2])>,
+}
 
-/// Bytes at the end of a file among which a close record lies.
-const END: usize = 64;
+/// Bytes at the beginning of a file, the first frames among them, and at its end.
+const PARTS: [usize; 2] = [16 << 10, 64];
 
-impl Ends {
+impl Killed {
     fn of(dir: &Path) -> Result<Self> {
-        let mut ends = Vec::new();
-        for entry in dir.read_dir()? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "seg") {
-                let mut end = [0; END];
-                let file = File::open(&path)?;
-                file.read_exact_at(&mut end, file.metadata()?.len().saturating_sub(END as u64))?;
-                ends.push((path, end));
+        let mut files = Vec::new();
+        for path in segments(dir)? {
+            let file = File::open(&path)?;
+            let len = file.metadata()?.len();
+            let mut parts = PARTS.map(|len| vec![0; len]);
+            for (part, at) in parts.iter_mut().zip(places(len)) {
+                file.read_exact_at(part, at)?;
             }
+            files.push((path, len, parts));
         }
-        Ok(Self(ends))
+        Ok(Self { dir: dir.to_owned(), files })
     }
 
-    /// Makes the log one that was killed again: an open that is over leaves a close record.
+    /// Makes the log one that was killed again: the end of an open begins a segment and closes it.
     fn restore(&self) -> Result<()> {
-        for (path, end) in &self.0 {
-            let file = match File::options().write(true).open(path) {
-                // One that was made ready for a segment that never began.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                file => file?,
+        for path in segments(&self.dir)? {
+            let Some((_, len, parts)) = self.files.iter().find(|(known, ..)| *known == path) else {
+                std::fs::remove_file(path)?;
+                continue;
             };
-            file.write_all_at(end, file.metadata()?.len().saturating_sub(END as u64))?;
-            file.sync_data()?;
+            let file = File::options().write(true).open(path)?;
+            // One that is over gave back what it did not use.
+            file.set_len(*len)?;
+            for (part, at) in parts.iter().zip(places(*len)) {
+                file.write_all_at(part, at)?;
+            }
+            file.sync_all()?;
         }
         Ok(())
     }
+}
+
+fn segments(dir: &Path) -> Result<Vec<PathBuf>> {
+    let paths = dir.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "seg");
+    Ok(paths.into_iter().filter(is_segment).collect())
+}
+
+/// Where the parts that are kept lie in a file of this length.
+fn places(len: u64) -> [u64; 2] {
+    [0, len.saturating_sub(PARTS[1] as u64)]
 }
 
 fn opens(setting: &Setting, segments: u64, clean: bool) -> Result<Sides> {
@@ -141,7 +160,7 @@ fn opens(setting: &Setting, segments: u64, clean: bool) -> Result<Sides> {
     let beside = setting.ground.plot()?;
     Reading::create(&beside.path().join("log"), &mut Records::new(LEN, 0), count)?.pad()?;
     let last = (count - 1) * (LEN + HEADER) as u64;
-    let ends = Ends::of(plot.path())?;
+    let killed = if clean { None } else { Some(Killed::of(plot.path())?) };
     Ok(Sides {
         ours: Box::new(move |time| {
             repeated(time, || {
@@ -150,7 +169,7 @@ fn opens(setting: &Setting, segments: u64, clean: bool) -> Result<Sides> {
                 let log = log?;
                 same("an open", u64::from(log.report().clean), u64::from(clean))?;
                 drop(log);
-                ends.restore()?;
+                killed.as_ref().map_or(Ok(()), Killed::restore)?;
                 Ok((1, took))
             })
         }),
