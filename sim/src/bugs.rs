@@ -137,7 +137,7 @@ pub const BUGS: &[PlantedBug] = &[
     error("eintr-restarts-from-zero", "G1", "An interrupted write goes on with the rest, at the first offset."),
     error("appends-behind-half-written", "G1", "What failed is left as it is, half written, and later appends go behind it."),
     error("failed-append-not-voided", "G2", "An append that failed is written again with the next: it was told to be absent, and is there."),
-    error("failed-write-tried-for-ever", "progress", "A write that failed is made again and again while the disk takes nothing, though nobody asks for it.")
+    error("failed-write-tried-for-ever", "progress", "A write that failed is made again and again while the disk takes nothing, though no caller asks for it.")
         .judged(Judge::Scene),
     error("leftovers-of-failed-batch", "G3", "Of a batch whose write failed only the first frame becomes void."),
     error("mark-lost-with-voided-frame", "G5", "The mark in a frame that became void is not stated again.")

@@ -584,7 +584,7 @@ fn stored_run_of_a_failed_preparation() -> Option<String> {
     stored_run(include_str!("../../regressions/durable-behind-a-failed-sync.json"))
 }
 
-/// A long record finds no room in a segment that is written to, and nobody asks for it any more.
+/// A long record finds no room in a segment that is written to, and no caller waits for it any more.
 fn stored_run_of_a_write_that_fails() -> Option<String> {
     stored_run(include_str!("../../regressions/write-that-fails-for-ever.json"))
 }

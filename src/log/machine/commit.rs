@@ -120,8 +120,8 @@ impl Machine {
         if rolls { None } else { self.close_step() }
     }
 
-    /// So much waits to be written that nobody has to ask for it. What could not be written is not
-    /// tried for ever: somebody asks, or as much comes after it.
+    /// So much waits to be written that it is written without a request. A write that failed is not
+    /// made again for its own size: a caller has to ask, or as many bytes are accepted after it.
     fn much_is_new(&self) -> bool {
         let tried = self.tried.max(self.marks.written);
         let tried =

@@ -53,8 +53,8 @@ impl Watch {
         own.zip(self.last.frame()).map_or(Ok(()), |(own, last)| last.still_stands(file, own.number))
     }
 
-    /// Lists the names, if the cost has been earned. Not in the way of appends: while a long list is
-    /// read, none is made durable.
+    /// Lists the names, if the cost has been earned. Belongs into the upkeep lane: a list of many
+    /// names takes tens of milliseconds, for which the commit lane would keep appends waiting.
     pub(crate) fn list_what_is_earned(&self) -> Look {
         let state = self.directory()?;
         let paid = self.ledger.lock().list_is_paid();

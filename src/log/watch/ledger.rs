@@ -99,8 +99,8 @@ impl Ledger {
         self.earned >= i64::try_from(known).unwrap_or(i64::MAX)
     }
 
-    /// This log changes names. Changes that overlap are one: of the state between them nobody knows
-    /// whose work it is.
+    /// This log changes names. Changes that overlap are one: the state between them
+    /// could be the work of either.
     pub(super) fn change_begins(&mut self, before: Option<i128>) {
         if self.changing == 0 {
             (self.before, self.after) = (before, None);
