@@ -161,3 +161,27 @@ impl Ledger {
         self.numbers.is_none_or(|(_, last)| number > last) && self.coming != Some(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_changes_that_overlap_call_for_no_list() {
+        let mut ledger = Ledger { names: Some(1), ..Ledger::default() };
+        ledger.change_begins(Some(1));
+        ledger.change_begins(Some(2));
+        ledger.change_ends(Some(3));
+        assert!(!ledger.names_changed(Some(3)), "one of them is under way");
+        ledger.change_ends(Some(4));
+        assert!(!ledger.names_changed(Some(4)));
+    }
+
+    #[test]
+    fn what_another_changed_before_an_own_change_calls_for_a_list() {
+        let mut ledger = Ledger { names: Some(1), ..Ledger::default() };
+        ledger.change_begins(Some(2));
+        ledger.change_ends(Some(3));
+        assert!(ledger.names_changed(Some(3)));
+    }
+}
