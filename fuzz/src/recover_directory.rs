@@ -51,12 +51,14 @@ pub(super) struct Seen {
 
 impl Seen {
     /// An open was refused: readers saw the same reason. Of damage an open names the range that a
-    /// verification names, where that can be read.
+    /// verification names, where that can be read. A verification that refused an earlier segment
+    /// names nothing; the range is a part of the one that the survey knows then.
     fn hold_refused(&self, error: &Error) {
         let fatal = self.fatal.as_ref().expect("no reader saw a reason to refuse");
         let named = self.named.iter().any(|named| named.to_string() == error.to_string());
         let same = error.to_string() == fatal.to_string();
-        assert!(same || named, "{error} and not {fatal}, nor {:?}", self.named);
+        let within = self.shown.refused.is_some() && is_within(error, fatal);
+        assert!(same || named || within, "{error} and not {fatal}, nor {:?}", self.named);
         assert_eq!(error.is_damage(), fatal.is_damage());
     }
 
@@ -64,6 +66,18 @@ impl Seen {
     pub(super) fn is_harmed(&self) -> bool {
         self.fatal.is_some() || !self.shown.damage.is_empty() || self.shown.refused.is_some()
     }
+}
+
+/// Whether one damaged range is a part of another, in the same segment.
+fn is_within(part: &Error, whole: &Error) -> bool {
+    let range = |error: &Error| match error {
+        Error::Damaged { segment, from, to, .. } => Some((*segment, *from, *to)),
+        _ => None,
+    };
+    let (Some((one, from, to)), Some((other, first, end))) = (range(part), range(whole)) else {
+        return false;
+    };
+    one == other && first <= from && to <= end
 }
 
 /// A directory, and a disk that holds it and is never opened itself.
