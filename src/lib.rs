@@ -18,10 +18,10 @@ pub mod storage;
 pub use error::{Damage, Disturbance, Error, Result};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use log::{
-    Copied, Cut, Decision, Durability, Finding, Follower, Log, LogScan, LogView, Options, Progress,
-    Receipt, Record, RecordRef, RecoveryReport, RepairPlan, RepairStep, Repaired, Rewrite, Row,
-    Segment, SegmentEnd, StandIn, Stats, Trimmed, Verdict, Verification, ViewScan, Watermarks,
-    decide,
+    Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Log, LogScan, LogView,
+    Options, Progress, Receipt, Record, RecordRef, RecoveryReport, Refused, RepairPlan, RepairStep,
+    Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn, Stats, Ticket, Trimmed, Verdict,
+    Verification, ViewScan, Watermarks, decide,
 };
 pub use position::{LogId, Lsn, Salt, SegmentId};
 pub use storage::Environment;

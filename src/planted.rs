@@ -75,6 +75,7 @@ mod table {
         "trim-waits-for-next-segment",
         "reserve-used-for-records",
         "reserve-not-made-again",
+        "trim-fails-while-files-go",
         "reserve-forgotten-by-recovery",
         "trim-not-in-the-header-it-began",
         "trim-in-memory-removes-files",
@@ -164,6 +165,12 @@ mod table {
         "round-ends-without-a-look",
         "turn-kept-by-who-sleeps-again",
         "failure-calls-no-follower",
+        "waker-lost-before-it-is-entered",
+        "ticket-answered-by-watermark-alone",
+        "stale-submit-accepted",
+        "dropped-ticket-never-written",
+        "tickets-left-to-others",
+        "failure-calls-no-waker",
     ];
 
     /// None.

@@ -163,6 +163,8 @@ pub const BUGS: &[PlantedBug] = &[
     error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
     error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
     error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
+    error("trim-fails-while-files-go", "G8", "A trim on a full disk fails while the files of an earlier one, which give it room, are being removed.")
+        .judged(Judge::Scene),
     error("reserve-forgotten-by-recovery", "G8", "A crash comes between a trim that used the reserve and the removal of its files: the open that removes them makes no reserve of one.")
         .judged(Judge::Scene),
     error("trim-not-in-the-header-it-began", "G8", "A segment begins in the reserve for a trim, and its header does not state the trim: a crash leaves neither."),
@@ -290,6 +292,12 @@ pub const BUGS: &[PlantedBug] = &[
     threads("round-ends-without-a-look", "progress", "Who ends a round of followers does not look whether the next one is due."),
     threads("turn-kept-by-who-sleeps-again", "progress", "A follower that was woken for nothing it can show sleeps again, and wakes no other."),
     threads("failure-calls-no-follower", "progress", "Followers are woken by records alone, and not when a failure or a close ends the log."),
+    threads("waker-lost-before-it-is-entered", "progress", "A poll looks at the outcome and enters its waker in two steps: what comes true between them calls nobody."),
+    threads("ticket-answered-by-watermark-alone", "G2", "A ticket is answered by the watermark, which also moves over the void that stands for its failed write."),
+    threads("stale-submit-accepted", "G2", "A submit is taken behind a failed write that its caller has not seen."),
+    threads("dropped-ticket-never-written", "progress", "A ticket that no caller waits for is written by none."),
+    threads("tickets-left-to-others", "progress", "A leader goes home with its own group done, and the log's own thread, which looks after polled tickets, is not woken."),
+    threads("failure-calls-no-waker", "progress", "Wakers are called when a watermark moves, and not when a write fails."),
     threads("through-beside-a-write", "order", "An append that is written in one turn does not look whether a write is under way."),
 ];
 

@@ -577,7 +577,8 @@ impl Log {
     pub fn tend(&self) -> Result<()> {
         let shared = self.shared();
         let mut state = shared.lock();
-        if std::mem::take(&mut state.handed_over) {
+        let handed_over = std::mem::take(&mut state.handed_over);
+        if shared.request_tickets(&mut state) || handed_over {
             shared.step_for_others(&mut state);
         }
         while shared.tend_step(&mut state) {}

@@ -20,6 +20,8 @@ use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::Receipt;
 use super::rounds::{Round, Rounds};
+use super::tickets::Tickets;
+use super::wakers::Calls;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
 use crate::storage::latch::{self, Condvar, Mutex, MutexGuard};
@@ -52,6 +54,7 @@ pub(crate) struct State {
     pub(crate) handed_over: bool,
     pub(crate) rounds: Rounds,
     pub(crate) asleep: Asleep,
+    pub(crate) tickets: Tickets,
     /// Somebody lets others arrive before it takes the next action.
     gathering: bool,
     /// The last group that others were given time for.
@@ -72,6 +75,7 @@ impl State {
             handed_over: false,
             rounds: Rounds::new(tended),
             asleep: Asleep::default(),
+            tickets: Tickets::default(),
             gathering: false,
             gathered: 0,
             orphaned: false,
@@ -103,13 +107,16 @@ pub(crate) const NOBODY: Lsn = Lsn::new(u64::MAX);
 const YIELDS_MAX: u32 = 32;
 
 /// The lock, held. Whoever lets go of it sees to it that what is wanted will be done, and wakes
-/// whom it has to once the lock is free.
+/// whom it has to once the lock is free. It is let go of only where a function says so: what an event
+/// made of the state can be looked at first.
 #[derive(Debug)]
 pub(crate) struct Guard<'a> {
     // Dropped in this order: the lock first.
     held: MutexGuard<'a, State>,
     wakes: Wakes<'a>,
+    calls: Calls,
     progress: &'a Condvar,
+    deadlines: &'a Condvar,
     /// An action of this lane is out, and this thread is to bring its event.
     driving: Option<Lane>,
     /// The thread unwinds already, for a reason that is none of the log's.
@@ -120,22 +127,30 @@ impl Guard<'_> {
     /// Does something without the lock.
     pub(crate) fn unlocked<R>(&mut self, body: impl FnOnce() -> R) -> R {
         self.hand_over();
-        let Self { held, wakes, .. } = self;
+        let Self { held, wakes, calls, .. } = self;
         MutexGuard::unlocked(held, || {
             wakes.send();
+            calls.make();
             body()
         })
     }
 
-    /// Waits at `condition`.
+    /// Waits at `condition`. Where wakers are to be called it calls them and returns: what is waited for
+    /// may have come meanwhile.
     pub(crate) fn wait(&mut self, condition: &Condvar) {
+        if !self.calls.is_empty() {
+            return self.unlocked(|| ());
+        }
         self.hand_over();
         self.wakes.send();
         condition.wait(&mut self.held);
     }
 
-    /// Waits at `condition`, but no longer than this.
+    /// As [`wait`](Self::wait), but no longer than this.
     pub(crate) fn wait_for(&mut self, condition: &Condvar, limit: Duration) {
+        if !self.calls.is_empty() {
+            return self.unlocked(|| ());
+        }
         self.hand_over();
         self.wakes.send();
         condition.wait_for(&mut self.held, limit);
@@ -158,8 +173,9 @@ impl Guard<'_> {
     /// does nothing any more, and everybody who waits is told.
     #[cold]
     fn forsake(&mut self) {
-        let Self { held, wakes, progress, driving, .. } = self;
+        let Self { held, wakes, calls, progress, driving, .. } = self;
         let state: &mut State = held;
+        state.tickets.wakers.all(calls);
         state.machine.forsake(driving.take());
         state.gathering = false;
         // Of a log that does nothing any more there is nothing new to read.
@@ -174,7 +190,7 @@ impl Guard<'_> {
 
     /// If the lane is free and something is wanted, somebody has to be awake to do it.
     fn hand_over(&mut self) {
-        let Self { held, wakes, progress, .. } = self;
+        let Self { held, wakes, progress, deadlines, .. } = self;
         let state: &mut State = held;
         if std::mem::take(&mut state.orphaned)
             && state.machine.commit_wanted()
@@ -182,6 +198,13 @@ impl Guard<'_> {
         {
             wakes.one_each(&mut state.asleep);
             progress.notify_all();
+            // Who waits without a thread drives nothing.
+            if state.tickets.are_left_to_the_log() && !planted!("tickets-left-to-others") {
+                state.handed_over = true;
+                if std::mem::replace(&mut state.tender, Tender::Awake) != Tender::Awake {
+                    deadlines.notify_one();
+                }
+            }
         }
     }
 }
@@ -218,7 +241,8 @@ impl Shared {
     pub(crate) fn lock(&self) -> Guard<'_> {
         let unwinds = std::thread::panicking();
         let (held, wakes) = (self.state.lock(), Wakes::none(&self.doors));
-        Guard { held, wakes, progress: &self.progress, driving: None, unwinds }
+        let (progress, deadlines, calls) = (&self.progress, &self.tender, Calls::default());
+        Guard { held, wakes, calls, progress, deadlines, driving: None, unwinds }
     }
 
     /// Drives the commit lane, or waits for who does, until `done` answers.
@@ -299,13 +323,17 @@ impl Shared {
     /// Tells the machine, and whoever waits, what an action of a lane became.
     pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event, lane: Lane) {
         let upkeep = lane == Lane::Upkeep;
-        let failures = state.machine.failures();
+        let (failures, voided) = (state.machine.failures(), state.machine.failed_end());
         let group = state.machine.group().wrapping_sub(1);
         let opened = Door::opened_by(&event, group);
         state.machine.on_event(event);
         state.driving = None;
         state.orphaned |= !upkeep;
         let failed = state.machine.failures() > failures;
+        if state.machine.failed_end() > voided {
+            let written = state.machine.watermarks().written;
+            state.tickets.failed_behind(written);
+        }
         let readable = state.machine.readable_to(self.options.durability);
         self.doors.publish(state.machine.watermarks(), state.machine.failures(), readable);
         if upkeep && let Some(first) = state.machine.live().front() {
@@ -315,7 +343,19 @@ impl Shared {
             self.announce(state, opened.filter(|_| !failed), upkeep);
         }
         self.call_followers(state);
+        self.call_wakers(state, failed);
         self.wake_threads(state);
+    }
+
+    /// Those who wait without a thread, and reached what they wait for. A failure may concern any.
+    fn call_wakers(&self, state: &mut Guard<'_>, failed: bool) {
+        let Guard { held, calls, .. } = state;
+        let State { machine, tickets, .. } = &mut **held;
+        if failed && !planted!("failure-calls-no-waker") {
+            tickets.wakers.all(calls);
+        } else {
+            tickets.wakers.reached(machine.watermarks(), calls);
+        }
     }
 
     /// Something happened that somebody may wait for: at these doors, or anywhere.
@@ -324,7 +364,7 @@ impl Shared {
             return;
         }
         let Some(opened) = opened else {
-            return self.tell_everybody(state);
+            return self.wake_sleepers(state);
         };
         self.progress.notify_all();
         let Guard { held, wakes, .. } = state;
@@ -390,6 +430,13 @@ impl Shared {
 
     /// Wakes everybody who waits for anything.
     pub(crate) fn tell_everybody(&self, state: &mut Guard<'_>) {
+        self.wake_sleepers(state);
+        let Guard { held, calls, .. } = state;
+        held.tickets.wakers.all(calls);
+    }
+
+    /// Wakes every thread that sleeps.
+    fn wake_sleepers(&self, state: &mut Guard<'_>) {
         self.progress.notify_all();
         let Guard { held, wakes, .. } = state;
         wakes.everybody(&mut held.asleep);
@@ -402,6 +449,26 @@ impl Shared {
     pub(crate) fn step_for_others(&self, state: &mut Guard<'_>) {
         let before = state.machine.failures();
         while state.machine.failures() == before && self.step(state) {}
+    }
+
+    /// Asks for the tickets that are due and that no caller waits for.
+    pub(crate) fn look_after_tickets(&self, state: &mut Guard<'_>, now: Duration) {
+        if state.machine.is_closed() || state.machine.is_poisoned() {
+            return state.tickets.give_up();
+        }
+        let marks = state.machine.watermarks();
+        if let Some(goals) = state.tickets.overdue(marks, now) {
+            goals.into_iter().for_each(|goal| state.machine.request(goal));
+            self.step_for_others(state);
+        }
+    }
+
+    /// Asks for all tickets that are not reached; whether there are any.
+    pub(crate) fn request_tickets(&self, state: &mut Guard<'_>) -> bool {
+        let marks = state.machine.watermarks();
+        let goals = state.tickets.unreached(marks);
+        goals.into_iter().flatten().for_each(|goal| state.machine.request(goal));
+        goals.is_some()
     }
 
     /// Performs the next action of the upkeep lane, if there is one.
@@ -425,11 +492,14 @@ impl Shared {
             // It sleeps, but perhaps too long.
             Tender::Until(deadline) => {
                 let sooner = |at: Option<Duration>| at.is_some_and(|at| at < deadline);
-                state.handed_over || sooner(state.interval_ends) || sooner(state.rounds.due_at)
+                state.handed_over
+                    || sooner(state.interval_ends)
+                    || sooner(state.rounds.due_at)
+                    || sooner(state.tickets.due_at)
             }
             Tender::Rests => {
                 let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
-                let at = state.interval_ends.or(state.rounds.due_at);
+                let at = state.interval_ends.or(state.rounds.due_at).or(state.tickets.due_at);
                 watch || state.handed_over || at.is_some()
             }
         };
@@ -476,7 +546,7 @@ impl Shared {
 
     /// Drives the commit lane, or sleeps at the door of `goal`, which is asked for, until `done` has
     /// the outcome. `failures` were counted when nothing of it had come true or failed.
-    fn sleep<'a>(
+    pub(crate) fn sleep<'a>(
         &'a self,
         mut state: Guard<'a>,
         goal: Goal,
@@ -609,7 +679,9 @@ pub(crate) fn try_admit_trim(
     before: u64,
     point: Lsn,
 ) -> Option<Result<Option<Accepted>>> {
-    if let Some(error) = grave_failure_since(machine, before) {
+    // What failed since then may have been another's: it is no answer to a trim that is stated.
+    let stated = machine.has_trimmed(point);
+    if let Some(error) = grave_failure_since(machine, before).filter(|_| !stated) {
         return Some(Err(error));
     }
     match machine.accept_trim(point) {
@@ -619,7 +691,7 @@ pub(crate) fn try_admit_trim(
     }
 }
 
-fn grave_failure_since(machine: &Machine, before: u64) -> Option<Error> {
+pub(crate) fn grave_failure_since(machine: &Machine, before: u64) -> Option<Error> {
     let failed = machine.grave_failures() > before;
     machine.poisoned().or_else(|| machine.last_grave_failure().filter(|_| failed))
 }

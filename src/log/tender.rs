@@ -1,6 +1,6 @@
 //! The two threads of a log, joined when it closes. One keeps deadlines: it ends the interval,
-//! marks an idle log, calls followers, does what a call left undone because it would not wait. The other keeps
-//! files: it prepares the next segment, retires and removes old ones. They are two because
+//! marks an idle log, calls followers, looks after tickets, does what a call left undone because it would
+//! not wait. The other keeps files: it prepares the next segment, retires and removes old ones. They are two because
 //! preparing a file takes longer than any interval.
 
 use super::idle::Idleness;
@@ -57,13 +57,18 @@ fn keep_deadlines(shared: &Shared) {
             shared.call_followers_late(&mut state);
             continue;
         }
+        if state.tickets.due_by(now) {
+            shared.look_after_tickets(&mut state, now);
+            continue;
+        }
         let mark_at = idle_deadline(&state, idleness.as_mut(), now);
         if mark_at.is_some_and(|at| at <= now) {
             let _told_to_the_next_caller = shared.mark_idle(&mut state);
             idleness.iter_mut().for_each(Idleness::on_marked);
             continue;
         }
-        match [state.interval_ends, mark_at, state.rounds.due_at].into_iter().flatten().min() {
+        let deadlines = [state.interval_ends, mark_at, state.rounds.due_at, state.tickets.due_at];
+        match deadlines.into_iter().flatten().min() {
             Some(deadline) => {
                 state.tender = Tender::Until(deadline);
                 state.wait_for(&shared.tender, deadline.saturating_sub(now));

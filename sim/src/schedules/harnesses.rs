@@ -14,11 +14,11 @@ const INTERVAL: Duration = Duration::from_millis(5);
 
 const IDLE: Duration = Duration::from_millis(6);
 
-fn rng(seed: u64) -> Rng {
+pub(super) fn rng(seed: u64) -> Rng {
     Seed::new(seed).rng(Concern::Scheduler)
 }
 
-fn plan(options: Options) -> Plan {
+pub(super) fn plan(options: Options) -> Plan {
     Plan {
         options,
         threads: true,
@@ -30,7 +30,7 @@ fn plan(options: Options) -> Plan {
     }
 }
 
-fn level(rng: &mut Rng) -> Durability {
+pub(super) fn level(rng: &mut Rng) -> Durability {
     let interval = Durability::Interval(INTERVAL);
     [Durability::Buffered, Durability::Os, interval, Durability::Sync][rng.index(4)]
 }

@@ -10,6 +10,7 @@ mod explore;
 mod harnesses;
 mod stage;
 mod stepped;
+mod tickets;
 
 pub use explore::{ScheduleFailure, ScheduleReport, SchedulerKind, explore, replay};
 
@@ -32,7 +33,7 @@ const fn small(name: &'static str, run: fn(u64)) -> Harness {
 }
 
 /// All of them.
-pub const HARNESSES: [Harness; 16] = [
+pub const HARNESSES: [Harness; 18] = [
     harness("group_commit", harnesses::group_commit),
     harness("rotation", harnesses::rotation),
     harness("batches", harnesses::batches),
@@ -42,6 +43,8 @@ pub const HARNESSES: [Harness; 16] = [
     harness("followers", harnesses::followers),
     harness("rounds", harnesses::rounds),
     harness("waits", harnesses::waits),
+    harness("tickets", tickets::tickets),
+    harness("polls", tickets::polls),
     harness("views", harnesses::views),
     harness("trimming", harnesses::trimming),
     harness("interval", harnesses::interval),
@@ -59,7 +62,7 @@ pub fn named(name: &str) -> Option<Harness> {
 
 /// Mistakes that a build with `--cfg seawall_planted` can make, and the harness that must find
 /// each.
-pub const PLANTED: [(&str, &str); 23] = [
+pub const PLANTED: [(&str, &str); 30] = [
     ("lost-wakeup", "rotation"),
     ("two-leaders", "two_threads"),
     ("follower-told-ok", "poison"),
@@ -83,4 +86,11 @@ pub const PLANTED: [(&str, &str); 23] = [
     ("round-ends-without-a-look", "rounds"),
     ("turn-kept-by-who-sleeps-again", "rounds"),
     ("failure-calls-no-follower", "rounds"),
+    ("failure-told-once", "tickets"),
+    ("waker-lost-before-it-is-entered", "tickets"),
+    ("ticket-answered-by-watermark-alone", "tickets"),
+    ("stale-submit-accepted", "tickets"),
+    ("dropped-ticket-never-written", "tickets"),
+    ("tickets-left-to-others", "polls"),
+    ("failure-calls-no-waker", "tickets"),
 ];

@@ -346,9 +346,9 @@ fn look_once(environment: &Environment, book: &Book, proven: bool) -> seawall::R
 pub(super) struct Actor {
     handle: Handle,
     book: Arc<Book>,
-    level: Durability,
+    pub(super) level: Durability,
     /// Nothing fails and nothing crashes.
-    sound: bool,
+    pub(super) sound: bool,
     thread: u8,
     nth: u8,
     last: Option<Receipt>,
@@ -359,7 +359,7 @@ impl Actor {
         self.handle.log()
     }
 
-    fn appending(
+    pub(super) fn appending(
         &mut self,
         (records, len): (u8, usize),
         level: Durability,

@@ -34,6 +34,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("idle-mark-stops-interval", interval_behind_an_idle_mark),
     ("failed-append-not-voided", failed_append_comes_back),
     ("failed-write-tried-for-ever", stored_run_of_a_write_that_fails),
+    ("trim-fails-while-files-go", stored_run_of_two_trims),
     ("mark-lost-with-voided-frame", rot_below_a_mark_that_was_voided),
     ("close-mark-not-covered", rot_behind_a_failed_close),
     ("scan-hides-what-was-withheld", scan_on_a_full_disk),
@@ -587,6 +588,11 @@ fn stored_run_of_a_failed_preparation() -> Option<String> {
 /// A long record finds no room in a segment that is written to, and no caller waits for it any more.
 fn stored_run_of_a_write_that_fails() -> Option<String> {
     stored_run(include_str!("../../regressions/write-that-fails-for-ever.json"))
+}
+
+/// A trim waits for room that the files of another one give.
+fn stored_run_of_two_trims() -> Option<String> {
+    stored_run(include_str!("../../regressions/trim-beside-a-trim-on-a-full-disk.json"))
 }
 
 fn stored_run(text: &str) -> Option<String> {

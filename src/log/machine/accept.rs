@@ -409,6 +409,15 @@ impl Machine {
         }
     }
 
+    /// Whether so many bytes of frames would be taken now.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub(crate) fn room_for(&mut self, len: u64) -> Result<(), Refusal> {
+        self.admit("batch", 0, 0)?;
+        self.make_room(len)
+    }
+
     fn make_room(&mut self, len: u64) -> Result<(), Refusal> {
         let reserved = self.has_reserve();
         if !self.begun {

@@ -51,6 +51,23 @@ impl Failed {
         }
     }
 
+    /// Where the last of them ends; `Lsn::FIRST` where nothing failed.
+    pub(super) fn end(&self) -> Lsn {
+        self.ranges.back().map_or(Lsn::FIRST, |last| last.end)
+    }
+
+    /// The ranges, in order.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = std::ops::Range<Lsn>> + '_ {
+        self.ranges.iter().map(|range| range.start..range.end)
+    }
+
+    /// From where to where what lies behind `seen` failed, if any of it did.
+    pub(super) fn since(&self, seen: Lsn) -> Option<std::ops::Range<Lsn>> {
+        let nth = self.ranges.partition_point(|range| range.end <= seen);
+        let first = self.ranges.get(nth)?;
+        Some(first.start.max(seen)..self.end())
+    }
+
     /// Why what begins at `lsn` failed, if it did.
     pub(super) fn of(&self, lsn: Lsn) -> Option<&Failure> {
         let behind = self.ranges.partition_point(|range| range.end <= lsn);
@@ -94,6 +111,22 @@ mod tests {
             assert_eq!(errno(failed.of(Lsn::new(256))), Some(28));
             assert_eq!(errno(failed.of(Lsn::new(u64::MAX))), None);
         }
+    }
+
+    #[test]
+    fn what_failed_since_is_one_range() {
+        let mut failed = Failed::default();
+        assert_eq!((failed.end(), failed.since(Lsn::FIRST)), (Lsn::FIRST, None));
+        failed.add(Lsn::new(64), Lsn::new(128), &failure(5));
+        assert_eq!(failed.since(Lsn::FIRST), Some(Lsn::new(64)..Lsn::new(128)));
+        let seen = failed.end();
+        assert_eq!(failed.since(seen), None);
+        failed.add(Lsn::new(128), Lsn::new(192), &failure(5));
+        assert_eq!(failed.since(seen), Some(Lsn::new(128)..Lsn::new(192)), "they are one range");
+        failed.add(Lsn::new(256), Lsn::new(320), &failure(28));
+        assert_eq!(failed.since(seen), Some(Lsn::new(128)..Lsn::new(320)));
+        let ranges: Vec<_> = failed.ranges().collect();
+        assert_eq!(ranges, [Lsn::new(64)..Lsn::new(192), Lsn::new(256)..Lsn::new(320)]);
     }
 
     #[test]

@@ -38,6 +38,7 @@ use crate::format::layout;
 use crate::position::{LogId, Lsn, SegmentId};
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use accept::{Accepted, Refusal};
@@ -502,6 +503,26 @@ impl Machine {
         self.failed.before(end).map(Failure::told)
     }
 
+    /// Whether what begins at `lsn` is not in the log because its write failed.
+    pub(crate) fn is_failed(&self, lsn: Lsn) -> bool {
+        self.failed.of(lsn).is_some()
+    }
+
+    /// What failed in this run, in order.
+    pub(crate) fn failed_ranges(&self) -> Vec<Range<Lsn>> {
+        self.failed.ranges().collect()
+    }
+
+    /// Where the last of it ends.
+    pub(crate) fn failed_end(&self) -> Lsn {
+        self.failed.end()
+    }
+
+    /// What failed behind `seen`, from where to where.
+    pub(crate) fn failed_since(&self, seen: Lsn) -> Option<Range<Lsn>> {
+        self.failed.since(seen)
+    }
+
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.is_some()
     }
@@ -539,6 +560,12 @@ impl Machine {
 
     pub(crate) fn trim_point(&self) -> Lsn {
         self.trim
+    }
+
+    /// Whether a trim to this point is done, on a log that still acts: a crash does not take it back.
+    pub(crate) fn has_trimmed(&self, point: Lsn) -> bool {
+        let point = Lsn::new(point.get() / Lsn::ALIGN * Lsn::ALIGN);
+        point <= self.trim_durable && self.poisoned.is_none() && self.closing == Closing::Open
     }
 
     pub(crate) fn durable_trim_point(&self) -> Lsn {

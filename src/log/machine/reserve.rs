@@ -203,6 +203,13 @@ impl Machine {
                 }
             }
             Next::Ready(_) => self.begin(),
+            // The files that an earlier trim frees give room, and the first of them a reserve.
+            _ if !self.may_use_reserve()
+                && self.removal_pending()
+                && !planted!("trim-fails-while-files-go") =>
+            {
+                None
+            }
             Next::Named { file_len } if file_len >= SEGMENT_LEN_MIN => {
                 Some(self.prepare(Source::Named, file_len, false))
             }

@@ -14,6 +14,7 @@ use crate::storage::WriteFailure;
 mod apart;
 mod left;
 mod refused;
+mod trims;
 
 const SEGMENT: u64 = 64 << 10;
 const EIO: i32 = 5;
