@@ -16,6 +16,7 @@ pub mod position;
 pub mod storage;
 
 pub use error::{Damage, Disturbance, Error, Result};
+pub use format::content::{Content, ContentError};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use log::{
     Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Log, LogScan, LogView,
@@ -23,5 +24,5 @@ pub use log::{
     Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn, Stats, Ticket, Trimmed, Verdict,
     Verification, ViewScan, Watermarks, decide,
 };
-pub use position::{LogId, Lsn, Salt, SegmentId};
+pub use position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
 pub use storage::Environment;

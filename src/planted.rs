@@ -55,6 +55,8 @@ mod table {
         "unclean-end-closed-without-a-record",
         "write-back-taken-for-a-sync",
         "durable-behind-a-failed-sync",
+        // Whose log it is, and which of its copies.
+        "content-of-one-segment-taken-for-all",
         // Writes that fail.
         "eintr-restarts-from-zero",
         "appends-behind-half-written",

@@ -167,3 +167,118 @@ impl fmt::Debug for LogId {
         write!(f, "LogId({self})")
     }
 }
+
+/// A line of runs of a log: raised whenever a copy, or a state that was put back, is opened for
+/// writing, so that log id, lineage and LSN together name one record for ever.
+///
+/// The upper 16 bits count how often it was raised, the lower 48 are drawn, so that two copies of one
+/// log differ. 0 is the log as it began.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Lineage(u64);
+
+impl Lineage {
+    /// The log as it began.
+    pub const FIRST: Self = Self(0);
+
+    const DRAWN_BITS: u32 = 48;
+
+    /// The lineage with this value, which is 0 or counts one raise at least.
+    #[must_use]
+    pub const fn from_value(value: u64) -> Option<Self> {
+        if value == 0 || value >> Self::DRAWN_BITS > 0 { Some(Self(value)) } else { None }
+    }
+
+    /// The next one, with numbers that were drawn, of which 48 bits count. After 65,535 raises only
+    /// the drawn bits differ.
+    #[must_use]
+    pub const fn raised(self, drawn: u64) -> Self {
+        let last = u64::MAX >> Self::DRAWN_BITS;
+        let raises = self.raises();
+        let raises = if raises < last { raises + 1 } else { last };
+        Self(raises << Self::DRAWN_BITS | drawn & (u64::MAX >> (64 - Self::DRAWN_BITS)))
+    }
+
+    /// How often it was raised.
+    #[must_use]
+    pub const fn raises(self) -> u64 {
+        self.0 >> Self::DRAWN_BITS
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let drawn = self.0 & (u64::MAX >> (64 - Self::DRAWN_BITS));
+        write!(f, "{}-{drawn:012x}", self.raises())
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lineage({self})")
+    }
+}
+
+/// Where a segment was begun: a number for its directory and its file, which a copy does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Home(u64);
+
+impl Home {
+    /// Nothing was known of the place.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The file was made by a copy or a repair: it is at home nowhere.
+    pub const COPIED: Self = Self(u64::MAX);
+
+    /// The home with this value.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Home({:#018x})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raised_lineage_is_another_one_and_a_valid_one() {
+        let drawn = 0xabcd_0123_4567_89ef;
+        let once = Lineage::FIRST.raised(drawn);
+        assert_eq!(once.get(), 0x0001_0123_4567_89ef);
+        assert_eq!(once.to_string(), "1-0123456789ef");
+        assert_eq!(Lineage::FIRST.raised(0).to_string(), "1-000000000000");
+        assert_eq!(Lineage::from_value(once.get()), Some(once));
+        assert_ne!(once.raised(drawn), once);
+        assert_ne!(once.raised(1), once.raised(2));
+        let mut last = Lineage::from_value(u64::MAX).expect("a lineage");
+        last = last.raised(3);
+        assert_eq!((last.raises(), last.to_string()), (65_535, "65535-000000000003".to_owned()));
+    }
+
+    #[test]
+    fn what_counts_no_raise_and_is_not_zero_is_no_lineage() {
+        assert_eq!(Lineage::from_value(0), Some(Lineage::FIRST));
+        for value in [1, (1 << 48) - 1] {
+            assert_eq!(Lineage::from_value(value), None);
+        }
+        assert!(Lineage::from_value(1 << 48).is_some());
+    }
+}

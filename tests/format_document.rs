@@ -1,12 +1,14 @@
 //! The worked example of `docs/FORMAT.md` is what the code writes and reads.
 
 use seawall::format::checksum::{FrameSeed, body_check, crc64};
+use seawall::format::content::Content;
+use seawall::format::extension::Extension;
 use seawall::format::frame::{FrameHeader, FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::gap::GapFrame;
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
-use seawall::position::{LogId, Lsn, Salt, SegmentId};
+use seawall::position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
 
 const DOCUMENT: &str = include_str!("../docs/FORMAT.md");
 
@@ -64,6 +66,7 @@ fn header() -> SegmentHeader {
         prev_end: Lsn::new(0x1000),
         prev_check: 0xc0ff_ee11,
         trim: Lsn::new(0x800),
+        extension: Extension::default(),
     }
 }
 
@@ -96,6 +99,31 @@ fn header_of_the_worked_example_is_what_the_code_makes() {
         ],
         &lines,
     );
+}
+
+#[test]
+fn extended_header_of_the_worked_example_is_what_the_code_makes() {
+    let lines = example("An extended header");
+    let bytes = bytes_of(&lines);
+    let extension = Extension {
+        content: Content::new("streams", 1).expect("a name"),
+        lineage: Lineage::from_value(0x0001_1234_dead_beef).expect("a lineage"),
+        home: Home::new(0x1122_3344_5566_7788),
+    };
+    assert_eq!(bytes, SegmentHeader { extension, ..header() }.encode());
+    let read = SegmentHeader::decode(&bytes).expect("a valid header").extension;
+    let of_the_extension = ["content", "lineage", "home", "content_version", "check", "flags"];
+    let mut fields = fields_of(&lines);
+    fields.retain(|(name, _)| of_the_extension.contains(name));
+    let values = [
+        ("flags", "1".to_owned()),
+        ("content", read.content.name().to_owned()),
+        ("lineage", read.lineage.to_string()),
+        ("home", format!("{:#x}", read.home.get())),
+        ("content_version", read.content.version().to_string()),
+        ("check", format!("{:#x}", crc64(&bytes[..120]))),
+    ];
+    assert_eq!(fields, values.each_ref().map(|(name, value)| (*name, value.as_str())));
 }
 
 #[test]

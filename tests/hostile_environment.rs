@@ -6,6 +6,7 @@
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::io::Errno;
+use seawall::format::extension::Extension;
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
@@ -444,6 +445,7 @@ fn a_header_that_states_the_greatest_length_bounds_what_is_read_by_it() {
             prev_end: Lsn::FIRST,
             prev_check: 0,
             trim: Lsn::FIRST,
+            extension: Extension::default(),
         };
         let file = File::create(dir.join(segment(1))).unwrap();
         file.write_all_at(&header.blocks(), 0).unwrap();

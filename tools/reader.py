@@ -26,6 +26,7 @@ CLOSE_MARK_LEN = 40
 RECORD, BATCH, VOID, IDLE_MARK, TRIM, CLOSE_MARK, GAP = range(1, 8)
 KINDS = [None, "record", "batch", "void", "idle mark", "trim", "close mark", "gap"]
 CONTINUES, MARKED = 1, 2
+EXTENDED = 1
 SEAL, CLOSE_RECORD = 1, 2
 NAME = re.compile(r"([0-9]{20})\.(seg|spare)", re.ASCII)
 # Bytes 16 to 19 of a frame: cheaper to look for than a check.
@@ -177,19 +178,26 @@ class Trailer:
 class Header:
     """One copy of a segment header."""
 
-    LAYOUT = struct.Struct("<8sII16sQQQQQIIQ32sQ")
+    LAYOUT = struct.Struct("<8sII16sQQQQQIIQ8sQQIHHQ")
 
     def __init__(self, data, name):
         if len(data) < 128:
             raise Invalid("the file ends")
         (magic, version, flags, self.log, self.number, self.base, self.salt, self.file_len,
-         self.prev_end, self.prev_check, zeros, self.trim, more_zeros, check) = self.LAYOUT.unpack(data)
+         self.prev_end, self.prev_check, zeros, self.trim, content, self.lineage, self.home, more,
+         content_version, most, check) = self.LAYOUT.unpack(data)
         if magic != b"SEAWALL\0" or check != crc64(data[:120]):
             raise Invalid("magic or check")
-        if version != VERSION or flags:
+        if version != VERSION or flags & ~EXTENDED:
             what = f"flags {flags:#x}" if version == VERSION else f"version {version}"
             raise Refused(UNKNOWN, f"{name} is of format {what}, this reads up to version {VERSION}")
-        sound = (self.number >= 1 and not zeros and not any(more_zeros)
+        name = content.rstrip(b"\0").decode("latin-1")
+        plain = all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in name)
+        self.content = {"name": name, "version": content_version}
+        extended = any(data[88:120])
+        sound = (self.number >= 1 and not zeros and not more and not most
+                 and extended == bool(flags) and plain and (name or not content_version)
+                 and (not self.lineage or self.lineage >> 48)
                  and not (self.prev_end | self.trim) % 8 and self.trim <= self.prev_end
                  and self.base in (self.prev_end, self.prev_end + JUMP)
                  and self.file_len % BLOCK == 0 and 4 * BLOCK <= self.file_len <= FILE_LEN_MAX
@@ -502,6 +510,11 @@ class Log:
                 self.find(after.number, 0, "Contradiction", True)
                 self.lost(after.number, 0, after.header.trim, one.header.trim,
                           "its trim point is below an earlier one")
+        for one, after in zip(good, good[1:]):
+            if one.header.content != after.header.content:
+                self.find(after.number, 0, "Contradiction", True)
+                self.lost(after.number, 0, after.header.base, after.header.base,
+                          "its records mean something else than earlier ones")
         begin = max([s.number for s in good if s.header.prev_end <= self.trim], default=1)
         self.segments = []
         for number, (segment, row) in files.items():

@@ -227,6 +227,7 @@ fn beyond(error: Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seawall::format::extension::Extension;
     use seawall::format::header::{SegmentHeader, VERSION};
     use seawall::{LogId, SegmentId};
 
@@ -243,6 +244,7 @@ mod tests {
                 prev_end: Lsn::new(prev_end),
                 prev_check: 0,
                 trim: Lsn::FIRST,
+                extension: Extension::default(),
             },
             closed: None,
             file_len: 16384,

@@ -2,9 +2,11 @@
 
 use super::bounds::without_memory;
 use super::mend::mend_crc64;
-use seawall::format::header::{HEADER_LEN, HeaderError, MAGIC, SegmentHeader, VERSION};
+use seawall::format::content::Content;
+use seawall::format::extension::Extension;
+use seawall::format::header::{EXTENDED, HEADER_LEN, HeaderError, MAGIC, SegmentHeader, VERSION};
 use seawall::format::layout;
-use seawall::position::{Lsn, SegmentId};
+use seawall::position::{Lineage, Lsn, SegmentId};
 
 /// The input is a header, tried as it is and mended, with its magic put in or not.
 ///
@@ -45,6 +47,9 @@ fn hold_decoded(bytes: &[u8], header: &SegmentHeader) {
     assert!((layout::SEGMENT_LEN_MIN..=layout::FILE_LEN_MAX).contains(&header.file_len));
     assert!(header.file_len.is_multiple_of(layout::BLOCK));
     assert!(header.base.checked_add(header.file_len).is_some(), "every LSN of it exists");
+    let Extension { content, lineage, .. } = header.extension;
+    assert!(content.is_raw() || Content::new(content.name(), content.version()) == Ok(content));
+    assert!(lineage == Lineage::FIRST || lineage.raises() > 0);
     let mut flipped = *copy;
     for bit in 0..HEADER_LEN * 8 {
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -68,9 +73,12 @@ fn hold_error(bytes: &[u8], error: HeaderError) {
         HeaderError::Version { found, newest } => {
             assert!(found != VERSION && newest == VERSION && word(8) == Some(found));
         }
-        HeaderError::Flags { found } => assert!(found != 0 && word(12) == Some(found)),
+        HeaderError::Flags { found } => assert!(found & !EXTENDED != 0 && word(12) == Some(found)),
         HeaderError::Field { field } => {
-            let fields = ["number", "prev_end", "base", "trim", "file_len", "zeros"];
+            let fields = [
+                "number", "prev_end", "base", "trim", "file_len", "zeros", "flags", "content",
+                "lineage",
+            ];
             assert!(fields.contains(&field), "{field} is no field");
         }
     }

@@ -277,6 +277,7 @@ impl Files {
             prev_end,
             prev_check: if how & 2 == 0 { place.prev } else { place.prev ^ 1 },
             trim: Lsn::new(prev_end.get().saturating_sub(u64::from(trim) * Lsn::ALIGN)),
+            extension: header.extension,
         };
         let mut bytes = next.blocks();
         if how & 4 == 0 {

@@ -4,13 +4,15 @@
 use super::mend::Place;
 use arbitrary::{Arbitrary, Unstructured};
 use seawall::format::batch::BatchRecords;
+use seawall::format::content::Content;
 use seawall::format::control::{decode_trim, encode_trim};
+use seawall::format::extension::Extension;
 use seawall::format::frame::{FrameHeader, FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::trailer::{Trailer, TrailerKind};
-use seawall::position::{LogId, Lsn, Salt, SegmentId};
+use seawall::position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
 
 /// What is encoded.
 #[derive(Debug, Arbitrary)]
@@ -22,6 +24,18 @@ struct Written<'a> {
     trailer: (bool, u64, u64, u32, u64),
     /// The bit to turn, of all bits.
     bit: u32,
+    extension: Stated,
+}
+
+/// What the header states beside what every header does.
+#[derive(Debug, Arbitrary)]
+struct Stated {
+    name: [u8; 8],
+    name_len: u8,
+    version: u16,
+    raises: u16,
+    drawn: u64,
+    home: u64,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -54,7 +68,7 @@ struct Header {
 pub fn run(input: &[u8]) {
     if let Ok(written) = Written::arbitrary(&mut Unstructured::new(input)) {
         frames(&written);
-        header(&written.header, written.bit);
+        header(&written.header, &written.extension, written.bit);
         trailer(&written);
     }
 }
@@ -186,7 +200,25 @@ fn frames(written: &Written<'_>) {
     }
 }
 
-fn header(of: &Header, bit: u32) {
+fn extension(of: &Stated) -> Extension {
+    const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789--";
+    let letters = of.name.iter().map(|&byte| char::from(LETTERS[usize::from(byte) % 64]));
+    let name: String = letters.take(usize::from(of.name_len) % 9).collect();
+    let content = match name.as_str() {
+        "" => Content::RAW,
+        name => Content::new(name, of.version).expect("letters of names alone"),
+    };
+    let lineage = match of.raises {
+        0 => Lineage::FIRST,
+        raises => {
+            let before = Lineage::from_value(u64::from(raises - 1) << 48);
+            before.expect("a count of raises").raised(of.drawn)
+        }
+    };
+    Extension { content, lineage, home: Home::new(of.home) }
+}
+
+fn header(of: &Header, stated: &Stated, bit: u32) {
     let prev_end = Lsn::new((of.prev_end >> 2) / Lsn::ALIGN * Lsn::ALIGN);
     let blocks = layout::SEGMENT_LEN_MIN / layout::BLOCK
         + u64::from(of.blocks)
@@ -201,6 +233,7 @@ fn header(of: &Header, bit: u32) {
         prev_end,
         prev_check: of.prev_check,
         trim: Lsn::new((of.trim % (prev_end.get() + 1)) / Lsn::ALIGN * Lsn::ALIGN),
+        extension: extension(stated),
     };
     let mut bytes = header.encode();
     assert_eq!(SegmentHeader::decode(&bytes), Ok(header));

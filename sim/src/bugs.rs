@@ -216,6 +216,9 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     media("spare-removed-before-the-verdict", "G5", "An open removes a spare before it knows whether the log is refused."),
     media("repair-before-the-verdict", "G5", "An open repairs what it can before it knows whether the log is refused."),
+    // Whose log it is, and which of its copies.
+    media("content-of-one-segment-taken-for-all", "G5", "The first header says what the records mean: a segment that says otherwise is read with the others.")
+        .judged(Judge::Scene),
     // Readers.
     crash("follower-waits-for-a-sync", "G1", "A follower of a log that promises no more than the system's memory is shown what was synced only.")
         .at_once(),

@@ -8,6 +8,7 @@
 use checks::bounds::{Cost, Counted, Tally, measured};
 use checks::mend::{FRAMES_START, Place, frames_of, header_of, mend_frame};
 use seawall::format::checksum::FrameSeed;
+use seawall::format::extension::Extension;
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
@@ -124,6 +125,7 @@ fn header(number: u64, prev_end: u64, file_len: u64) -> SegmentHeader {
         prev_end: Lsn::new(prev_end),
         prev_check: 0,
         trim: Lsn::FIRST,
+        extension: Extension::default(),
     }
 }
 

@@ -10,6 +10,8 @@ mod boundaries;
 mod closed;
 #[path = "closes/mod.rs"]
 mod closes;
+#[path = "planted/contents.rs"]
+mod contents;
 #[path = "disturbed/mod.rs"]
 mod disturbed;
 #[path = "holes/mod.rs"]

@@ -10,11 +10,13 @@
 //!   +--------+---------+-------+--------+--------+------+------+----------+
 //!   64         72           76      80     88                120     128
 //!   +----------+------------+-------+------+------------------+-------+
-//!   | prev_end | prev_check | zeros | trim | zeros            | check |
+//!   | prev_end | prev_check | zeros | trim | extension        | check |
 //!   | u64      | u32        | u32   | u64  | 32 B             | u64   |
 //!   +----------+------------+-------+------+------------------+-------+
 //! ```
 //!
+//! - `flags`: bit 0 *extended*: the [`extension`](super::extension) states something. Without it these
+//!   bytes are zeros.
 //! - `base`: LSN of the first frame: `prev_end`, or `prev_end` + 2^33 after an unclean end.
 //! - `salt`: one use of one file.
 //! - `file_len`: allocated length of the file; the segment may be shortened once it is closed.
@@ -24,15 +26,16 @@
 //! - `trim`: the trim point when the header was written.
 //! - `check`: CRC-64/XZ of bytes 0 to 119, at this place in every version of the format.
 //!
-//! A copy is valid if and only if: (1) `magic` and `check` match; (2) `version` is 1 and `flags`
-//! and all bytes called zeros are 0; (3) `number` is at least 1; (4) `base`, `prev_end` and
-//! `trim` are multiples of 8, and `trim` is not beyond `prev_end`; (5) `base` is `prev_end` or
-//! `prev_end` + 2^33; (6) `file_len` is
-//! a multiple of 4096 between 16 KiB and 2 GiB, and `base` + `file_len` is below 2^64, so that
-//! every LSN of the segment exists. Where (1) holds and `version` is another, the file belongs to
-//! another version and is refused by name.
+//! A copy is valid if and only if: (1) `magic` and `check` match; (2) `version` is 1, no flag but
+//! *extended* is set, and all bytes called zeros are 0; (3) `number` is at least 1; (4) `base`,
+//! `prev_end` and `trim` are multiples of 8, and `trim` is not beyond `prev_end`; (5) `base` is
+//! `prev_end` or `prev_end` + 2^33; (6) `file_len` is a multiple of 4096 between 16 KiB and 2 GiB,
+//! and `base` + `file_len` is below 2^64, so that every LSN of the segment exists; (7) with
+//! *extended* the extension is valid, without it all its bytes are 0. Where (1) holds and `version`
+//! is another, or a flag is not known, the file belongs to another version and is refused by name.
 
 use super::checksum::crc64;
+use super::extension::{EXTENSION_LEN, Extension};
 use super::layout;
 use crate::position::{LogId, Lsn, Salt, SegmentId};
 
@@ -44,6 +47,8 @@ pub const VERSION: u32 = 1;
 pub const VERSION_OLDEST: u32 = 1;
 /// The first bytes of every segment.
 pub const MAGIC: [u8; 8] = *b"SEAWALL\0";
+/// The flag *extended*: the [`Extension`] states something.
+pub const EXTENDED: u32 = 1;
 
 /// The facts that a segment's header states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub struct SegmentHeader {
     pub prev_check: u32,
     /// Everything below was trimmed.
     pub trim: Lsn,
+    /// What it states beside that.
+    pub extension: Extension,
 }
 
 /// Why bytes are no header.
@@ -120,7 +127,8 @@ impl SegmentHeader {
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.version.to_le_bytes());
-        bytes.extend_from_slice(&0_u32.to_le_bytes());
+        let flags = if self.extension.is_stated() { EXTENDED } else { 0 };
+        bytes.extend_from_slice(&flags.to_le_bytes());
         bytes.extend_from_slice(&self.log.get());
         for value in [self.number.get(), self.base.get(), self.salt.get(), self.file_len] {
             bytes.extend_from_slice(&value.to_le_bytes());
@@ -130,7 +138,7 @@ impl SegmentHeader {
         bytes.extend_from_slice(&0_u32.to_le_bytes());
         let trim = if planted!("trim-not-in-headers") { Lsn::FIRST } else { self.trim };
         bytes.extend_from_slice(&trim.get().to_le_bytes());
-        bytes.resize(HEADER_LEN - 8, 0);
+        bytes.extend_from_slice(&self.extension.encode());
         let check = crc64(&bytes);
         bytes.extend_from_slice(&check.to_le_bytes());
         let mut header = [0; HEADER_LEN];
@@ -180,7 +188,7 @@ impl SegmentHeader {
             return Err(HeaderError::Version { found: version, newest });
         }
         let flags = fields.u32();
-        if flags != 0 {
+        if flags & !EXTENDED != 0 {
             return Err(HeaderError::Flags { found: flags });
         }
         let log = LogId::new(fields.take());
@@ -192,7 +200,7 @@ impl SegmentHeader {
         let prev_check = fields.u32();
         let zeros = fields.u32();
         let trim = Lsn::new(fields.u64());
-        let rest: [u8; 32] = fields.take();
+        let extension: [u8; EXTENSION_LEN] = fields.take();
         let wrong = |field| Err(HeaderError::Field { field });
         if number.get() == 0 {
             return wrong("number");
@@ -213,10 +221,27 @@ impl SegmentHeader {
         if base.checked_add(file_len).is_none() {
             return wrong("base");
         }
-        if zeros != 0 || rest != [0; 32] {
+        let extended = flags & EXTENDED != 0;
+        if zeros != 0 || !extended && extension != [0; EXTENSION_LEN] {
             return wrong("zeros");
         }
-        Ok(Self { version, log, number, base, salt, file_len, prev_end, prev_check, trim })
+        let extension = if extended {
+            Extension::decode(extension).map_err(|field| HeaderError::Field { field })?
+        } else {
+            Extension::default()
+        };
+        Ok(Self {
+            version,
+            log,
+            number,
+            base,
+            salt,
+            file_len,
+            prev_end,
+            prev_check,
+            trim,
+            extension,
+        })
     }
 }
 

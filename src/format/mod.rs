@@ -6,7 +6,9 @@
 
 pub mod batch;
 pub mod checksum;
+pub mod content;
 pub mod control;
+pub mod extension;
 pub mod frame;
 pub mod frame_writer;
 pub mod gap;

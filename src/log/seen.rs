@@ -171,6 +171,7 @@ fn see(survey: Survey, ends_unread: BTreeSet<SegmentId>, damage: Option<Error>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::extension::Extension;
     use crate::format::header::SegmentHeader;
     use crate::format::layout;
     use crate::position::Salt;
@@ -187,6 +188,7 @@ mod tests {
             prev_end: Lsn::new(nth * 64),
             prev_check: 0,
             trim: Lsn::FIRST,
+            extension: Extension::default(),
         };
         let closed = Some(SegmentEnd { lsn: Lsn::new(end), check: 0 });
         Segment { header, closed, file_len: 16 << 10 }

@@ -257,6 +257,7 @@ impl Survey {
             return;
         }
         self.judge_trim(&known);
+        self.judge_content(&known);
         // A file is below the trim point when a header with a higher number says so.
         let begin = known
             .iter()
@@ -292,6 +293,19 @@ impl Survey {
                 self.find(after.0, 0, Row::Contradiction, true);
                 let (segment, cause) = (after.0, Damage::Discontinuous);
                 self.fail(Error::Damaged { segment, offset: 0, from, to, cause });
+            }
+        }
+    }
+
+    /// Whether the records of all segments mean the same: a header that says otherwise contradicts the
+    /// one before it.
+    fn judge_content(&mut self, known: &[(SegmentId, SegmentHeader)]) {
+        for (before, after) in known.iter().zip(known.iter().skip(1)) {
+            let same = before.1.extension.content == after.1.extension.content;
+            if !same && !planted!("content-of-one-segment-taken-for-all") {
+                self.find(after.0, 0, Row::Contradiction, true);
+                let (segment, at, cause) = (after.0, after.1.base, Damage::Discontinuous);
+                self.fail(Error::Damaged { segment, offset: 0, from: at, to: at, cause });
             }
         }
     }

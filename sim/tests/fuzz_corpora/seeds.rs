@@ -5,6 +5,7 @@ use super::checks::mend::{Place, header_of};
 use super::checks::{scan_segment, sources};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::control::encode_trim;
+use seawall::format::extension::Extension;
 use seawall::format::frame::FrameKind;
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
 use seawall::format::header::{SegmentHeader, VERSION};
@@ -60,18 +61,42 @@ fn header_seeds() -> Vec<(String, Vec<u8>)> {
     // Each breaks one law, once the check has put its check in.
     for (law, at, with) in [
         ("law-2-version", 8, 2),
-        ("law-2-flags", 12, 1),
+        ("law-2-flags", 12, 2),
         ("law-2-zeros", 100, 1),
         ("law-4-odd-prev-end", 64, 1),
         ("law-4-trim-beyond", 84, 0xff),
         ("law-5-base", 41, 0x77),
         ("law-6-file-len", 56, 1),
         ("law-6-base-too-high", 47, 0xff),
+        ("law-7-flag-alone", 12, 1),
     ] {
         let mut bytes = whole.clone();
         bytes[at] = with;
         seeds.push((law.to_owned(), bytes));
     }
+    // An extension as it should be, and one breach of each of its laws.
+    let mut extended = whole.clone();
+    extended[12] = 1;
+    extended[88..95].copy_from_slice(b"streams");
+    extended[96..112]
+        .copy_from_slice(&[0xbe, 0xba, 0xfe, 0xca, 1, 2, 1, 0, 8, 7, 6, 5, 4, 3, 2, 1]);
+    extended[116] = 1;
+    for (law, at, with) in [
+        ("extended", 88, b's'),
+        ("extended-copied", 104, 0xff),
+        ("law-2-zeros-of-an-extension", 112, 1),
+        ("law-2-last-zeros-of-an-extension", 118, 1),
+        ("law-7-no-flag", 12, 0),
+        ("law-7-content", 91, b'_'),
+        ("law-7-content-padding", 90, 0),
+        ("law-7-lineage", 102, 0),
+    ] {
+        let mut bytes = extended.clone();
+        bytes[at] = with;
+        seeds.push((law.to_owned(), bytes));
+    }
+    extended[88..96].fill(0);
+    seeds.push(("law-7-version-of-raw-records".to_owned(), extended));
     let mut no_number = whole;
     no_number[32..40].fill(0);
     seeds.push(("law-3-no-number".to_owned(), no_number));
@@ -197,6 +222,7 @@ impl Segment {
             prev_end,
             prev_check: if number == 1 { 0 } else { 0xc0ff_ee11 },
             trim: Lsn::FIRST,
+            extension: Extension::default(),
         };
         Self { header, run: Vec::new() }
     }

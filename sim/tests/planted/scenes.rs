@@ -1,5 +1,6 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
+use super::contents::segment_of_another_content;
 use super::disturbed::{self, Before, Piece, Victim};
 use super::lost::{closed_after_a_kill, copy_in_place_of_its_log};
 use super::media::settled;
@@ -9,6 +10,7 @@ use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
 use super::{boundaries, closed, closes, holes, landed, read_back, reserve, unwinding};
 use seawall::format::checksum::FrameSeed;
+use seawall::format::extension::Extension;
 use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::{SegmentHeader, VERSION};
@@ -83,6 +85,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("room-not-given-back", trim_where_writes_are_copies),
     ("lock-ignored", second_writer),
     ("lock-ignored-by-second-process", second_process_without_the_lock),
+    ("content-of-one-segment-taken-for-all", segment_of_another_content),
     ("holes-taken-for-room", || holes::spare_with_holes().err()),
 ];
 
@@ -95,22 +98,22 @@ fn seen(found: bool, what: &str) -> Option<String> {
     found.then(|| what.to_owned())
 }
 
-fn small() -> Options {
+pub(crate) fn small() -> Options {
     Options::new().segment_len(16 << 10).idle_mark(None).prepare_ahead(false)
 }
 
-fn opened(disk: &SimDisk, run: u64, options: Options) -> Log {
+pub(crate) fn opened(disk: &SimDisk, run: u64, options: Options) -> Log {
     Log::open_in(environment(disk, run), options).unwrap()
 }
 
 /// What the disk holds once the process is gone and everything is written back.
-fn left(disk: &SimDisk, log: Log) -> SimDisk {
+pub(crate) fn left(disk: &SimDisk, log: Log) -> SimDisk {
     disk.crash_now(CrashKind::Kill);
     drop(log);
     settled(disk)
 }
 
-fn segment(number: u64) -> String {
+pub(crate) fn segment(number: u64) -> String {
     format!("{number:020}.seg")
 }
 
@@ -500,6 +503,7 @@ fn huge_length_in_a_short_file() -> Option<String> {
         prev_end: Lsn::FIRST,
         prev_check: 0,
         trim: Lsn::FIRST,
+        extension: Extension::default(),
     };
     let mut bytes = header.blocks();
     let mut frame = vec![0; 20];

@@ -1,6 +1,8 @@
 //! The header's bytes, each of its laws alone, and that nothing else is ever taken for one.
 
 use super::*;
+use crate::format::content::Content;
+use crate::position::{Home, Lineage};
 use proptest::prelude::*;
 
 /// The example of `docs/FORMAT.md`, computed by a second implementation.
@@ -24,16 +26,55 @@ fn golden() -> SegmentHeader {
         prev_end: Lsn::new(0x1000),
         prev_check: 0xc0ff_ee11,
         trim: Lsn::new(0x800),
+        extension: Extension::default(),
+    }
+}
+
+/// The same with everything that an extension states: the second example of the document.
+const EXTENDED_GOLDEN: [u8; HEADER_LEN] = *b"SEAWALL\0\x01\0\0\0\x01\0\0\0\
+    \x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\
+    \x02\0\0\0\0\0\0\0\0\x10\0\0\x02\0\0\0\
+    \xef\xcd\xab\x89\x67\x45\x23\x01\0\x40\0\0\0\0\0\0\
+    \0\x10\0\0\0\0\0\0\x11\xee\xff\xc0\0\0\0\0\
+    \0\x08\0\0\0\0\0\0streams\0\
+    \xef\xbe\xad\xde\x34\x12\x01\0\x88\x77\x66\x55\x44\x33\x22\x11\
+    \0\0\0\0\x01\0\0\0\xb1\x8a\x8e\xcb\x49\x28\x93\xe7";
+
+fn extended() -> Extension {
+    Extension {
+        content: Content::new("streams", 1).expect("a name"),
+        lineage: Lineage::from_value(0x0001_1234_dead_beef).expect("a lineage"),
+        home: Home::new(0x1122_3344_5566_7788),
     }
 }
 
 /// The golden header with these bytes at `at`, and a check that holds.
 fn altered(at: usize, with: &[u8]) -> [u8; HEADER_LEN] {
-    let mut bytes = GOLDEN;
+    altered_in(GOLDEN, at, with)
+}
+
+fn altered_in(of: [u8; HEADER_LEN], at: usize, with: &[u8]) -> [u8; HEADER_LEN] {
+    let mut bytes = of;
     bytes[at..at + with.len()].copy_from_slice(with);
     let check = crc64(&bytes[..120]);
     bytes[120..].copy_from_slice(&check.to_le_bytes());
     bytes
+}
+
+fn any_extension() -> impl Strategy<Value = Extension> {
+    let content = prop_oneof![
+        Just(Content::RAW),
+        ("[a-zA-Z0-9-]{1,8}", any::<u16>())
+            .prop_map(|(name, version)| Content::new(&name, version).expect("a name")),
+    ];
+    let lineage = any::<u64>().prop_map(|value| Lineage::from_value(value).unwrap_or_default());
+    let home =
+        prop_oneof![Just(Home::UNKNOWN), Just(Home::COPIED), any::<u64>().prop_map(Home::new)];
+    (content, lineage, home).prop_map(|(content, lineage, home)| Extension {
+        content,
+        lineage,
+        home,
+    })
 }
 
 fn any_header() -> impl Strategy<Value = SegmentHeader> {
@@ -42,27 +83,54 @@ fn any_header() -> impl Strategy<Value = SegmentHeader> {
     (
         (any::<[u8; 16]>(), 1..=u64::MAX, any::<u64>(), file_len),
         (aligned.clone(), any::<bool>(), any::<u32>(), aligned),
+        any_extension(),
     )
-        .prop_map(|((log, number, salt, file_len), (prev_end, jump, prev_check, trim))| {
-            let jumped = prev_end.checked_add(Lsn::JUMP).expect("half the address space");
-            SegmentHeader {
-                version: VERSION,
-                log: LogId::new(log),
-                number: SegmentId::new(number),
-                base: if jump { jumped } else { prev_end },
-                salt: Salt::new(salt),
-                file_len,
-                prev_end,
-                prev_check,
-                trim: Lsn::new(trim.get().min(prev_end.get())),
-            }
-        })
+        .prop_map(
+            |((log, number, salt, file_len), (prev_end, jump, prev_check, trim), extension)| {
+                let jumped = prev_end.checked_add(Lsn::JUMP).expect("half the address space");
+                SegmentHeader {
+                    version: VERSION,
+                    log: LogId::new(log),
+                    number: SegmentId::new(number),
+                    base: if jump { jumped } else { prev_end },
+                    salt: Salt::new(salt),
+                    file_len,
+                    prev_end,
+                    prev_check,
+                    trim: Lsn::new(trim.get().min(prev_end.get())),
+                    extension,
+                }
+            },
+        )
 }
 
 #[test]
 fn bytes_of_a_header_are_pinned() {
     assert_eq!(golden().encode(), GOLDEN);
     assert_eq!(SegmentHeader::decode(&GOLDEN), Ok(golden()));
+}
+
+#[test]
+fn bytes_of_an_extended_header_are_pinned() {
+    let header = SegmentHeader { extension: extended(), ..golden() };
+    assert_eq!(header.encode(), EXTENDED_GOLDEN);
+    assert_eq!(SegmentHeader::decode(&EXTENDED_GOLDEN), Ok(header));
+}
+
+#[test]
+fn each_field_of_an_extension_alone_sets_the_flag() {
+    let all = extended();
+    let nothing = Extension::default();
+    for extension in [
+        Extension { content: all.content, ..nothing },
+        Extension { lineage: all.lineage, ..nothing },
+        Extension { home: all.home, ..nothing },
+    ] {
+        let header = SegmentHeader { extension, ..golden() };
+        assert_eq!(header.encode()[12..16], [1, 0, 0, 0], "{extension:?}");
+        assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
+    }
+    assert_eq!(golden().encode()[12..16], [0; 4]);
 }
 
 #[test]
@@ -78,9 +146,10 @@ fn header_blocks_hold_two_copies_and_zeros() {
 #[test]
 fn any_flipped_bit_is_an_error() {
     for bit in 0..HEADER_LEN * 8 {
-        let mut bytes = GOLDEN;
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(SegmentHeader::decode(&bytes).is_err(), "bit {bit}");
+        for mut bytes in [GOLDEN, EXTENDED_GOLDEN] {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(SegmentHeader::decode(&bytes).is_err(), "bit {bit}");
+        }
     }
 }
 
@@ -156,9 +225,11 @@ fn a_program_of_the_next_version_reads_this_one_and_refuses_the_one_after() {
 
 #[test]
 fn law_2_unknown_flags_are_refused_by_name() {
-    for found in [1, 1 << 31] {
-        let bytes = altered(12, &u32::to_le_bytes(found));
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Flags { found }));
+    for found in [2, 3, 1 << 31] {
+        for of in [GOLDEN, EXTENDED_GOLDEN] {
+            let bytes = altered_in(of, 12, &u32::to_le_bytes(found));
+            assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Flags { found }));
+        }
     }
 }
 
@@ -167,6 +238,40 @@ fn law_2_zeros_are_zero() {
     for at in (76..80).chain(88..120) {
         let error = HeaderError::Field { field: "zeros" };
         assert_eq!(SegmentHeader::decode(&altered(at, &[1])), Err(error), "byte {at}");
+    }
+}
+
+#[test]
+fn law_2_zeros_of_an_extension_are_zero() {
+    for at in (76..80).chain(112..116).chain(118..120) {
+        let error = HeaderError::Field { field: "zeros" };
+        let bytes = altered_in(EXTENDED_GOLDEN, at, &[1]);
+        assert_eq!(SegmentHeader::decode(&bytes), Err(error), "byte {at}");
+    }
+}
+
+#[test]
+fn law_7_the_flag_extended_stands_with_an_extension_and_never_alone() {
+    let alone = altered(12, &EXTENDED.to_le_bytes());
+    assert_eq!(SegmentHeader::decode(&alone), Err(HeaderError::Field { field: "flags" }));
+    let without = altered_in(EXTENDED_GOLDEN, 12, &[0]);
+    assert_eq!(SegmentHeader::decode(&without), Err(HeaderError::Field { field: "zeros" }));
+}
+
+#[test]
+fn law_7_each_field_of_an_extension_refuses_what_it_cannot_be() {
+    for (field, at, value) in [
+        ("content", 88, *b"\0treams\0"),
+        ("content", 88, *b"str ams\0"),
+        ("content", 88, *b"str\0ams\0"),
+        ("content", 88, *b"stre\xc3\xa4ms"),
+        ("content", 88, [0; 8]),
+        ("lineage", 96, 1_u64.to_le_bytes()),
+        ("lineage", 96, ((1_u64 << 48) - 1).to_le_bytes()),
+    ] {
+        let error = HeaderError::Field { field };
+        let bytes = altered_in(EXTENDED_GOLDEN, at, &value);
+        assert_eq!(SegmentHeader::decode(&bytes), Err(error), "{field} {value:x?}");
     }
 }
 
@@ -248,6 +353,11 @@ fn the_least_and_greatest_of_each_field_are_valid() {
     (greatest.base, greatest.trim) = (greatest.prev_end, greatest.prev_end);
     (greatest.file_len, greatest.prev_check) = (layout::FILE_LEN_MAX, u32::MAX);
     greatest.salt = Salt::new(u64::MAX);
+    greatest.extension = Extension {
+        content: Content::new("zzzzzzzz", u16::MAX).expect("a name"),
+        lineage: Lineage::from_value(u64::MAX).expect("a lineage"),
+        home: Home::COPIED,
+    };
     for header in [least, greatest] {
         assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
     }
@@ -260,8 +370,10 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_encodes_to_the_same_bytes(at in 8..120_usize, with in any::<[u8; 8]>()) {
-        let bytes = altered(at.min(112), &with);
+    fn what_decodes_encodes_to_the_same_bytes(at in 8..120_usize, with in any::<[u8; 8]>(),
+        extended in any::<bool>()) {
+        let of = if extended { EXTENDED_GOLDEN } else { GOLDEN };
+        let bytes = altered_in(of, at.min(112), &with);
         if let Ok(header) = SegmentHeader::decode(&bytes) {
             prop_assert_eq!(header.encode(), bytes);
         }
@@ -274,7 +386,8 @@ proptest! {
 
     #[test]
     fn decode_never_panics_on_any_fields_behind_a_check_that_holds(rest in any::<[u8; 32]>(),
-        at in 12..88_usize) {
-        let _ = SegmentHeader::decode(&altered(at, &rest));
+        at in 12..89_usize, extended in any::<bool>()) {
+        let of = if extended { EXTENDED_GOLDEN } else { GOLDEN };
+        let _ = SegmentHeader::decode(&altered_in(of, at, &rest));
     }
 }

@@ -25,6 +25,7 @@ use super::{
     Active, Closing, Failure, Live, Machine, Next, Origin, Preparing, after, segment_name,
 };
 use crate::error::{Disturbed, Error};
+use crate::format::extension::Extension;
 use crate::format::frame_writer::void_batch;
 use crate::format::header::{SegmentHeader, VERSION};
 use crate::format::layout;
@@ -220,6 +221,7 @@ impl Machine {
             prev_end: self.marks.durable,
             prev_check: if planted!("header-names-no-frame") { 0 } else { self.chain },
             trim: self.trim.max(self.trim_wanted.filter(|_| in_header).unwrap_or(self.trim)),
+            extension: Extension::default(),
         };
         *self.drawn.get_or_insert(header)
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use super::*;
+use crate::format::extension::Extension;
 use crate::format::frame::{FrameKind, frame_len};
 use crate::format::frame_writer::finish_run;
 use crate::format::header::VERSION;
@@ -326,6 +327,7 @@ fn addresses_and_numbers_that_are_used_up_are_told() {
         prev_end: Lsn::new(base),
         prev_check: 0,
         trim: Lsn::FIRST,
+        extension: Extension::default(),
     };
     let far = u64::MAX - 2 * Lsn::JUMP;
     for (header, used_up) in [
@@ -401,6 +403,7 @@ fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
         prev_end: Lsn::new(512),
         prev_check: 5,
         trim: Lsn::new(256),
+        extension: Extension::default(),
     };
     let end = SegmentEnd { lsn: Lsn::new(4096), check: 77 };
     let older = || {
@@ -473,6 +476,7 @@ fn trimmed(count: u64, spares_max: usize) -> Machine {
             prev_end: Lsn::new(nth * 8),
             prev_check: 0,
             trim: Lsn::FIRST,
+            extension: Extension::default(),
         };
         Segment { header, closed: Some(SegmentEnd { lsn: end, check: 0 }), file_len: SEGMENT }
     };

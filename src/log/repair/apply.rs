@@ -14,6 +14,7 @@ use super::plan::{RepairStep, Rewrite, StandIn};
 use super::{is_of_label, prospect};
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
+use crate::format::extension::Extension;
 use crate::format::gap::GapFrame;
 use crate::format::header::{SegmentHeader, VERSION};
 use crate::format::layout;
@@ -331,6 +332,7 @@ impl Work<'_> {
             prev_end: prev.lsn,
             prev_check: prev.check,
             trim: *trim,
+            extension: Extension::default(),
         };
         let wrote = |e| Error::io("write", name, e);
         // Room that nobody looks at is not written.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::format::checksum::FrameSeed;
+use crate::format::extension::Extension;
 use crate::format::header::VERSION;
 use crate::position::{LogId, Salt};
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ fn header(number: u64, prev_end: Lsn, prev_check: u32) -> SegmentHeader {
         prev_end,
         prev_check,
         trim: Lsn::FIRST,
+        extension: Extension::default(),
     }
 }
 
