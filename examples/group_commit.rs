@@ -83,6 +83,10 @@ impl Storage for Counted {
         self.disk.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.disk.identity()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -124,6 +128,10 @@ impl StorageFile for CountedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.file.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.file.identity()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.file.evict()

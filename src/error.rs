@@ -1,5 +1,6 @@
 //! The one error type of the crate: what happened in fields, what to do in the doc.
 
+use crate::format::content::Content;
 use crate::format::frame::FrameError;
 use crate::format::header::HeaderError;
 use crate::position::{LogId, Lsn, SegmentId};
@@ -101,6 +102,18 @@ pub enum Error {
         expected: LogId,
         /// The log the file names.
         found: LogId,
+    },
+    /// The records of the log mean something else than the opener expects. Open it with the program
+    /// whose records they are, or with this content in [`Options::content`](crate::Options::content);
+    /// readers need neither. Nothing was changed.
+    #[error(
+        "this log holds {found}, not {expected}: only the program they belong to may change it"
+    )]
+    Content {
+        /// What the opener expects.
+        expected: Content,
+        /// What the headers of the log state.
+        found: Content,
     },
     /// The tail was cut where bytes stood, and
     /// [`refuse_ambiguous_tail`](crate::Options::refuse_ambiguous_tail) is set. Nothing was

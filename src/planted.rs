@@ -57,6 +57,13 @@ mod table {
         "durable-behind-a-failed-sync",
         // Whose log it is, and which of its copies.
         "content-of-one-segment-taken-for-all",
+        "content-not-checked",
+        "copy-goes-on-as-its-log",
+        "copy-keeps-the-home-of-its-log",
+        "repaired-end-unmarked",
+        "home-of-the-directory-alone",
+        "raised-log-goes-on-in-its-segment",
+        "raise-leaves-the-close-record",
         // Writes that fail.
         "eintr-restarts-from-zero",
         "appends-behind-half-written",

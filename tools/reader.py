@@ -805,7 +805,15 @@ def inspect(log, arguments):
                  "end": s.closed[0] if s.closed else log.end, "closed": s.closed is not None,
                  "length": s.file.size, "salt": f"{s.header.salt:016x}", "trim": s.header.trim}
                 for s in log.segments]
-    report = {"log": log.id, "version": log.id and VERSION, "state": state, "clean": clean,
+    lineages = []
+    for segment in log.segments:
+        raises, drawn = divmod(segment.header.lineage, 1 << 48)
+        lineage = f"{raises}-{drawn:012x}"
+        if not lineages or lineages[-1]["lineage"] != lineage:
+            lineages.append({"lineage": lineage, "from": segment.header.base})
+    content = log.segments[0].header.content if log.segments else None
+    report = {"log": log.id, "version": log.id and VERSION, "content": content, "lineages": lineages,
+              "state": state, "clean": clean,
               "torn": log.torn(), "first": log.first(), "trim": log.trim, "end": log.end,
               "proven": log.proven(), "segments": segments, "spares": log.spares,
               "findings": log.findings, "damage": log.first_damage}

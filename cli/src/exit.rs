@@ -21,7 +21,7 @@ pub(crate) enum Status {
     Damaged,
     /// Another writer has the log.
     Locked,
-    /// Files of another format, or of another log.
+    /// Files of another format, or of another log; records that mean something else.
     Unknown,
     /// A run of the simulation broke a promise; or two runs of one seed differ; or nobody found a
     /// planted bug.
@@ -40,7 +40,8 @@ const EXIT_CODES: &str = "Exit codes:
      counts too (it ends with 0 itself once the log opens again); or files of the log were
      removed or overwritten while `append` had it open
   4  locked: another writer has the log open
-  5  files of a newer or unknown format, or of another log
+  5  files of a newer or unknown format, or of another log; a log whose records belong to
+     another program (append, trim)
 
   append alone, with everything it had read in whole records synced and the log closed:
   130  Ctrl-C, SIGTERM or SIGHUP    141  nobody reads the acknowledgements any more";
@@ -176,7 +177,9 @@ impl Failure {
                     Status::Damaged
                 }
                 Error::Locked { .. } => Status::Locked,
-                Error::Unknown { .. } | Error::Foreign { .. } => Status::Unknown,
+                Error::Unknown { .. } | Error::Foreign { .. } | Error::Content { .. } => {
+                    Status::Unknown
+                }
                 _ => Status::Failed,
             },
             Self::Unread => Status::Clean,
@@ -241,6 +244,10 @@ fn hint_for(error: &Error, ground: Ground) -> Option<String> {
         }
         Error::Foreign { .. } => {
             "two logs are mixed in one directory: move the foreign files away; nothing was changed"
+        }
+        Error::Content { .. } => {
+            "append and trim with the program whose records they are; `cat`, `follow`, `inspect`, \
+             `verify`, `copy` and `repair` need not know what they mean; nothing was changed"
         }
         Error::Unrepairable { .. } => {
             "restore the file from a copy; nothing was changed, and `seawall cat` gives what is left"

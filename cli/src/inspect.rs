@@ -4,7 +4,7 @@ use crate::damage::DamagedRange;
 use crate::exit::{self, Failure, Status};
 use crate::render;
 use seawall::format::name::FileName;
-use seawall::{Decision, Environment, Error, LogView, Lsn, Segment};
+use seawall::{Decision, Environment, Error, Lineage, LogView, Lsn, Segment};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,12 @@ impl Seen {
                 })
             })
             .collect();
+        let lineages: Vec<_> = self
+            .view
+            .lineages()
+            .iter()
+            .map(|(lineage, from)| json!({ "lineage": lineage.to_string(), "from": from.get() }))
+            .collect();
         let findings: Vec<_> = self
             .view
             .findings()
@@ -129,6 +135,10 @@ impl Seen {
         json!({
             "log": self.view.id().map(|id| id.to_string()),
             "version": self.version(),
+            "content": self.view.content().map(|content| {
+                json!({ "name": content.name(), "version": content.version() })
+            }),
+            "lineages": lineages,
             "state": self.state(),
             "clean": self.view.is_clean(),
             "torn": self.view.is_torn(),
@@ -162,6 +172,12 @@ impl Seen {
                 None => writeln!(out, "log       {id}")?,
             },
             None => writeln!(out, "log       none here: no segment has begun")?,
+        }
+        if let Some(content) = view.content().filter(|content| !content.is_raw()) {
+            writeln!(out, "content   {content}")?;
+        }
+        for (lineage, from) in view.lineages().into_iter().filter(|&(of, _)| of != Lineage::FIRST) {
+            writeln!(out, "lineage   {lineage} from LSN {from}: a copy of the log went on there")?;
         }
         writeln!(out, "state     {}", explain(self.state()))?;
         writeln!(

@@ -5,7 +5,7 @@ use crate::render;
 use crate::size;
 use indicatif::HumanBytes;
 use seawall::storage::{Posix, Storage};
-use seawall::{Durability, Error, Log, LogView, Lsn, Options, Segment};
+use seawall::{Content, Durability, Error, Log, LogView, Lsn, Options, Segment};
 use serde_json::json;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -78,6 +78,10 @@ impl Trim {
         }
         if let Some(error) = view.damage() {
             return Err(error.clone().into());
+        }
+        // As it is opened to be trimmed, its records are raw ones.
+        if let Some(found) = view.content().filter(|content| !content.is_raw()) {
+            return Err(Error::Content { expected: Content::RAW, found }.into());
         }
         let (segments, end) = (view.segments(), view.end());
         let point = self.until.point(segments, end);

@@ -147,6 +147,10 @@ impl Storage for Counted {
         self.inner.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.inner.identity()
+    }
+
     fn place(&self) -> String {
         self.inner.place()
     }
@@ -203,6 +207,10 @@ impl StorageFile for CountedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.inner.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.inner.identity()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

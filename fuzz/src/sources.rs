@@ -95,7 +95,10 @@ struct Written {
 
 impl Written {
     fn new(seed: u64) -> Self {
-        Self::on(SimDisk::new(Seed::new(seed)), seed)
+        let disk = SimDisk::new(Seed::new(seed));
+        // Of the files that are made of these bytes none is where its log began.
+        disk.set_identity(None);
+        Self::on(disk, seed)
     }
 
     fn on(disk: SimDisk, seed: u64) -> Self {

@@ -14,7 +14,7 @@ use crate::state::{State, Way, check_length, check_name};
 use crate::trace::{Answer, Call, errno_of, name_print};
 use rustix::io::Errno;
 use seawall::storage::{
-    DirLock, DirState, Entry, Eviction, FileState, OpenMode, Storage, StorageFile,
+    DirLock, DirState, Entry, Eviction, FileState, Identity, OpenMode, Storage, StorageFile,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
@@ -154,6 +154,11 @@ impl Storage for SimDisk {
         Ok(Some(inner.state.directory_state()))
     }
 
+    /// No step, as with the state.
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        self.identity_of(0)
+    }
+
     fn copies_on_write(&self) -> bool {
         self.lock_inner().state.copies_on_write()
     }
@@ -168,6 +173,15 @@ impl Storage for SimDisk {
 }
 
 impl SimDisk {
+    /// What tells a directory on the disk from others.
+    pub(crate) fn identity_of(&self, number: u64) -> io::Result<Option<Identity>> {
+        let inner = self.lock_inner();
+        if inner.dead.is_some() {
+            return Err(Errno::IO.into());
+        }
+        Ok(inner.state.identity.map(|system| Identity { system, number, born: 0 }))
+    }
+
     /// The lock of a directory on the disk. No step: nothing of it outlives a crash.
     pub(crate) fn lock_directory(&self, name: &str) -> io::Result<Box<dyn DirLock>> {
         let mut inner = self.lock_inner();
@@ -289,6 +303,15 @@ impl StorageFile for SimFile {
             return Err(Errno::IO.into());
         }
         inner.state.file_state(self.descriptor)
+    }
+
+    /// No step either.
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        let inner = self.disk.lock_inner();
+        if inner.dead.is_some() {
+            return Err(Errno::IO.into());
+        }
+        inner.state.file_identity(self.descriptor)
     }
 
     fn evict(&self) -> io::Result<Eviction> {

@@ -212,6 +212,12 @@ impl SimDisk {
         self.lock_inner().state.faults.set_limits(limits);
     }
 
+    /// Another directory from now on, with the same files in it, or with `None` one of a system that
+    /// tells neither directories nor files apart. At first the seed of the disk is what tells its directory.
+    pub fn set_identity(&self, identity: Option<u64>) {
+        self.lock_inner().state.identity = identity;
+    }
+
     /// Puts a name there that was always there, durable, and belongs to somebody else.
     ///
     /// # Errors

@@ -35,6 +35,8 @@ pub enum Concern {
     Entropy,
     /// What a device does by itself: when a lying one drains its cache.
     Device,
+    /// What tells the directory of a disk from others.
+    Identity,
 }
 
 impl Concern {
@@ -51,6 +53,7 @@ impl Concern {
             Self::Rot => 8,
             Self::Entropy => 9,
             Self::Device => 10,
+            Self::Identity => 11,
         }
     }
 }

@@ -167,6 +167,10 @@ impl Storage for Sabotaged {
         self.inner.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.inner.identity()
+    }
+
     fn copies_on_write(&self) -> bool {
         self.inner.copies_on_write()
     }
@@ -341,6 +345,10 @@ impl StorageFile for SabotagedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.inner.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.inner.identity()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

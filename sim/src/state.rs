@@ -17,7 +17,7 @@ use crate::options::{DiskOptions, Preset};
 use crate::rng::{Concern, Rng};
 use crate::scene::Scene;
 use rustix::io::Errno;
-use seawall::storage::{DirState, Entry, EntryKind, OpenMode};
+use seawall::storage::{DirState, Entry, EntryKind, Identity, OpenMode};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// What the last file that went away held: new files may get its blocks.
     recycled: Image,
+    /// What tells the directory from others; `None` where nothing tells files apart either.
+    pub(crate) identity: Option<u64>,
     next_file: FileId,
     next_descriptor: u64,
     next_lock: u64,
@@ -92,6 +94,7 @@ impl State {
             locks: BTreeMap::new(),
             faults: Faults::default(),
             recycled: Image::default(),
+            identity: Some(options.seed.rng(Concern::Identity).next_u64()),
             next_file: 1,
             next_descriptor: 1,
             next_lock: 1,
@@ -334,6 +337,12 @@ impl State {
     pub(crate) fn directory_state(&self) -> DirState {
         let Directory { removed, changes, .. } = self.directory;
         DirState { linked: !removed, names: changes.into() }
+    }
+
+    /// The number of a file is never given to another one.
+    pub(crate) fn file_identity(&self, descriptor: u64) -> io::Result<Option<Identity>> {
+        let file = self.descriptors.get(&descriptor).ok_or(Errno::BADF)?.file;
+        Ok(self.identity.map(|system| Identity { system, number: file, born: 0 }))
     }
 
     fn recycle(&mut self, name: &str) {

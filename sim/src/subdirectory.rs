@@ -6,6 +6,7 @@
 //! ```
 
 use crate::disk::SimDisk;
+use crate::trace::name_print;
 use seawall::storage::{DirLock, Entry, OpenMode, Storage, StorageFile};
 use std::io;
 use std::sync::Arc;
@@ -62,6 +63,10 @@ impl Storage for Subdirectory {
 
     fn lock(&self) -> io::Result<Box<dyn DirLock>> {
         self.disk.lock_directory(&self.prefix)
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.disk.identity_of(name_print(&self.prefix))
     }
 
     fn copies_on_write(&self) -> bool {

@@ -18,6 +18,10 @@ mod disturbed;
 mod holes;
 #[path = "landed/mod.rs"]
 mod landed;
+#[path = "lineage/mod.rs"]
+mod lineage;
+#[path = "planted/lineages.rs"]
+mod lineages;
 #[path = "planted/lost.rs"]
 mod lost;
 #[path = "planted/media.rs"]

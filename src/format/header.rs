@@ -164,11 +164,11 @@ impl SegmentHeader {
     /// # Errors
     /// [`HeaderError`], for any bytes that are no valid header of this version.
     pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
-        Self::decode_up_to(bytes, VERSION)
+        Self::decode_by(bytes, VERSION, EXTENDED)
     }
 
-    /// The same by a program that knows the versions up to this one.
-    fn decode_up_to(bytes: &[u8], newest: u32) -> Result<Self, HeaderError> {
+    /// The same by a program that knows the versions up to this one, and these flags.
+    fn decode_by(bytes: &[u8], newest: u32, known: u32) -> Result<Self, HeaderError> {
         let header: &[u8; HEADER_LEN] =
             bytes.first_chunk().ok_or(HeaderError::Short { have: bytes.len() })?;
         if *header == [0; HEADER_LEN] {
@@ -188,7 +188,7 @@ impl SegmentHeader {
             return Err(HeaderError::Version { found: version, newest });
         }
         let flags = fields.u32();
-        if flags & !EXTENDED != 0 {
+        if flags & !known != 0 {
             return Err(HeaderError::Flags { found: flags });
         }
         let log = LogId::new(fields.take());

@@ -7,7 +7,7 @@
 use crate::format::checksum::FrameSeed;
 use crate::format::header::SegmentHeader;
 use crate::format::trailer::Trailer;
-use crate::position::{Lsn, Salt, SegmentId};
+use crate::position::{Home, Lsn, Salt, SegmentId};
 use crate::storage::WriteFailure;
 use std::io;
 
@@ -205,4 +205,6 @@ pub(crate) enum Event {
 pub(crate) struct Prepared {
     pub(crate) file_len: u64,
     pub(crate) salt: Salt,
+    /// Where the file is.
+    pub(crate) home: Home,
 }

@@ -19,12 +19,13 @@ use super::verify::Progress;
 use super::view::LogView;
 use crate::error::{Damage, Error, Result};
 use crate::format::control;
+use crate::format::extension::Extension;
 use crate::format::frame::{FrameError, FrameKind};
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::format::trailer::{Trailer, TrailerKind};
-use crate::position::Lsn;
+use crate::position::{Home, Lsn};
 use crate::storage::{OpenMode, Storage, StorageFile, read_full, write_full};
 use std::io;
 use std::sync::Arc;
@@ -54,11 +55,11 @@ impl LogView {
     /// batch before it, into `dest`, which must be empty. May run beside a writer. `progress` is called now and then.
     ///
     /// The copy is a log of its own directory: it opens, it verifies, and it shows the records
-    /// before its end at the addresses that they have here. It has the id of this log, so it is
-    /// for reading and for taking its place, not for going on beside it. It never ends in a clean close,
-    /// also where this log was closed: who appends to it begins behind a jump of 2^33, so no address
-    /// that this log gives out meanwhile is given out by the copy as well. (Of two copies both begin
-    /// behind the same jump.)
+    /// before its end at the addresses that they have here. It has the id of this log. Its headers state that
+    /// it is a copy: who appends to it raises the [lineage](crate::Log::lineage), so that log id, lineage and LSN
+    /// name one record in the log and in each of its copies. It never ends in a clean close, also where this log was
+    /// closed: who appends to it begins behind a jump of 2^33, so no LSN that this log gives out meanwhile
+    /// is given out by the copy as well. (Of two copies both begin behind the same jump.)
     ///
     /// # Errors
     /// [`Error::NotEmpty`]; [`Error::Locked`] if somebody else works in `dest`; [`Error::Damaged`]
@@ -126,9 +127,13 @@ impl Part {
 fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
     let last = view.segments().len().saturating_sub(1);
     let part = |(nth, segment): (usize, &Segment)| {
-        // The trim point may be stated in frames that are not copied.
+        // The trim point may be stated in frames that are not copied. And whoever goes on with the copy is
+        // to know that it is one, also where the system tells no file from another.
+        let marked = !planted!("copy-keeps-the-home-of-its-log");
+        let home = if marked { Home::COPIED } else { segment.header.extension.home };
         let header = SegmentHeader {
             trim: view.trim_point().min(segment.header.prev_end),
+            extension: Extension { home, ..segment.header.extension },
             ..segment.header
         };
         let clean = nth == last && view.is_clean() && segment.closed.is_none();

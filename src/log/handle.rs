@@ -4,6 +4,7 @@ use super::address::{read_all, read_one};
 use super::doors::Doors;
 use super::encoded::Encoded;
 use super::follow::Follower;
+use super::lineage::lineages;
 use super::lock::locked;
 use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
 use super::many::read_many;
@@ -20,8 +21,9 @@ use super::watch::Watch;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
 use crate::format::batch::RECORD_OVERHEAD;
+use crate::format::content::Content;
 use crate::format::layout;
-use crate::position::{LogId, Lsn};
+use crate::position::{Lineage, LogId, Lsn};
 use crate::storage::Environment;
 use crate::storage::latch::{Condvar, JoinHandle, Mutex};
 use std::fmt;
@@ -114,7 +116,7 @@ impl Log {
     /// # Errors
     /// [`Error::Locked`] while another writer has it; [`Error::Damaged`] where acknowledged
     /// records are gone; [`Error::Unknown`], [`Error::Foreign`] for files that are not for this
-    /// program or log; [`Error::AmbiguousTail`] if that is to be refused; [`Error::NoLog`] if one
+    /// program or log; [`Error::Content`] where its records mean something else; [`Error::AmbiguousTail`] if that is to be refused; [`Error::NoLog`] if one
     /// must exist; [`Error::Option`]; [`Error::Io`]. Nothing is changed then.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
         options.validate()?;
@@ -530,6 +532,27 @@ impl Log {
     #[must_use]
     pub fn id(&self) -> LogId {
         self.shared().state.lock().machine.log_id()
+    }
+
+    /// What its records mean: what [`Options::content`] said when the log began.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.shared().options.content
+    }
+
+    /// The lineage of what this run appends. Log id, lineage and LSN together name one record for ever,
+    /// also where copies of the log go on. It is durable with the first record.
+    #[must_use]
+    pub fn lineage(&self) -> Lineage {
+        self.shared().state.lock().machine.extension().lineage
+    }
+
+    /// The lineages of the segments that are there, oldest first, each with the first LSN that is of it.
+    ///
+    /// Cost: as [`segments`](Self::segments).
+    #[must_use]
+    pub fn lineages(&self) -> Vec<(Lineage, Lsn)> {
+        lineages(&self.segments())
     }
 
     /// The segments, oldest first; the last is the one written to.

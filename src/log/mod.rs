@@ -20,6 +20,7 @@ mod guess;
 mod handle;
 mod header_blocks;
 mod idle;
+mod lineage;
 mod lock;
 mod machine;
 mod many;

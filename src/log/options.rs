@@ -1,6 +1,7 @@
 //! What the owner of a log may choose, and the limits of the choice.
 
 use crate::error::{Error, Result};
+use crate::format::content::Content;
 use crate::format::layout;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
+    /// What the records of the log mean. A log that states another content is refused with
+    /// [`Error::Content`]; a new log gets this one, for good. Default: [`Content::RAW`].
+    pub content: Content,
     /// The level of the log. Default: [`Durability::Sync`].
     pub durability: Durability,
     /// Length of a segment file: a multiple of 4096 from 16 KiB to 1 GiB. Default 64 MiB.
@@ -76,6 +80,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            content: Content::RAW,
             durability: Durability::Sync,
             segment_len: 64 << 20,
             buffer_max: 4 << 20,
@@ -98,6 +103,13 @@ impl Options {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets [`content`](Self::content).
+    #[must_use]
+    pub const fn content(mut self, content: Content) -> Self {
+        self.content = content;
+        self
     }
 
     /// Sets [`durability`](Self::durability).

@@ -8,6 +8,7 @@ use super::action::{
 };
 use super::fill::{Needed, Pace, fill, fill_reserve};
 use super::give_back::give_back;
+use super::lineage::home;
 use super::watch::Watch;
 use crate::error::{Disturbed, is_full};
 use crate::format::frame_writer::{FinishedRun, finish_frames};
@@ -293,11 +294,12 @@ impl Performer {
         }
         filled?;
         synced.unwrap_or(Ok(())).map_err(Trouble::Failed)?;
+        let home = home(&*self.storage, &*file).map_err(Trouble::Failed)?;
         if from != FileName::Segment(number) {
             self.watch.name(&from.text(), number).map_err(trouble)?;
         }
         self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
-        Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)) })
+        Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)), home })
     }
 
     /// Whether the file system says that the file cannot grow to this length. Some keep room for the

@@ -6,6 +6,7 @@
 //! tail is cut by nothing but the header of the next segment, which the first append writes.
 
 use super::decide::Row;
+use super::lineage::going_on;
 use super::machine::{Origin, Start};
 use super::options::Options;
 use super::remains;
@@ -13,10 +14,12 @@ use super::report::{Cut, RecoveryReport};
 use super::survey::{Access, Segment, SegmentEnd, Survey, survey};
 use super::view::LogView;
 use crate::error::{Error, Result};
+use crate::format::content::Content;
+use crate::format::extension::Extension;
 use crate::format::header::{HEADER_LEN, SegmentHeader, VERSION};
 use crate::format::layout;
 use crate::format::name::FileName;
-use crate::position::{LogId, Lsn, SegmentId};
+use crate::position::{Home, Lineage, LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage, read_full, write_full};
 use std::collections::BTreeSet;
 
@@ -47,6 +50,12 @@ pub(crate) fn recover(
     if options.must_exist && survey.log.is_none() {
         return Err(Error::NoLog { dir: storage.place() });
     }
+    if let Some(found) = survey.content()
+        && found != options.content
+        && !planted!("content-not-checked")
+    {
+        return Err(Error::Content { expected: options.content, found });
+    }
     let last = survey.segments.last().map(|segment| segment.number());
     if options.refuse_ambiguous_tail
         && survey.tail_ambiguous()
@@ -60,10 +69,19 @@ pub(crate) fn recover(
         Some(log) => log,
         None => draw_log_id(environment)?,
     };
+    let (lineage, raised) = match survey.segments.last() {
+        Some(last) => going_on(environment, &last.header, survey.here)?,
+        None => (Lineage::FIRST, false),
+    };
     let origin = match (&survey.tail, survey.segments.last()) {
         (Some(tail), Some(last)) => {
             let end = SegmentEnd { lsn: tail.end, check: tail.end_check };
-            origin(end, tail.clean, last.header.version, VERSION)
+            match origin(end, tail.clean, last.header.version, VERSION) {
+                Origin::Clean { end } if raised && planted!("raise-leaves-the-close-record") => {
+                    Origin::Older { end }
+                }
+                origin => origin,
+            }
         }
         _ => Origin::Fresh,
     };
@@ -74,9 +92,16 @@ pub(crate) fn recover(
     }
     // A clock that went back says nothing.
     let elapsed = environment.clock.now().saturating_sub(began);
-    let report = report(&survey, log, created, origin, elapsed);
+    let report = RecoveryReport {
+        content: options.content,
+        lineage,
+        raised,
+        ..report(&survey, log, created, origin, elapsed)
+    };
     let start = Start {
         log,
+        extension: Extension { content: options.content, lineage, home: Home::UNKNOWN },
+        raised,
         segments: survey.segments,
         origin,
         trim: survey.trim,
@@ -236,6 +261,9 @@ fn report(
     let segments = survey.segments.len() as u64;
     RecoveryReport {
         log,
+        content: Content::RAW,
+        lineage: Lineage::FIRST,
+        raised: false,
         created,
         clean: matches!(origin, Origin::Clean { .. } | Origin::Older { .. }),
         segments,

@@ -2,7 +2,8 @@
 
 use super::decide::{Decision, Row};
 use super::survey::Finding;
-use crate::position::{LogId, Lsn, SegmentId};
+use crate::format::content::Content;
+use crate::position::{Lineage, LogId, Lsn, SegmentId};
 use std::fmt;
 use std::time::Duration;
 
@@ -12,6 +13,13 @@ use std::time::Duration;
 pub struct RecoveryReport {
     /// The log.
     pub log: LogId,
+    /// What its records mean.
+    pub content: Content,
+    /// The lineage of what this run appends.
+    pub lineage: Lineage,
+    /// Whether that is a new one, because the log is a copy or was put back from one: then a segment of
+    /// its own begins with the first append, whose header makes it last.
+    pub raised: bool,
     /// Whether the log was new.
     pub created: bool,
     /// Whether the last run closed it; then only its last frame was read.
@@ -73,6 +81,9 @@ impl fmt::Display for RecoveryReport {
         }
         if let Some(cut) = self.cut {
             write!(f, ", {} bytes cut from segment {} ({:?})", cut.bytes, cut.segment, cut.why)?;
+        }
+        if self.raised {
+            write!(f, ", lineage raised to {}", self.lineage)?;
         }
         if self.tail_ambiguous {
             f.write_str(", tail ambiguous")?;

@@ -2,7 +2,7 @@
 //! has none left, and try once more.
 
 use super::files::give_up_all;
-use crate::storage::{DirLock, DirState, Entry, OpenMode, Storage, StorageFile};
+use crate::storage::{DirLock, DirState, Entry, Identity, OpenMode, Storage, StorageFile};
 use std::io;
 use std::sync::Arc;
 
@@ -60,6 +60,10 @@ impl Storage for Sparing {
 
     fn state(&self) -> io::Result<Option<DirState>> {
         self.0.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        self.0.identity()
     }
 
     fn prefer_in_place(&self) {

@@ -7,12 +7,14 @@
 
 use super::decide::{Decision, Row, decide};
 use super::header_blocks::{HeaderState, Headers};
+use super::lineage::home;
 use super::tail::{self, TailFacts};
 use crate::error::{Damage, Error, Result};
+use crate::format::content::Content;
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::name::FileName;
-use crate::position::{LogId, Lsn, SegmentId};
+use crate::position::{Home, LogId, Lsn, SegmentId};
 use crate::storage::{EntryKind, Eviction, OpenMode, Storage, StorageFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,6 +113,8 @@ pub(crate) struct Survey {
     pub(crate) waiting: Option<Waiting>,
     /// Segments were listed, and all of them were gone when they were to be read.
     pub(crate) overtaken: bool,
+    /// Where the file of the last segment is; what a reader does not ask.
+    pub(crate) here: Home,
     /// A spare's name that a writer cannot use.
     blocked: Option<String>,
 }
@@ -230,6 +234,10 @@ impl Survey {
             }
             surveyed.headers = Headers::read(&*file, id);
             let known = surveyed.headers.known().is_some();
+            if judged && known {
+                self.here =
+                    home(storage, &*file).map_err(|e| Error::io("look where it is:", &name, e))?;
+            }
             if !closed && (known || matches!(surveyed.headers.state, HeaderState::Unborn(_))) {
                 surveyed.file = Some(file);
             }
@@ -539,6 +547,11 @@ impl Survey {
         self.tail.as_ref().is_some_and(|tail| {
             matches!(tail.row, Row::Undecodable | Row::HalfBatch) && !tail.is_proven_beyond()
         })
+    }
+
+    /// What the records mean, as all headers say; `None` where there is none.
+    pub(crate) fn content(&self) -> Option<Content> {
+        self.segments.first().map(|segment| segment.header.extension.content)
     }
 
     /// How far the log is proven durable.

@@ -6,6 +6,7 @@
 //! or ended elsewhere.
 
 use super::header_blocks;
+use super::lineage::lineages;
 use super::record::{Record, RecordRef};
 use super::seen::{Limit, Seen, look};
 use super::sparing::Sparing;
@@ -13,9 +14,10 @@ use super::survey::{Access, Finding, Segment, SegmentEnd, survey};
 use super::tail::open_span;
 use super::walk::{Extent, Extents, Walk};
 use crate::error::{Damage, Error, Result};
+use crate::format::content::Content;
 use crate::format::header::SegmentHeader;
 use crate::format::name::FileName;
-use crate::position::{LogId, Lsn, SegmentId};
+use crate::position::{Lineage, LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage};
 use std::path::Path;
 use std::sync::Arc;
@@ -123,6 +125,25 @@ impl LogView {
     #[must_use]
     pub fn id(&self) -> Option<LogId> {
         self.seen.log
+    }
+
+    /// What its records mean, unless there is no log. Readers need not know.
+    #[must_use]
+    pub fn content(&self) -> Option<Content> {
+        self.seen.segments.first().map(|segment| segment.header.extension.content)
+    }
+
+    /// The lineage of the newest segment: log id, lineage and LSN together name one record for ever,
+    /// also where copies of the log go on.
+    #[must_use]
+    pub fn lineage(&self) -> Option<Lineage> {
+        self.seen.segments.last().map(|segment| segment.header.extension.lineage)
+    }
+
+    /// The lineages of the segments, oldest first, each with the first LSN that is of it.
+    #[must_use]
+    pub fn lineages(&self) -> Vec<(Lineage, Lsn)> {
+        lineages(&self.seen.segments)
     }
 
     /// Where the log begins: at the trim point, or behind the jump that the segment before it was

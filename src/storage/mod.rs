@@ -85,6 +85,19 @@ pub struct FileState {
     pub len: u64,
 }
 
+/// What tells a directory or a file from every other one that is there or was there before, as far as
+/// the system says. It stays the same under another name and through a restart of the machine; a copy has
+/// another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The file system.
+    pub system: u64,
+    /// Its number there, which another one may get once this one was removed.
+    pub number: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where the file system does not keep that.
+    pub born: u64,
+}
+
 /// Holds the writer lock of a directory; released when dropped, or when the process dies.
 pub trait DirLock: Send + Sync + fmt::Debug {}
 
@@ -160,6 +173,15 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// `EIO`.
     fn state(&self) -> io::Result<Option<DirState>> {
+        Ok(None)
+    }
+
+    /// What tells the directory from every other one; `None` where nothing does, as by default. It is
+    /// asked when a log is opened, and when a segment is made ready.
+    ///
+    /// # Errors
+    /// `EIO`.
+    fn identity(&self) -> io::Result<Option<Identity>> {
         Ok(None)
     }
 
@@ -271,6 +293,14 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     /// `EIO`.
     fn state(&self) -> io::Result<FileState> {
         Ok(FileState { linked: true, len: self.len()? })
+    }
+
+    /// What tells the file from every other one, as with [the directory](Storage::identity).
+    ///
+    /// # Errors
+    /// `EIO`.
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(None)
     }
 
     /// Whether the file is empty.

@@ -13,7 +13,8 @@ compile_error!(
 
 use super::latch::Mutex;
 use super::{
-    DirLock, DirState, Entry, EntryKind, Eviction, FileState, OpenMode, Storage, StorageFile,
+    DirLock, DirState, Entry, EntryKind, Eviction, FileState, Identity, OpenMode, Storage,
+    StorageFile,
 };
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dev, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags};
@@ -227,6 +228,10 @@ impl Storage for Posix {
         Ok(Some(DirState { linked: stat.st_nlink > 0, names }))
     }
 
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(identity(&self.dir)?)
+    }
+
     fn copies_on_write(&self) -> bool {
         platform::copies_on_write(&self.dir)
     }
@@ -332,12 +337,31 @@ impl StorageFile for PosixFile {
         Ok(FileState { linked: stat.st_nlink > 0, len })
     }
 
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(identity(&self.file)?)
+    }
+
     fn evict(&self) -> io::Result<Eviction> {
         match self.len()? {
             0 => Ok(Eviction::Seen),
             len => Ok(platform::evict(&self.file, len)?),
         }
     }
+}
+
+/// Views in user space may number files anew whenever they are looked up: nothing is known of those.
+fn identity(of: &OwnedFd) -> Result<Option<Identity>, Errno> {
+    if platform::numbers_anew(of)? {
+        return Ok(None);
+    }
+    let system = rustix::fs::fstatvfs(of)?.f_fsid;
+    let (number, born) = platform::number_and_birth(of)?;
+    Ok(Some(Identity { system, number, born }))
+}
+
+/// Nanoseconds since 1970.
+fn nanos(seconds: i64, nanos: u64) -> u64 {
+    seconds.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(nanos)
 }
 
 /// Only plain names: a log has no file anywhere else.

@@ -242,6 +242,10 @@ impl Storage for Watched {
         self.disk.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.disk.identity()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -298,6 +302,10 @@ impl StorageFile for WatchedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.file.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.file.identity()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

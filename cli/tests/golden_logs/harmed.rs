@@ -1,15 +1,15 @@
 //! The golden logs that a crash tore, that rotted, or that are not for this version.
 
 use super::{
-    GoldenLog, LONG, file, fill, header, killed, last, offset, open, options, put_file, settled,
-    three_segments, torn, trimmed_log, worked_example,
+    GoldenLog, LONG, empty, file, fill, header, killed, last, offset, open, options, put_file,
+    settled, three_segments, torn, trimmed_log, worked_example,
 };
 use seawall::format::checksum::{FrameSeed, crc64};
 use seawall::format::header::SegmentHeader;
 use seawall::position::LogId;
 use seawall::storage::Storage;
 use seawall::{Durability, Log, Lsn, Receipt, SegmentId};
-use seawall_sim::{Seed, SimDisk, environment};
+use seawall_sim::{SimDisk, environment};
 
 pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
     let torn = [
@@ -67,7 +67,7 @@ pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
 
 /// A batch of several frames whose second frame is bad; records behind it vouch for it or not.
 fn batch_harmed(acknowledged: bool) -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before").unwrap();
     let batch = log.append_batch(&[[b'a'; 200], [b'b'; 200], [b'c'; 200]]).unwrap();
@@ -91,7 +91,7 @@ fn torn_header() -> SimDisk {
 /// Two histories that differ in the record before the newest; of the one stands the newest in the other.
 fn torn_chain() -> SimDisk {
     let history = |byte: u8| {
-        let disk = SimDisk::new(Seed::new(1));
+        let disk = empty();
         let log = open(&disk, 1);
         log.append(&[byte; 40]).unwrap();
         let receipt = log.append(b"nobody was told").unwrap();
@@ -111,7 +111,7 @@ fn put_frame_of(from: &SimDisk, to: &SimDisk, receipt: Receipt) {
 }
 
 fn torn_hole() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let buffered = options().durability(Durability::Buffered);
     let log = Log::open_in(environment(&disk, 1), buffered).unwrap();
     log.append_at(b"acknowledged", Durability::Sync).unwrap();
@@ -123,7 +123,7 @@ fn torn_hole() -> SimDisk {
 }
 
 fn batch_end() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before").unwrap();
     let batch = log.append_batch(&[[b'a'; 200], [b'b'; 200], [b'c'; 200]]).unwrap();
@@ -135,7 +135,7 @@ fn batch_end() -> SimDisk {
 }
 
 fn torn_recycled() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = trimmed_log(&disk);
     let mut newest = log.append(b"the file that is recycled comes next").unwrap();
     while log.segments().len() < 2 {
@@ -148,12 +148,12 @@ fn torn_recycled() -> SimDisk {
 }
 
 fn removed_file_back() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     fill(&log);
     let first = settled(&disk).read_durable(&file(1)).unwrap();
     drop(log);
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = trimmed_log(&disk);
     let disk = killed(&disk, log);
     put_file(&disk, &file(1), &first);
@@ -186,7 +186,7 @@ fn records(log: &Log) -> Vec<Receipt> {
 }
 
 pub(super) fn damaged_record() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     let receipts = records(&log);
     let disk = killed(&disk, log);
@@ -195,7 +195,7 @@ pub(super) fn damaged_record() -> SimDisk {
 }
 
 fn behind_close() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before the close").unwrap();
     log.close().unwrap();
@@ -222,7 +222,7 @@ pub(super) fn closed_segment() -> SimDisk {
 /// Two histories that differ in one record alone; a frame of the one comes to stand in the other.
 pub(super) fn chain() -> SimDisk {
     let history = |byte: u8| {
-        let disk = SimDisk::new(Seed::new(1));
+        let disk = empty();
         let log = open(&disk, 1);
         let receipt = log.append(&[byte; 40]).unwrap();
         fill(&log);
@@ -268,7 +268,7 @@ pub(super) fn missing(number: u64) -> SimDisk {
 
 /// As [`three_segments`], and the seals are there.
 fn sealed() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     fill(&log);
     log.tend().unwrap();
@@ -292,7 +292,7 @@ pub(super) fn emptied() -> SimDisk {
 
 /// A hole over the headers and the first frame block of the last of so many segments.
 pub(super) fn hole(segments: usize) -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     while log.segments().len() < segments {
         log.append(&[b'a'; LONG]).unwrap();
@@ -308,7 +308,7 @@ pub(super) fn hole(segments: usize) -> SimDisk {
 
 /// What is left of the newest segment is a mark of its own, among what an earlier use of its file left.
 fn recycled_hole() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = trimmed_log(&disk);
     while log.segments().len() < 2 {
         log.append(&[b'x'; LONG]).unwrap();
@@ -322,7 +322,7 @@ fn recycled_hole() -> SimDisk {
 }
 
 fn closed_emptied() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let ahead = options().prepare_ahead(true);
     let log = Log::open_in(environment(&disk, 1), ahead).unwrap();
     log.append(&[b'a'; LONG]).unwrap();

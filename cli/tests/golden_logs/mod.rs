@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a log that cannot be made fails its test")]
 
+mod extended;
 mod harmed;
 mod repaired;
 
@@ -53,7 +54,7 @@ pub(crate) fn all() -> Vec<GoldenLog> {
         ("creation-interrupted", "a file was named and never begun", creation_interrupted()),
     ];
     let sound = sound.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk });
-    sound.chain(harmed::all()).chain(repaired::all()).collect()
+    sound.chain(extended::all()).chain(harmed::all()).chain(repaired::all()).collect()
 }
 
 /// A smallest segment holds two or three of these.
@@ -66,6 +67,13 @@ fn options() -> Options {
         .idle_mark(None)
         .prepare_ahead(false)
         .spares_max(0)
+}
+
+/// A disk of a system that tells no file from another: headers state no place.
+fn empty() -> SimDisk {
+    let disk = SimDisk::new(Seed::new(1));
+    disk.set_identity(None);
+    disk
 }
 
 fn open(disk: &SimDisk, run: u64) -> Log {
@@ -126,14 +134,14 @@ fn fill(log: &Log) -> Vec<Receipt> {
 }
 
 fn three_segments() -> (SimDisk, Vec<Receipt>) {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     let receipts = fill(&log);
     (killed(&disk, log), receipts)
 }
 
 fn worked_example() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"one").unwrap();
     let batch = log.append_batch(&["two", "three"]).unwrap();
@@ -143,7 +151,7 @@ fn worked_example() -> SimDisk {
 }
 
 fn gone_on() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before the close").unwrap();
     log.close().unwrap();
@@ -154,7 +162,7 @@ fn gone_on() -> SimDisk {
 }
 
 fn idle_mark() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let clock = SimClock::new();
     let environment =
         seawall::Environment { clock: Arc::new(clock.clone()), ..environment(&disk, 1) };
@@ -167,7 +175,7 @@ fn idle_mark() -> SimDisk {
 }
 
 fn void() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before").unwrap();
     disk.fail(FaultPlan::new(Operation::Write, ENOSPC).times(1));
@@ -177,7 +185,7 @@ fn void() -> SimDisk {
 }
 
 fn batch_in_frames() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before").unwrap();
     log.append_batch(&[[b'a'; 150], [b'b'; 150], [b'c'; 150], [b'd'; 150]]).unwrap();
@@ -187,7 +195,7 @@ fn batch_in_frames() -> SimDisk {
 }
 
 fn long_batch() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     log.append(b"before").unwrap();
     log.append_batch(&[[b'a'; LONG], [b'b'; LONG], [b'c'; LONG]]).unwrap();
@@ -210,7 +218,7 @@ fn shorten(disk: &SimDisk, name: &str, len: u64) {
 
 /// A log whose newest commit is torn, and the places of its records.
 fn torn() -> (SimDisk, Vec<Receipt>) {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = open(&disk, 1);
     let records = [&b"first"[..], b"second", b"third: nobody was told"];
     let receipts: Vec<_> = records.iter().map(|record| log.append(record).unwrap()).collect();
@@ -235,13 +243,13 @@ fn trimmed_log(disk: &SimDisk) -> Log {
 }
 
 fn trimmed() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = trimmed_log(&disk);
     killed(&disk, log)
 }
 
 fn recycled() -> SimDisk {
-    let disk = SimDisk::new(Seed::new(1));
+    let disk = empty();
     let log = trimmed_log(&disk);
     while log.segments().len() < 2 {
         log.append(&[b'x'; LONG]).unwrap();

@@ -10,16 +10,16 @@ use seawall_sim::{Seed, SimDisk, environment};
 
 pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
     let repaired = [
-        ("repaired-record", "a gap in the last segment", damaged_record()),
+        ("repaired-record-marked", "a gap in the last segment", damaged_record()),
         ("repaired-closed-segment", "a gap in a closed segment", closed_segment()),
         ("repaired-chain", "a gap in place of a frame whose older version was back", chain()),
         ("repaired-missing", "a stand-in for a segment of the middle", missing(2)),
         ("repaired-missing-first", "a stand-in for the first segment", missing(1)),
-        ("repaired-missing-newest", "a stand-in for the newest segment", newest_missing(1)),
-        ("repaired-emptied", "a stand-in for a file that was cut to nothing", emptied()),
-        ("repaired-hole", "a stand-in for a file that lost its beginning", hole(3)),
+        ("repaired-missing-newest-marked", "a stand-in for the newest segment", newest_missing(1)),
+        ("repaired-emptied-marked", "a stand-in for a file that was cut to nothing", emptied()),
+        ("repaired-hole-marked", "a stand-in for a file that lost its beginning", hole(3)),
         ("repaired-header", "a stand-in for a segment without headers", both_headers(false)),
-        ("repaired-last-header", "a stand-in for the last segment", both_headers(true)),
+        ("repaired-last-header-marked", "a stand-in for the last segment", both_headers(true)),
     ];
     let repaired = repaired.map(|(name, story, disk)| (name, story, mended(&disk)));
     let begun_in_a_gap =

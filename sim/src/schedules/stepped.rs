@@ -123,6 +123,10 @@ impl Storage for SteppedDisk {
         self.traffic.around(|| self.inner.state())
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.traffic.around(|| self.inner.identity())
+    }
+
     fn place(&self) -> String {
         self.inner.place()
     }
@@ -172,6 +176,10 @@ impl StorageFile for SteppedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.traffic.around(|| self.inner.state())
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.traffic.around(|| self.inner.identity())
     }
 
     fn evict(&self) -> io::Result<Eviction> {

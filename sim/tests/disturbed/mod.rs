@@ -246,6 +246,10 @@ impl Storage for Shared {
         self.disk.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.disk.identity()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -295,6 +299,10 @@ impl StorageFile for SharedFile {
     fn state(&self) -> io::Result<FileState> {
         self.with.called();
         self.file.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.file.identity()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

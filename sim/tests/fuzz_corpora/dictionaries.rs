@@ -1,10 +1,10 @@
 //! The dictionaries: words of the format that a fuzzer would need long to find by itself.
 
 use seawall::format::frame::FrameKind;
-use seawall::format::header::{MAGIC, VERSION};
+use seawall::format::header::{EXTENDED, MAGIC, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
-use seawall::position::{Lsn, SegmentId};
+use seawall::position::{Home, Lineage, Lsn, SegmentId};
 use std::fmt::Write;
 
 type Word = (String, Vec<u8>);
@@ -54,6 +54,10 @@ fn frame() -> Vec<Word> {
 fn header() -> Vec<Word> {
     let mut words = vec![word("magic", &MAGIC), word("version", &VERSION.to_le_bytes())];
     words.extend(limits());
+    words.push(word("extended", &EXTENDED.to_le_bytes()));
+    words.push(word("content", b"streams\0"));
+    words.push(word("lineage", &Lineage::FIRST.raised(0).get().to_le_bytes()));
+    words.push(word("copied", &Home::COPIED.get().to_le_bytes()));
     words
 }
 

@@ -32,3 +32,21 @@ pub(crate) fn segment_of_another_content() -> Option<String> {
         outcome => Some(format!("segment 2 has another content, and opening says {outcome:?}")),
     }
 }
+
+/// A log of streams is opened by a program that appends raw records.
+pub(crate) fn raw_append_to_streams() -> Option<String> {
+    let disk = SimDisk::new(Seed::new(1));
+    let streams = small().content(Content::new("streams", 1).unwrap());
+    let log = opened(&disk, 1, streams);
+    log.append(b"only streams know what this means").unwrap();
+    let disk = left(&disk, log);
+    let before = disk.image_hash();
+    match Log::open_in(environment(&disk, 2), small()) {
+        Err(Error::Content { expected, found })
+            if expected.is_raw() && found.name() == "streams" && disk.image_hash() == before =>
+        {
+            None
+        }
+        outcome => Some(format!("a log of streams, opened for raw records: {outcome:?}")),
+    }
+}

@@ -72,6 +72,10 @@ impl Storage for Gated {
         self.0.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.0.identity()
+    }
+
     fn place(&self) -> String {
         self.0.place()
     }
@@ -109,6 +113,10 @@ impl StorageFile for GatedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.0.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.0.identity()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.0.evict()

@@ -78,6 +78,10 @@ impl Storage for Interrupted<Arc<dyn Storage>> {
         self.below.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.below.identity()
+    }
+
     fn place(&self) -> String {
         self.below.place()
     }
@@ -119,6 +123,10 @@ impl StorageFile for Interrupted<Arc<dyn StorageFile>> {
 
     fn state(&self) -> io::Result<FileState> {
         self.below.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.below.identity()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

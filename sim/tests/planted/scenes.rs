@@ -1,6 +1,5 @@
 //! Bugs that the drawn searches do not reach: for each the run that shows it.
 
-use super::contents::segment_of_another_content;
 use super::disturbed::{self, Before, Piece, Victim};
 use super::lost::{closed_after_a_kill, copy_in_place_of_its_log};
 use super::media::settled;
@@ -85,13 +84,13 @@ const SCENES: &[(&str, Scene)] = &[
     ("room-not-given-back", trim_where_writes_are_copies),
     ("lock-ignored", second_writer),
     ("lock-ignored-by-second-process", second_process_without_the_lock),
-    ("content-of-one-segment-taken-for-all", segment_of_another_content),
     ("holes-taken-for-room", || holes::spare_with_holes().err()),
 ];
 
 /// The run for this bug, if it needs one of its own.
 pub(crate) fn of(name: &str) -> Option<Scene> {
-    SCENES.iter().find(|(bug, _)| *bug == name).map(|&(_, scene)| scene)
+    let all = SCENES.iter().chain(super::lineages::SCENES);
+    all.into_iter().find(|(bug, _)| *bug == name).map(|&(_, scene)| scene)
 }
 
 fn seen(found: bool, what: &str) -> Option<String> {

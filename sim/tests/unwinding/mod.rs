@@ -79,6 +79,10 @@ impl Storage for Panicking {
         self.disk.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.disk.identity()
+    }
+
     fn place(&self) -> String {
         self.disk.place()
     }
@@ -125,6 +129,10 @@ impl StorageFile for PanickingFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.file.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.file.identity()
     }
     fn evict(&self) -> io::Result<Eviction> {
         self.file.evict()

@@ -208,7 +208,7 @@ fn law_2_a_later_version_is_refused_by_name_whatever_the_rest_means() {
 fn a_program_of_the_next_version_reads_this_one_and_refuses_the_one_after() {
     let next = VERSION + 1;
     let bytes = |version: u32| altered(8, &version.to_le_bytes());
-    let read = |version: u32| SegmentHeader::decode_up_to(&bytes(version), next);
+    let read = |version: u32| SegmentHeader::decode_by(&bytes(version), next, EXTENDED);
     assert_eq!(read(VERSION), Ok(golden()), "what is older is read");
     assert_eq!(read(next), Ok(SegmentHeader { version: next, ..golden() }));
     for version in [VERSION, next] {
@@ -231,6 +231,15 @@ fn law_2_unknown_flags_are_refused_by_name() {
             assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Flags { found }));
         }
     }
+}
+
+/// What a log with a content says to a library from before there were any.
+#[test]
+fn a_program_that_knows_no_flag_refuses_an_extension_by_name_and_reads_the_rest() {
+    let refused = HeaderError::Flags { found: 1 };
+    assert_eq!(SegmentHeader::decode_by(&EXTENDED_GOLDEN, VERSION, 0), Err(refused));
+    assert_eq!(refused.to_string(), "the header has unknown flags 0x1");
+    assert_eq!(SegmentHeader::decode_by(&GOLDEN, VERSION, 0), Ok(golden()));
 }
 
 #[test]

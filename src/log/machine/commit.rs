@@ -221,7 +221,7 @@ impl Machine {
             prev_end: self.marks.durable,
             prev_check: if planted!("header-names-no-frame") { 0 } else { self.chain },
             trim: self.trim.max(self.trim_wanted.filter(|_| in_header).unwrap_or(self.trim)),
-            extension: Extension::default(),
+            extension: Extension { home: prepared.home, ..self.extension },
         };
         *self.drawn.get_or_insert(header)
     }

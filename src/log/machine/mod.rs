@@ -8,7 +8,8 @@
 //!   accepted >= written >= durable          always; each is the end of a batch
 //!
 //!   origin      Fresh, Unclean --roll--> begun        (the new header is the run's beginning)
-//!               Clean --erase close record--> begun   (the same segment goes on)
+//!               Clean --erase close record--> begun   (the same segment goes on; of another lineage: a
+//!                                                      roll before the first record)
 //!   reserve     made before the first record of a run, and again before any that follow its use
 //!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
 //!   trim        a frame; where there is no room for one: a roll, whose header states it
@@ -32,6 +33,7 @@ use super::options::{Durability, Options};
 use super::survey::{Segment, SegmentEnd};
 use crate::error::{Error, Result};
 use crate::format::checksum::FrameSeed;
+use crate::format::extension::Extension;
 use crate::format::frame_writer::{PlacedFrame, placed_at};
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
@@ -64,6 +66,10 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) log: LogId,
+    /// What the headers of this run state, but for the place of each.
+    pub(crate) extension: Extension,
+    /// The lineage is a new one: the last segment takes no records any more, also after a clean end.
+    pub(crate) raised: bool,
     pub(crate) segments: Vec<Segment>,
     pub(crate) origin: Origin,
     pub(crate) trim: Lsn,
@@ -95,6 +101,8 @@ struct Active {
     frames: Option<u64>,
     /// The header of its successor may be on disk: its end is fixed.
     ended: bool,
+    /// It is of the lineage of this run; no record goes into another one.
+    takes_records: bool,
 }
 
 impl Active {
@@ -106,11 +114,15 @@ impl Active {
             header,
             frames,
             ended: false,
+            takes_records: true,
         }
     }
 
     /// No frame with records ends beyond.
     fn record_limit(&self) -> Lsn {
+        if !self.takes_records {
+            return self.base;
+        }
         after(self.base, layout::record_room(self.header.file_len))
     }
 
@@ -180,6 +192,7 @@ pub struct Watermarks {
 #[derive(Debug)]
 pub(crate) struct Machine {
     log: LogId,
+    extension: Extension,
     level: Durability,
     segment_len: u64,
     buffer_max: u64,
@@ -319,6 +332,7 @@ impl Machine {
         let active = start.segments.last().filter(|_| clean);
         Self {
             log: start.log,
+            extension: start.extension,
             level: options.durability,
             segment_len: options.segment_len,
             buffer_max: options.buffer_max,
@@ -329,7 +343,11 @@ impl Machine {
             // Levels that never sync a commit need no written zeros.
             zeros_ahead: options.zeros_ahead.unwrap_or(syncs),
             write_back: options.write_back.filter(|_| !syncs),
-            active: active.map(|segment| Active::new(segment.header, None)),
+            active: active.map(|segment| {
+                let in_place = planted!("raised-log-goes-on-in-its-segment");
+                let takes_records = !start.raised || in_place;
+                Active { takes_records, ..Active::new(segment.header, None) }
+            }),
             live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
             origin: start.origin,
             begun: false,
@@ -574,6 +592,11 @@ impl Machine {
 
     pub(crate) fn log_id(&self) -> LogId {
         self.log
+    }
+
+    /// What the headers of this run state, but for the place of each.
+    pub(crate) const fn extension(&self) -> Extension {
+        self.extension
     }
 
     pub(crate) fn live(&self) -> &VecDeque<Live> {

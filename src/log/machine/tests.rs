@@ -9,7 +9,7 @@ use crate::format::frame_writer::finish_run;
 use crate::format::header::VERSION;
 use crate::format::trailer::TrailerKind;
 use crate::log::action::{Action, Event, Finished, Prepared, Removal, Trouble, Write};
-use crate::position::Salt;
+use crate::position::{Home, Lineage, Salt};
 use crate::storage::WriteFailure;
 
 mod apart;
@@ -28,6 +28,8 @@ fn error(errno: i32) -> io::Error {
 fn start() -> Start {
     Start {
         log: LogId::new([7; 16]),
+        extension: Extension::default(),
+        raised: false,
         segments: Vec::new(),
         origin: Origin::Fresh,
         trim: Lsn::FIRST,
@@ -65,7 +67,9 @@ fn done(action: Action) -> Event {
         }
         Action::Sync { upto, .. } => Event::Synced { upto, outcome: Ok(()) },
         Action::Prepare(asked) => {
-            Event::Prepared(Ok(Prepared { file_len: asked.file_len, salt: Salt::new(9) }))
+            let home = Home::new(asked.number.get());
+            let salt = Salt::new(9);
+            Event::Prepared(Ok(Prepared { file_len: asked.file_len, salt, home }))
         }
         Action::Begin { header } => Event::Began { header, outcome: Ok(()) },
         Action::WriteCloseRecord { .. } => Event::CloseRecorded(Ok(())),
@@ -430,6 +434,7 @@ fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
         salt: next.salt,
         prev_end: end.lsn,
         prev_check: end.check,
+        extension: Extension { home: Home::new(4), ..Extension::default() },
         ..header
     };
     assert_eq!(next, expected);
@@ -441,6 +446,63 @@ fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
     idle.request_close();
     assert!(idle.poll_commit().is_none());
     assert!(idle.is_closed());
+}
+
+/// A copy that was closed: the first record begins a segment, whose header states the new lineage.
+#[test]
+fn no_record_of_a_raised_lineage_goes_into_a_segment_of_the_one_before() {
+    let header = SegmentHeader {
+        version: VERSION,
+        log: LogId::new([7; 16]),
+        number: SegmentId::FIRST,
+        base: Lsn::FIRST,
+        salt: Salt::new(1),
+        file_len: SEGMENT,
+        prev_end: Lsn::FIRST,
+        prev_check: 0,
+        trim: Lsn::FIRST,
+        extension: Extension { home: Home::COPIED, ..Extension::default() },
+    };
+    let lineage = Lineage::FIRST.raised(5);
+    let end = SegmentEnd { lsn: Lsn::new(64), check: 77 };
+    let raised = || {
+        let segments = vec![Segment { header, closed: None, file_len: SEGMENT }];
+        let extension = Extension { lineage, ..Extension::default() };
+        let origin = Origin::Clean { end };
+        let start = Start { segments, origin, extension, raised: true, ..start() };
+        Machine::new(start, &options(Durability::Sync))
+    };
+    let mut machine = raised();
+    assert!(matches!(machine.append(b"one", Durability::Sync), Err(Refusal::Wait)));
+    reserve(&mut machine);
+    let Some(erase @ Action::EraseCloseRecord { .. }) = machine.poll_commit() else {
+        panic!("what states that nothing follows is erased before anything follows");
+    };
+    machine.on_event(done(erase));
+    assert!(machine.begun);
+    assert!(matches!(machine.append(b"one", Durability::Sync), Err(Refusal::Wait)));
+    settle(&mut machine);
+    let accepted = append(&mut machine, b"one");
+    assert_eq!(accepted.lsn, end.lsn);
+    let begun = machine.live.back().map(|live| live.segment.header);
+    let begun = begun.expect("a segment has begun");
+    assert_eq!((begun.number, begun.base), (SegmentId::new(2), end.lsn));
+    assert_eq!(begun.extension, Extension { lineage, home: Home::new(2), ..Extension::default() });
+    assert!(machine.active.is_some_and(|active| active.takes_records));
+
+    // Who opens and closes alone raises nothing.
+    let mut idle = raised();
+    idle.request_close();
+    assert!(idle.poll_commit().is_none());
+    assert!(idle.is_closed());
+
+    // A trim needs no record: its frame may stand in the segment that is there.
+    let mut trimmed = raised();
+    assert!(matches!(trimmed.accept_trim(end.lsn), Err(Refusal::Wait)));
+    settle(&mut trimmed);
+    assert!(matches!(trimmed.accept_trim(end.lsn), Ok(Some(_))));
+    sync(&mut trimmed);
+    assert_eq!((trimmed.live.len(), trimmed.trim), (1, end.lsn));
 }
 
 #[test]

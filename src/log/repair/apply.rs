@@ -21,7 +21,7 @@ use crate::format::layout;
 use crate::format::name::FileName;
 use crate::log::verify::Progress;
 use crate::log::view::LogView;
-use crate::position::{LogId, Lsn, Salt, SegmentId};
+use crate::position::{Home, LogId, Lsn, Salt, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage, StorageFile, read_full, write_full};
 use std::io;
 use std::ops::Range;
@@ -299,7 +299,9 @@ impl Work<'_> {
         let old_name = FileName::Segment(*segment).text();
         let copied = len.min(*file_len);
         self.copy(&*original, &old_name, file, name, copied)?;
-        write_full(file, 0, &[&header.blocks()]).map_err(|e| wrote(e.into()))?;
+        let extension = self.marked(*segment, header.extension);
+        let blocks = SegmentHeader { extension, ..*header }.blocks();
+        write_full(file, 0, &[&blocks]).map_err(|e| wrote(e.into()))?;
         for gap in gaps {
             let bytes = encoded(gap, header, name)?;
             let at = offset(header, gap.from);
@@ -332,7 +334,7 @@ impl Work<'_> {
             prev_end: prev.lsn,
             prev_check: prev.check,
             trim: *trim,
-            extension: Extension::default(),
+            extension: self.extension_of(*segment),
         };
         let wrote = |e| Error::io("write", name, e);
         // Room that nobody looks at is not written.
@@ -345,6 +347,23 @@ impl Work<'_> {
         }
         self.did(*file_len);
         Ok(())
+    }
+
+    /// The content and the lineage of its neighbour.
+    fn extension_of(&self, stand_in: SegmentId) -> Extension {
+        let known = self.view.segments();
+        let before = known.iter().rfind(|known| known.number() < stand_in);
+        let neighbour = before.or(known.first()).map(|known| known.header.extension);
+        self.marked(stand_in, Extension { home: Home::UNKNOWN, ..neighbour.unwrap_or_default() })
+    }
+
+    /// How far a log went is not known where its last segment had to be made anew: what is lost may have been
+    /// acknowledged at LSNs that the next run would give out. So that run raises the lineage.
+    fn marked(&self, segment: SegmentId, extension: Extension) -> Extension {
+        let is_last = self.view.segments().last().is_none_or(|last| last.number() <= segment);
+        let marked = is_last && !planted!("repaired-end-unmarked");
+        let home = if marked { Home::COPIED } else { extension.home };
+        Extension { home, ..extension }
     }
 
     fn write_zeros(&mut self, range: Range<u64>, file: &dyn StorageFile, name: &str) -> Result<()> {

@@ -1,8 +1,9 @@
 //! What Linux calls by its own names, and how it is asked whether pages are still cached.
 
+use super::nanos;
 use crate::storage::Eviction;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, FallocateFlags, IFlags, SeekFrom};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, IFlags, SeekFrom, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use std::io::IoSliceMut;
 
@@ -40,6 +41,29 @@ pub(super) fn copies_on_write(dir: &OwnedFd) -> bool {
     const ZFS: u64 = 0x2fc1_2fc1;
     let kind = rustix::fs::fstatfs(dir).ok().and_then(|stat| u64::try_from(stat.f_type).ok());
     kind.is_some_and(|kind| [BTRFS, BCACHEFS, ZFS].contains(&kind))
+}
+
+/// Whether the numbers of files may change while nothing is done to them.
+pub(super) fn numbers_anew(of: &OwnedFd) -> Result<bool, Errno> {
+    const FUSE: u64 = 0x6573_5546;
+    let kind = u64::try_from(rustix::fs::fstatfs(of)?.f_type);
+    Ok(kind.is_ok_and(|kind| kind == FUSE))
+}
+
+/// The inode number, and the time of birth if the file system keeps it.
+pub(super) fn number_and_birth(of: &OwnedFd) -> Result<(u64, u64), Errno> {
+    let wanted = StatxFlags::INO | StatxFlags::BTIME;
+    let stat = match rustix::fs::statx(of, "", AtFlags::EMPTY_PATH, wanted) {
+        Ok(stat) => stat,
+        // An old kernel, or a sandbox that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
+            return Ok((rustix::fs::fstat(of)?.st_ino, 0));
+        }
+        Err(errno) => return Err(errno),
+    };
+    let kept = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let born = nanos(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec.into());
+    Ok((stat.stx_ino, if kept { born } else { 0 }))
 }
 
 /// Files that are made in the directory from now on get the no-copy-on-write attribute, on a

@@ -1,5 +1,6 @@
 //! What macOS calls by other names: a plain `fsync` there leaves the bytes in the drive's cache.
 
+use super::nanos;
 use crate::storage::Eviction;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -21,6 +22,17 @@ pub(super) fn allocate(_file: &OwnedFd, _offset: u64, _len: u64) -> Result<(), E
 /// Holes are made with another call there, which is not tried.
 pub(super) fn punch(_file: &OwnedFd, _offset: u64, _len: u64) -> Result<(), Errno> {
     Err(Errno::OPNOTSUPP)
+}
+
+/// Of views in user space nothing tells.
+pub(super) const fn numbers_anew(_of: &OwnedFd) -> Result<bool, Errno> {
+    Ok(false)
+}
+
+/// The inode number and the time of birth.
+pub(super) fn number_and_birth(of: &OwnedFd) -> Result<(u64, u64), Errno> {
+    let stat = rustix::fs::fstat(of)?;
+    Ok((stat.st_ino, nanos(stat.st_birthtime, stat.st_birthtime_nsec.cast_unsigned())))
 }
 
 /// There is no such attribute.

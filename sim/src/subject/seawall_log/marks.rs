@@ -117,6 +117,10 @@ impl Storage for Watched {
         self.inner.state()
     }
 
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.inner.identity()
+    }
+
     fn copies_on_write(&self) -> bool {
         self.inner.copies_on_write()
     }
@@ -185,6 +189,10 @@ impl StorageFile for WatchedFile {
 
     fn state(&self) -> io::Result<FileState> {
         self.inner.state()
+    }
+
+    fn identity(&self) -> io::Result<Option<seawall::storage::Identity>> {
+        self.inner.identity()
     }
 
     fn evict(&self) -> io::Result<Eviction> {

@@ -236,6 +236,10 @@ impl Subject for SeawallLog {
         self.marks_hold()?;
         let log = self.log()?;
         let report = log.log().report();
+        if report.raised {
+            let what = format_args!("a log that nobody copied is of lineage {}", report.lineage);
+            broken::<()>("G4", what)?;
+        }
         let parts = log.log().segments().len();
         Ok(Opened { parts, cells: cells_of(&report.findings), ..Opened::default() })
     }
