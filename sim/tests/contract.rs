@@ -361,3 +361,36 @@ fn more_parts_than_one_call_takes_are_written_alike() {
     ];
     run(&dir.path().join("log"), CallNoise::NONE, &steps);
 }
+
+/// What the lineage of a log stands on: where a system tells files apart at all, the same file is the same
+/// one under every name, and another file in its place is not.
+#[test]
+fn a_file_keeps_its_identity_under_another_name_and_gives_it_to_no_other() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let real = |dir: &tempfile::TempDir| -> Arc<dyn Storage> {
+        Arc::new(Posix::open(dir.path()).unwrap())
+    };
+    let simulated = |seed| -> Arc<dyn Storage> { Arc::new(SimDisk::new(Seed::new(seed))) };
+    for (disk, elsewhere) in [(real(&dir), real(&other)), (simulated(1), simulated(2))] {
+        let Some(place) = disk.identity().unwrap() else {
+            eprintln!("SKIPPED: nothing tells files apart in {}", disk.place());
+            continue;
+        };
+        assert_ne!(elsewhere.identity().unwrap(), Some(place));
+        let of = |file: &dyn StorageFile| file.identity().unwrap().unwrap();
+        let file = disk.open("a", OpenMode::Create).unwrap();
+        let first = of(&*file);
+        write_full(&*file, 0, &[b"content"]).unwrap();
+        disk.rename("a", "b").unwrap();
+        assert_eq!(of(&*disk.open("b", OpenMode::Read).unwrap()), first);
+        let second = disk.open("a", OpenMode::Create).unwrap();
+        assert_ne!(of(&*second), first, "two files");
+        disk.remove("b").unwrap();
+        drop(file);
+        let again = of(&*disk.open("b", OpenMode::Create).unwrap());
+        // A real disk gives the number away again; then the time of birth is another, if the system's clock
+        // has moved on.
+        assert!(again != first || again.born == first.born && first.born > 0, "put back in place");
+        assert_eq!(disk.identity().unwrap(), Some(place));
+    }
+}

@@ -183,8 +183,8 @@ impl History {
     /// What a reader of this directory is shown has the names that it was appended under.
     fn hold(&self, log: &Log, which: usize) -> Result<(), String> {
         let lineages = log.lineages();
-        let mut scan = log.scan_at(Lsn::FIRST, Durability::Buffered).unwrap();
-        while let Some(record) = scan.next() {
+        let scan = log.scan_at(Lsn::FIRST, Durability::Buffered).unwrap();
+        for record in scan {
             let record = match record {
                 Ok(record) => record,
                 // What a repair wrote off.
