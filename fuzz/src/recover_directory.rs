@@ -16,8 +16,8 @@ use seawall::format::layout;
 use seawall::format::name::FileName;
 use seawall::storage::Environment;
 use seawall::{
-    Decision, Disturbance, Error, Finding, Log, LogView, Lsn, RecoveryReport, Result, Segment,
-    SegmentId, Verdict, decide,
+    Content, Decision, Disturbance, Error, Finding, Log, LogView, Lsn, Options, RecoveryReport,
+    Result, Segment, SegmentId, Verdict, decide,
 };
 use seawall_sim::{CrashKind, SimDisk, environment};
 use std::collections::BTreeMap;
@@ -218,7 +218,7 @@ fn hold_refusal(error: &Error) {
 /// What a reader refuses a writer refuses as well, and changes nothing.
 fn refuse_to_write(case: &Case, error: &Error) {
     let disk = case.disk();
-    let found = Log::open_in(environment(&disk, 1), options());
+    let found = Log::open_in(environment(&disk, 1), options_of(&disk));
     let found = found.expect_err("a writer opens what readers refuse");
     assert!(same_error(&found, error), "{found:?} and not {error:?}");
     case.assert_unchanged(&disk);
@@ -364,11 +364,31 @@ fn shown(
     unreachable!("{steps} steps, and the scan goes on");
 }
 
+/// As the program opens the log whose records are in it.
+pub(super) fn options_of(disk: &SimDisk) -> Options {
+    let view = LogView::open_in(&environment(disk, 1));
+    let content = view.ok().and_then(|view| view.content());
+    options().content(content.unwrap_or_default())
+}
+
+/// Another program is refused, with nothing changed.
+fn hold_to_content(disk: &SimDisk, options: &Options) {
+    if options.content.is_raw() {
+        return;
+    }
+    let before = Files::of(disk);
+    let raw = Log::open_in(environment(disk, 1), options.clone().content(Content::RAW));
+    assert!(raw.is_err(), "a log of {} is opened for raw records", options.content);
+    assert!(Files::of(disk) == before, "who refuses changed a byte");
+}
+
 /// Opens for writing; `None` where it refuses as it must, with nothing changed.
 fn open(files: &Files, seen: &Seen, disk: &SimDisk) -> Option<(Log, RecoveryReport)> {
     let before = Files::of(disk);
+    let options = options_of(disk);
+    hold_to_content(disk, &options);
     let (environment, tally) = counted(disk);
-    let (opened, memory) = measured(|| Log::open_in(environment, options()));
+    let (opened, memory) = measured(|| Log::open_in(environment, options));
     hold_cost(files, memory, &tally);
     match opened {
         Ok(log) => {
@@ -457,7 +477,7 @@ pub(super) fn open_twice(case: &Case, seen: &Seen) {
 /// A tail that may be torn or damaged is refused on demand, and only that.
 fn open_unless_ambiguous(case: &Case, seen: &Seen) {
     let disk = case.disk();
-    let opened = Log::open_in(environment(&disk, 1), options().refuse_ambiguous_tail(true));
+    let opened = Log::open_in(environment(&disk, 1), options_of(&disk).refuse_ambiguous_tail(true));
     match opened {
         Ok(_) => assert!(seen.fatal.is_none() && !seen.torn),
         Err(Error::AmbiguousTail { .. }) => {
@@ -517,7 +537,8 @@ pub(super) fn go_on(case: &Case, seen: &Seen) {
         let verdict = if whole { Verdict::Clean } else { Verdict::Damaged };
         assert_eq!(verified.verdict, verdict, "of a log that was closed");
     }
-    let again = Log::open_in(environment(&disk, 2), options()).expect("a log that was closed");
+    let again =
+        Log::open_in(environment(&disk, 2), options_of(&disk)).expect("a log that was closed");
     assert!(again.report().clean);
     if seen.shown.refused.is_none() {
         assert!(scan_log(&after, &again).records == expected, "records came or went");

@@ -4,9 +4,8 @@
 use super::bounds::measured;
 use super::directory::Files;
 use super::recover_directory::{
-    Case, Seen, counted, go_on, hold_cost_of, hold_obstacle, open_twice, scan_view,
+    Case, Seen, counted, go_on, hold_cost_of, hold_obstacle, open_twice, options_of, scan_view,
 };
-use super::sources::options;
 use seawall::format::gap::GAP_LEN_MIN;
 use seawall::{Damage, Error, Log, LogView, Lsn, Verdict};
 use seawall_sim::{Limits, Seed, SimDisk, environment};
@@ -133,7 +132,7 @@ pub(super) fn copy(case: &Case, seen: &Seen) {
         Err(error) => {
             let told = seen.is_harmed() || error.is_full();
             assert!(told, "a sound log is not copied: {error:?}");
-            let opened = Log::open_in(environment(&dest, 1), options());
+            let opened = Log::open_in(environment(&dest, 1), options_of(&dest));
             assert!(dest.names().is_empty() || opened.is_err(), "half a copy opens");
             return;
         }
