@@ -104,8 +104,8 @@ pub enum Error {
         found: LogId,
     },
     /// The records of the log mean something else than the opener expects. Open it with the program
-    /// whose records they are, or with this content in [`Options::content`](crate::Options::content);
-    /// readers need neither. Nothing was changed.
+    /// whose records they are, or with this content in
+    /// [`Options::content`](crate::Options::content); readers need neither. Nothing was changed.
     #[error(
         "this log holds {found}, not {expected}: only the program they belong to may change it"
     )]

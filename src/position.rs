@@ -171,8 +171,8 @@ impl fmt::Debug for LogId {
 /// A line of runs of a log: raised whenever a copy, or a state that was put back, is opened for
 /// writing, so that log id, lineage and LSN together name one record for ever.
 ///
-/// The upper 16 bits count how often it was raised, the lower 48 are drawn, so that two copies of one
-/// log differ. 0 is the log as it began.
+/// The upper 16 bits count how often it was raised, the lower 48 are drawn, so that two copies of
+/// one log differ. 0 is the log as it began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lineage(u64);
 

@@ -1,4 +1,5 @@
-//! A log whose records belong to another program: nobody appends raw ones to it, everybody may read it.
+//! A log whose records belong to another program: raw ones are not appended to it, and all may read
+//! it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
@@ -46,8 +47,8 @@ fn a_log_of_another_content_is_refused_by_name_and_not_a_byte_is_changed() {
     {
         run(command, &dir, options).expect(0);
     }
-    let told: Value = serde_json::from_slice(&run("inspect", &dir, &["--json"]).stdout).unwrap();
-    assert_eq!(told["content"], json!({ "name": "streams", "version": 1 }));
+    let shown: Value = serde_json::from_slice(&run("inspect", &dir, &["--json"]).stdout).unwrap();
+    assert_eq!(shown["content"], json!({ "name": "streams", "version": 1 }));
     let copy = scratch.path().join("copy");
     run("copy", &dir, &[copy.to_str().unwrap()]).expect(0);
     assert_eq!(LogView::open(&copy).unwrap().content(), Some(streams));

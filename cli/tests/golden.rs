@@ -23,8 +23,8 @@ const QUESTIONS: [&str; 3] = ["verify", "inspect", "cat"];
 /// The newest version of which somebody outside may have files: what it wrote is never blessed again.
 const RELEASED: u32 = 0;
 
-/// Logs that are written otherwise today, and are read as before: repairs did not mark the end of a log
-/// that they made anew as a copy.
+/// Logs that are written otherwise today, and are read as before: repairs did not mark the end of a
+/// log that they made anew as a copy.
 const KEPT: [&str; 5] = [
     "repaired-emptied",
     "repaired-hole",

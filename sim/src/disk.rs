@@ -212,8 +212,9 @@ impl SimDisk {
         self.lock_inner().state.faults.set_limits(limits);
     }
 
-    /// Another directory from now on, with the same files in it, or with `None` one of a system that
-    /// tells neither directories nor files apart. At first the seed of the disk is what tells its directory.
+    /// Another directory from now on, with the same files in it, or with `None` one of a system
+    /// that tells neither directories nor files apart. At first the seed of the disk is what tells
+    /// its directory.
     pub fn set_identity(&self, identity: Option<u64>) {
         self.lock_inner().state.identity = identity;
     }

@@ -362,8 +362,8 @@ fn more_parts_than_one_call_takes_are_written_alike() {
     run(&dir.path().join("log"), CallNoise::NONE, &steps);
 }
 
-/// What the lineage of a log stands on: where a system tells files apart at all, the same file is the same
-/// one under every name, and another file in its place is not.
+/// What the lineage of a log stands on: where a system tells files apart at all, the same file is
+/// the same one under every name, and another file in its place is not.
 #[test]
 fn a_file_keeps_its_identity_under_another_name_and_gives_it_to_no_other() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -388,8 +388,8 @@ fn a_file_keeps_its_identity_under_another_name_and_gives_it_to_no_other() {
         disk.remove("b").unwrap();
         drop(file);
         let again = of(&*disk.open("b", OpenMode::Create).unwrap());
-        // A real disk gives the number away again; then the time of birth is another, if the system's clock
-        // has moved on.
+        // A real disk gives the number away again; then the time of birth is another, if the
+        // system's clock has moved on.
         assert!(again != first || again.born == first.born && first.born > 0, "put back in place");
         assert_eq!(disk.identity().unwrap(), Some(place));
     }

@@ -41,7 +41,8 @@ pub struct Content {
 pub struct ContentError;
 
 impl Content {
-    /// Records that mean what the user of the log makes of them: the content of a log that names none.
+    /// Records that mean what the user of the log makes of them: the content of a log that names
+    /// none.
     pub const RAW: Self = Self { name: [0; NAME_MAX], version: 0 };
 
     /// The content with this name and version.

@@ -10,16 +10,18 @@
 //!  +---------+---------+------+-------+-----------------+-------+
 //! ```
 //!
-//! - `content`, `content_version`: what the records mean, see [`Content`]; the same in all headers of a log.
-//! - `lineage`: the line of runs that the one belongs to which began the segment. A log that begins has
-//!   lineage 0, and whoever goes on with a copy raises it, so that log id, lineage and LSN name one record.
-//! - `home`: where the segment was begun: a number for the directory and the file. 0 is not known, all
-//!   ones is a file that a copy or a repair made. A writer that finds the last segment elsewhere knows
-//!   that it goes on with a copy.
+//! - `content`, `content_version`: what the records mean, see [`Content`]; the same in all headers
+//!   of a log.
+//! - `lineage`: the line of runs that the one belongs to which began the segment. A log that begins
+//!   has lineage 0, and a run that goes on with a copy raises it, so that log id, lineage and LSN
+//!   name one record.
+//! - `home`: where the segment was begun: a number for the directory and the file. 0 is not known,
+//!   all ones is a file that a copy or a repair made. A writer that finds the last segment
+//!   elsewhere knows that it goes on with a copy.
 //!
-//! They are valid if and only if: (1) they are not all zeros; (2) `content` and `content_version` are a
-//! content; (3) `lineage` is 0 or at least 2^48, since its upper 16 bits count how often it was raised;
-//! (4) the zeros are 0.
+//! They are valid if and only if: (1) they are not all zeros; (2) `content` and `content_version`
+//! are a content; (3) `lineage` is 0 or at least 2^48, since its upper 16 bits count how often it
+//! was raised; (4) the zeros are 0.
 
 use super::content::Content;
 use crate::position::{Home, Lineage};
@@ -27,8 +29,8 @@ use crate::position::{Home, Lineage};
 /// Bytes of these fields.
 pub(crate) const EXTENSION_LEN: usize = 32;
 
-/// What a header states beside what every header does. The default states nothing: raw records, a log
-/// that was never copied, a place that is not known.
+/// What a header states beside what every header does. The default states nothing: raw records, a
+/// log that was never copied, a place that is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extension {
     /// What the records mean.

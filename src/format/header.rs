@@ -15,8 +15,8 @@
 //!   +----------+------------+-------+------+------------------+-------+
 //! ```
 //!
-//! - `flags`: bit 0 *extended*: the [`extension`](super::extension) states something. Without it these
-//!   bytes are zeros.
+//! - `flags`: bit 0 *extended*: the [`extension`](super::extension) states something. Without it
+//!   these bytes are zeros.
 //! - `base`: LSN of the first frame: `prev_end`, or `prev_end` + 2^33 after an unclean end.
 //! - `salt`: one use of one file.
 //! - `file_len`: allocated length of the file; the segment may be shortened once it is closed.

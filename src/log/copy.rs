@@ -55,11 +55,12 @@ impl LogView {
     /// batch before it, into `dest`, which must be empty. May run beside a writer. `progress` is called now and then.
     ///
     /// The copy is a log of its own directory: it opens, it verifies, and it shows the records
-    /// before its end at the addresses that they have here. It has the id of this log. Its headers state that
-    /// it is a copy: who appends to it raises the [lineage](crate::Log::lineage), so that log id, lineage and LSN
-    /// name one record in the log and in each of its copies. It never ends in a clean close, also where this log was
-    /// closed: who appends to it begins behind a jump of 2^33, so no LSN that this log gives out meanwhile
-    /// is given out by the copy as well. (Of two copies both begin behind the same jump.)
+    /// before its end at the addresses that they have here. It has the id of this log. Its headers
+    /// state that it is a copy: who appends to it raises the [lineage](crate::Log::lineage), so
+    /// that log id, lineage and LSN name one record in the log and in each of its copies. It never
+    /// ends in a clean close, also where this log was closed: who appends to it begins behind a
+    /// jump of 2^33, so no LSN that this log gives out meanwhile is given out by the copy as well.
+    /// (Of two copies both begin behind the same jump.)
     ///
     /// # Errors
     /// [`Error::NotEmpty`]; [`Error::Locked`] if somebody else works in `dest`; [`Error::Damaged`]
@@ -127,8 +128,9 @@ impl Part {
 fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
     let last = view.segments().len().saturating_sub(1);
     let part = |(nth, segment): (usize, &Segment)| {
-        // The trim point may be stated in frames that are not copied. And whoever goes on with the copy is
-        // to know that it is one, also where the system tells no file from another.
+        // The trim point may be stated in frames that are not copied. And the writer that
+        // goes on with the copy is to know that it is one, also where the system tells no file from
+        // another.
         let marked = !planted!("copy-keeps-the-home-of-its-log");
         let home = if marked { Home::COPIED } else { segment.header.extension.home };
         let header = SegmentHeader {

@@ -116,8 +116,9 @@ impl Log {
     /// # Errors
     /// [`Error::Locked`] while another writer has it; [`Error::Damaged`] where acknowledged
     /// records are gone; [`Error::Unknown`], [`Error::Foreign`] for files that are not for this
-    /// program or log; [`Error::Content`] where its records mean something else; [`Error::AmbiguousTail`] if that is to be refused; [`Error::NoLog`] if one
-    /// must exist; [`Error::Option`]; [`Error::Io`]. Nothing is changed then.
+    /// program or log; [`Error::Content`] where its records mean something else;
+    /// [`Error::AmbiguousTail`] if that is to be refused; [`Error::NoLog`] if one must exist;
+    /// [`Error::Option`]; [`Error::Io`]. Nothing is changed then.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
         options.validate()?;
         let dir = dir.as_ref();
@@ -540,14 +541,15 @@ impl Log {
         self.shared().options.content
     }
 
-    /// The lineage of what this run appends. Log id, lineage and LSN together name one record for ever,
-    /// also where copies of the log go on. It is durable with the first record.
+    /// The lineage of what this run appends. Log id, lineage and LSN together name one record for
+    /// ever, also where copies of the log go on. It is durable with the first record.
     #[must_use]
     pub fn lineage(&self) -> Lineage {
         self.shared().state.lock().machine.extension().lineage
     }
 
-    /// The lineages of the segments that are there, oldest first, each with the first LSN that is of it.
+    /// The lineages of the segments that are there, oldest first, each with the first LSN that is
+    /// of it.
     ///
     /// Cost: as [`segments`](Self::segments).
     #[must_use]

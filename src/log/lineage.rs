@@ -1,7 +1,9 @@
-//! Whether a log is where it was, which lineage goes on with it, and which lineages its segments are of.
+//! Whether a log is where it was, which lineage goes on with it, and which lineages its segments
+//! are of.
 //!
-//! A copy has the id of its log, and both may go on. What tells them apart is where the last segment
-//! was begun: its header notes a number for the directory and for the file, which no copy has.
+//! A copy has the id of its log, and both may go on. What tells them apart is where the last
+//! segment was begun: its header notes a number for the directory and for the file, which no copy
+//! has.
 
 use super::survey::Segment;
 use crate::error::{Error, Result};
@@ -32,8 +34,8 @@ pub(super) fn home(storage: &dyn Storage, file: &dyn StorageFile) -> io::Result<
     Ok(if home == Home::UNKNOWN || home == Home::COPIED { Home::new(1) } else { home })
 }
 
-/// The lineage that a run is of which goes on after the segment of this header, whose file is `here`, and
-/// whether it is a new one.
+/// The lineage that a run is of which goes on after the segment of this header, whose file is
+/// `here`, and whether it is a new one.
 ///
 /// # Errors
 /// [`Error::Io`] where the system has no randomness to give.

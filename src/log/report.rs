@@ -17,8 +17,8 @@ pub struct RecoveryReport {
     pub content: Content,
     /// The lineage of what this run appends.
     pub lineage: Lineage,
-    /// Whether that is a new one, because the log is a copy or was put back from one: then a segment of
-    /// its own begins with the first append, whose header makes it last.
+    /// Whether that is a new one, because the log is a copy or was put back from one: then a
+    /// segment of its own begins with the first append, whose header makes it last.
     pub raised: bool,
     /// Whether the log was new.
     pub created: bool,

@@ -305,8 +305,8 @@ impl Survey {
         }
     }
 
-    /// Whether the records of all segments mean the same: a header that says otherwise contradicts the
-    /// one before it.
+    /// Whether the records of all segments mean the same: a header that says otherwise contradicts
+    /// the one before it.
     fn judge_content(&mut self, known: &[(SegmentId, SegmentHeader)]) {
         for (before, after) in known.iter().zip(known.iter().skip(1)) {
             let same = before.1.extension.content == after.1.extension.content;

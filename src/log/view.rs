@@ -133,8 +133,8 @@ impl LogView {
         self.seen.segments.first().map(|segment| segment.header.extension.content)
     }
 
-    /// The lineage of the newest segment: log id, lineage and LSN together name one record for ever,
-    /// also where copies of the log go on.
+    /// The lineage of the newest segment: log id, lineage and LSN together name one record for
+    /// ever, also where copies of the log go on.
     #[must_use]
     pub fn lineage(&self) -> Option<Lineage> {
         self.seen.segments.last().map(|segment| segment.header.extension.lineage)

@@ -85,9 +85,9 @@ pub struct FileState {
     pub len: u64,
 }
 
-/// What tells a directory or a file from every other one that is there or was there before, as far as
-/// the system says. It stays the same under another name and through a restart of the machine; a copy has
-/// another one.
+/// What tells a directory or a file from every other one that is there or was there before, as far
+/// as the system says. It stays the same under another name and through a restart of the machine; a
+/// copy has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The file system.
@@ -176,8 +176,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// What tells the directory from every other one; `None` where nothing does, as by default. It is
-    /// asked when a log is opened, and when a segment is made ready.
+    /// What tells the directory from every other one; `None` where nothing does, as by default. It
+    /// is asked when a log is opened, and when a segment is made ready.
     ///
     /// # Errors
     /// `EIO`.

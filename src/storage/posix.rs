@@ -349,7 +349,8 @@ impl StorageFile for PosixFile {
     }
 }
 
-/// Views in user space may number files anew whenever they are looked up: nothing is known of those.
+/// Views in user space may number files anew whenever they are looked up: nothing is known of
+/// those.
 fn identity(of: &OwnedFd) -> Result<Option<Identity>, Errno> {
     if platform::numbers_anew(of)? {
         return Ok(None);

@@ -1,9 +1,10 @@
-//! Drawn histories of a log, its copies and its restored states, all of which go on: no log id, lineage and
-//! LSN names two records.
+//! Drawn histories of a log, its copies and its restored states, all of which go on: no log id,
+//! lineage and LSN names two records.
 //!
 //! One history has some directories. In turn one of them is opened, appended to and ended somehow;
-//! copied, by the library or as files; put back from a backup, in place or elsewhere; hurt and repaired;
-//! renamed, or moved to another file system. Every record that was ever accepted is in one ledger.
+//! copied, by the library or as files; put back from a backup, in place or elsewhere; hurt and
+//! repaired; renamed, or moved to another file system. Every record that was ever accepted is in
+//! one ledger.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -34,7 +35,8 @@ struct Directory {
 struct History {
     rng: Rng,
     seed: u64,
-    /// Whether the system tells files apart. Otherwise nobody notices that files were copied, so none are.
+    /// Whether the system tells files apart. Otherwise a copy of files goes unnoticed, so none is
+    /// made.
     told_apart: bool,
     directories: Vec<Directory>,
     /// Which record each name in the wide sense was given to.
@@ -195,9 +197,9 @@ impl History {
             let name = (log.id().get(), of, record.lsn);
             let shown = u64::from_le_bytes(*record.bytes.first_chunk().unwrap());
             if self.ledger.get(&name) != Some(&shown) {
-                let told = self.ledger.get(&name);
+                let given = self.ledger.get(&name);
                 return Err(format!(
-                    "directory {which} shows record {shown} as {name:?}, which names {told:?}"
+                    "directory {which} shows record {shown} as {name:?}, which names {given:?}"
                 ));
             }
         }

@@ -51,7 +51,8 @@ fn newest_segment_of_a_copy_that_went_on() -> Option<String> {
     }
 }
 
-/// Two segments are lost, the second behind a jump; a repair that knows of the first stands in for it.
+/// Two segments are lost, the second behind a jump; a repair that knows of the first stands in for
+/// it.
 fn addresses_behind_a_repaired_end() -> Option<String> {
     [4, 12, 20].into_iter().find_map(behind_a_repaired_end)
 }

@@ -68,7 +68,8 @@ pub(crate) struct Start {
     pub(crate) log: LogId,
     /// What the headers of this run state, but for the place of each.
     pub(crate) extension: Extension,
-    /// The lineage is a new one: the last segment takes no records any more, also after a clean end.
+    /// The lineage is a new one: the last segment takes no records any more, also after a clean
+    /// end.
     pub(crate) raised: bool,
     pub(crate) segments: Vec<Segment>,
     pub(crate) origin: Origin,

@@ -357,8 +357,9 @@ impl Work<'_> {
         self.marked(stand_in, Extension { home: Home::UNKNOWN, ..neighbour.unwrap_or_default() })
     }
 
-    /// How far a log went is not known where its last segment had to be made anew: what is lost may have been
-    /// acknowledged at LSNs that the next run would give out. So that run raises the lineage.
+    /// How far a log went is not known where its last segment had to be made anew: what is lost may
+    /// have been acknowledged at LSNs that the next run would give out. So that run raises the
+    /// lineage.
     fn marked(&self, segment: SegmentId, extension: Extension) -> Extension {
         let is_last = self.view.segments().last().is_none_or(|last| last.number() <= segment);
         let marked = is_last && !planted!("repaired-end-unmarked");
