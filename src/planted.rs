@@ -101,6 +101,8 @@ mod table {
         "missing-middle-unnoticed",
         "length-taken-for-content",
         "close-record-left",
+        "close-record-proves-its-mark",
+        "first-named-before-its-sync",
         "close-record-of-another-salt",
         "seal-proves-nothing",
         "header-loss-taken-for-unborn",

@@ -35,6 +35,8 @@ pub enum Concern {
     Entropy,
     /// What a device does by itself: when a lying one drains its cache.
     Device,
+    /// Options that came after others, whose draws it must not move.
+    Options,
 }
 
 impl Concern {
@@ -51,6 +53,7 @@ impl Concern {
             Self::Rot => 8,
             Self::Entropy => 9,
             Self::Device => 10,
+            Self::Options => 11,
         }
     }
 }

@@ -9,10 +9,13 @@
 //!
 //!   origin      Fresh, Unclean --roll--> begun        (the new header is the run's beginning)
 //!               Clean --erase close record--> begun   (the same segment goes on)
+//!   first       of a new log: reserve, file and header in one action, since nothing comes before it
+//!   length      of a run's first segment little, of each that follows four times as much, up to that of
+//!               the options
 //!   reserve     made before the first record of a run, and again before any that follow its use
 //!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
 //!   trim        a frame; where there is no room for one: a roll, whose header states it
-//!   close       write all, sync, close mark, sync, close record, sync
+//!   close       write all, sync, close mark, close record, sync
 //!   poisoned    a sync failed, or others disturbed the files: no action any more, every waiter
 //!               gets the cause
 //! ```
@@ -383,7 +386,7 @@ impl Machine {
             preparing: None,
             removed: 0,
             prepare_failed: false,
-            room: Room::new(options.segment_len, start.reserve),
+            room: Room::new(options, active.map(|segment| segment.header.file_len), start.reserve),
             interval_armed: false,
             closing: Closing::Open,
             poisoned: None,
