@@ -77,7 +77,7 @@ fn a_new_log_with_one_durable_record_and_a_close_makes_five_syncs() {
     assert_eq!(syncs(&watcher.take_counts()), [2, 1, 1]);
     log.close().unwrap();
     assert_eq!(syncs(&watcher.take_counts()), [0, 0, 1]);
-    assert_eq!(file_lens(dir.path()), [16 << 10, 64 << 10], "and it takes 80 KiB");
+    assert_eq!(file_lens(dir.path()), [16 << 10, 256 << 10], "and it takes 272 KiB");
 
     let (mut environment, watcher) = Watcher::environment(dir.path());
     environment.threads = false;

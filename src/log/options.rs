@@ -36,7 +36,7 @@ pub struct Options {
     /// A short one is made ready in a moment, so the first append of a log is quick, and a log of a few
     /// records takes little room. An append that needs more gets a longer one. A multiple of 4096
     /// from 16 KiB to 1 GiB; more than `segment_len` counts as that, and all segments have one length
-    /// then. Default 64 KiB.
+    /// then. Default 256 KiB.
     pub first_segment_len: u64,
     /// Bytes that may be accepted and not yet handed to the kernel; an append that would exceed
     /// them waits, [`try_append`](crate::Log::try_append) says [`Error::Busy`]. A batch larger
@@ -86,7 +86,7 @@ impl Default for Options {
         Self {
             durability: Durability::Sync,
             segment_len: 64 << 20,
-            first_segment_len: 64 << 10,
+            first_segment_len: 256 << 10,
             buffer_max: 4 << 20,
             write_at: 512 << 10,
             batch_frame_max: 4 << 10,

@@ -49,7 +49,7 @@ fn a_first_length_beyond_that_of_a_segment_counts_as_that() {
     let options = options(Durability::Sync).first_segment_len(1 << 30);
     let mut machine = Machine::new(start(), &options);
     assert_eq!(begins(&mut machine, &RECORD), SEGMENT);
-    assert_eq!(Options::new().first_segment_len, 64 << 10, "what the document says");
+    assert_eq!(Options::new().first_segment_len, 256 << 10, "what the document says");
 }
 
 #[test]
