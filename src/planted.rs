@@ -103,6 +103,7 @@ mod table {
         "close-record-left",
         "close-record-proves-its-mark",
         "first-named-before-its-sync",
+        "first-header-states-the-usual-length",
         "close-record-of-another-salt",
         "seal-proves-nothing",
         "header-loss-taken-for-unborn",

@@ -32,7 +32,8 @@ pub struct Options {
     /// from 16 KiB to 1 GiB. Default 64 MiB.
     pub segment_len: u64,
     /// Length of the first segment that a run begins, but for one that goes on after a clean close; each one
-    /// after it is four times as long as the one before, up to [`segment_len`](Self::segment_len).
+    /// after it is four times as long as the one before, up to [`segment_len`](Self::segment_len), or has
+    /// that length at once where no [zeros](Self::zeros_ahead) are written.
     /// A short one is made ready in a moment, so the first append of a log is quick, and a log of a few
     /// records takes little room. An append that needs more gets a longer one. A multiple of 4096
     /// from 16 KiB to 1 GiB; more than `segment_len` counts as that, and all segments have one length

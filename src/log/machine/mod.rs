@@ -320,6 +320,8 @@ impl Machine {
         let clean = matches!(start.origin, Origin::Clean { .. });
         let syncs = matches!(options.durability, Durability::Sync | Durability::Interval(_));
         let active = start.segments.last().filter(|_| clean);
+        // Levels that never sync a commit need no written zeros.
+        let zeros_ahead = options.zeros_ahead.unwrap_or(syncs);
         Self {
             log: start.log,
             level: options.durability,
@@ -329,8 +331,7 @@ impl Machine {
             write_at: options.write_at,
             spares_max: options.spares_max,
             prepare_ahead: options.prepare_ahead,
-            // Levels that never sync a commit need no written zeros.
-            zeros_ahead: options.zeros_ahead.unwrap_or(syncs),
+            zeros_ahead,
             write_back: options.write_back.filter(|_| !syncs),
             active: active.map(|segment| Active::new(segment.header, None)),
             live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
@@ -386,7 +387,10 @@ impl Machine {
             preparing: None,
             removed: 0,
             prepare_failed: false,
-            room: Room::new(options, active.map(|segment| segment.header.file_len), start.reserve),
+            room: {
+                let last = active.map(|segment| segment.header.file_len);
+                Room::new(options, zeros_ahead, last, start.reserve)
+            },
             interval_armed: false,
             closing: Closing::Open,
             poisoned: None,

@@ -49,6 +49,8 @@ pub(super) struct Room {
     was_there: bool,
     /// The length of a segment by the options, once it has grown to it.
     segment_len: u64,
+    /// How many times as long each segment is as the one before.
+    growth: u64,
     /// The length that the next segment shall have. It grows with what the run appends.
     grown: u64,
     /// The length that it is tried with at most: a whole one's, until that found no room.
@@ -67,11 +69,13 @@ pub(super) struct Room {
 
 impl Room {
     /// `last`: the length of the segment that the run goes on in.
-    pub(super) fn new(options: &Options, last: Option<u64>, reserve: bool) -> Self {
+    pub(super) fn new(options: &Options, zeros: bool, last: Option<u64>, reserve: bool) -> Self {
         let segment_len = options.segment_len;
-        let grown = last.map_or(0, |len| len.saturating_mul(GROWTH)).min(segment_len);
+        let growth = if zeros { GROWTH } else { u64::MAX };
+        let grown = last.map_or(0, |len| len.saturating_mul(growth)).min(segment_len);
         Self {
             segment_len,
+            growth,
             grown: grown.max(options.first_segment_len.min(segment_len)),
             fits: segment_len,
             first_tried: false,
@@ -98,7 +102,9 @@ impl Room {
 }
 
 /// Each segment of a run is so many times as long as the one before, until it has the length of the
-/// options. It is made while the one before fills, so the more, the less time there is for each of its bytes.
+/// options. It is written with zeros while the one before fills, so the more, the less time there is for
+/// each of its bytes. Where no zeros are written the second has the length of the options: it costs no
+/// more than a short one, and each rotation waits for a sync.
 const GROWTH: u64 = 4;
 
 /// The next length to try where `asked` found no room: a power of two, not below `least`.
@@ -130,7 +136,7 @@ impl Machine {
     pub(super) fn len_for(&self, needed: u64) -> u64 {
         let room = &self.room;
         let wanted = if needed > room.grown {
-            needed.saturating_mul(GROWTH).min(room.segment_len)
+            needed.saturating_mul(room.growth).min(room.segment_len)
         } else {
             room.grown
         };
@@ -154,7 +160,9 @@ impl Machine {
         let file_len = self.len_for(layout::file_len_for(len));
         let source = Source::New(self.next_number().get());
         let preparation = self.preparation(source, file_len, false);
-        Some(Action::First { preparation, header: self.next_header(file_len, Salt::new(0)) })
+        let usual = planted!("first-header-states-the-usual-length");
+        let stated = if usual { self.segment_len } else { file_len };
+        Some(Action::First { preparation, header: self.next_header(stated, Salt::new(0)) })
     }
 
     pub(super) fn on_first(&mut self, outcome: Outcome<SegmentHeader>) {
@@ -413,6 +421,6 @@ impl Machine {
         if file_len >= room.file_len() {
             room.fits = (room.fits * 2).min(room.segment_len);
         }
-        room.grown = room.grown.max(file_len).saturating_mul(GROWTH).min(room.segment_len);
+        room.grown = room.grown.max(file_len).saturating_mul(room.growth).min(room.segment_len);
     }
 }

@@ -122,3 +122,14 @@ fn what_frees_room_lets_segments_grow_on_and_not_jump() {
     fill(&mut machine);
     assert_eq!(begins(&mut machine, &RECORD), 64 << 10);
 }
+
+#[test]
+fn where_no_zeros_are_written_the_second_segment_has_the_length_of_the_options() {
+    let mut machine = Machine::new(start(), &growing().zeros_ahead(Some(false)));
+    let mut lens = Vec::new();
+    for _ in 0..3 {
+        lens.push(begins(&mut machine, &RECORD) >> 10);
+        fill(&mut machine);
+    }
+    assert_eq!(lens, [16, 1024, 1024]);
+}
