@@ -105,7 +105,8 @@ fn run(name: &str, count: &str, dir: &Path) -> Outcome {
 
 /// A log in one segment, on which nothing happens by time.
 fn log(dir: &Path, durability: Durability) -> seawall::Result<Log> {
-    let options = Options::new().durability(durability).segment_len(256 << 20);
+    let options =
+        Options::new().durability(durability).segment_len(256 << 20).first_segment_len(256 << 20);
     // Zeros would have to be written for all of the segment; where they are, a commit is the same.
     Log::open(dir, options.prepare_ahead(false).idle_mark(None).zeros_ahead(Some(false)))
 }

@@ -93,7 +93,10 @@ fn run(asked: &Asked) -> Result<(), Box<dyn Error>> {
 
 /// A log of so many segments and one more.
 fn filled(dir: &Path, files: usize) -> Result<Log, Box<dyn Error>> {
-    let options = Options::new().durability(Durability::Buffered).segment_len(SEGMENT as u64);
+    let options = Options::new()
+        .durability(Durability::Buffered)
+        .segment_len(SEGMENT as u64)
+        .first_segment_len(SEGMENT as u64);
     let log = Log::open(dir, options.idle_mark(None))?;
     let record = vec![1; SEGMENT / 2];
     // The one that is left is not removed, and a spare may take the place of one that is.

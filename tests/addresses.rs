@@ -12,7 +12,11 @@ use watched::{Call, On, Watcher};
 const SEGMENT: u64 = 1 << 20;
 
 fn options() -> Options {
-    Options::new().segment_len(SEGMENT).durability(Durability::Os).idle_mark(None)
+    Options::new()
+        .segment_len(SEGMENT)
+        .first_segment_len(SEGMENT)
+        .durability(Durability::Os)
+        .idle_mark(None)
 }
 
 fn record(nth: u64, len: usize) -> Vec<u8> {
@@ -143,7 +147,8 @@ fn a_kept_record_keeps_no_block() {
 fn an_address_costs_one_call_and_a_run_of_neighbours_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());
-    let log = Log::open_in(environment, options().segment_len(8 << 20)).unwrap();
+    let log = Log::open_in(environment, options().segment_len(8 << 20).first_segment_len(8 << 20))
+        .unwrap();
     let small: Vec<Lsn> = (0..1000).map(|nth| log.append(&record(nth, 200)).unwrap().lsn).collect();
     let block = log.append(&record(0, 4096)).unwrap().lsn;
     let long = log.append(&record(0, 100_000)).unwrap().lsn;

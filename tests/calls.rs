@@ -10,6 +10,8 @@ use watched::{Call, Counts, On, Watcher};
 
 const EIO: i32 = 5;
 const THREADS: u64 = 32;
+/// What both copies of a header take.
+const HEADERS: u64 = 8 << 10;
 /// What the reserve takes.
 const RESERVE: u64 = 16 << 10;
 /// Long beside the marks that ride along, so that bytes tell how many records there are.
@@ -17,7 +19,7 @@ const RECORD: [u8; 4000] = [7; 4000];
 
 /// A segment of 8 MiB is enough for all appends here, and quickly prepared.
 fn quiet() -> Options {
-    Options::new().segment_len(8 << 20).idle_mark(None)
+    Options::new().segment_len(8 << 20).first_segment_len(8 << 20).idle_mark(None)
 }
 
 /// Nothing grew, shrank or got another name; and a file was opened no more often than the looks at
@@ -57,6 +59,31 @@ fn a_durable_append_costs_one_write_and_one_sync() {
     assert_eq!(log.watermarks().durable, log.watermarks().accepted);
     assert_only_data_moved(&counts, 0);
     assert_eq!(file_lens(dir.path()), lens, "no file grows");
+}
+
+/// Each of them is needed: the reserve, the first segment with its header, the names of both; the record;
+/// close mark and close record together.
+#[test]
+fn a_new_log_with_one_durable_record_and_a_close_makes_five_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut environment, watcher) = Watcher::environment(dir.path());
+    environment.threads = false;
+    let log = Log::open_in(environment, Options::new()).unwrap();
+    let syncs = |counts: &Counts| {
+        [Call::SyncAll, Call::SyncDir, Call::SyncData].map(|call| counts.all(call))
+    };
+    assert_eq!(syncs(&watcher.take_counts()), [0, 0, 0], "nothing is there to be made stable");
+    log.append(b"one").unwrap();
+    assert_eq!(syncs(&watcher.take_counts()), [2, 1, 1]);
+    log.close().unwrap();
+    assert_eq!(syncs(&watcher.take_counts()), [0, 0, 1]);
+    assert_eq!(file_lens(dir.path()), [16 << 10, 256 << 10], "and it takes 272 KiB");
+
+    let (mut environment, watcher) = Watcher::environment(dir.path());
+    environment.threads = false;
+    let log = Log::open_in(environment, Options::new()).unwrap();
+    assert!(log.report().clean);
+    assert_eq!(syncs(&watcher.take_counts()), [1, 1, 0], "what is there is made stable");
 }
 
 #[test]
@@ -113,7 +140,8 @@ fn thirty_two_threads_share_their_syncs() {
     const EACH: u64 = 50;
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());
-    let log = Log::open_in(environment, quiet().segment_len(32 << 20)).unwrap();
+    let log = Log::open_in(environment, quiet().segment_len(32 << 20).first_segment_len(32 << 20))
+        .unwrap();
     log.append(b"prepares the segment").unwrap();
     let live = AtomicU64::new(THREADS);
     watcher.take_counts();
@@ -152,21 +180,26 @@ fn a_segment_is_prepared_in_large_writes_and_synced_once() {
     const SEGMENT: u64 = 64 << 20;
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());
-    let log = Log::open_in(environment, quiet().segment_len(SEGMENT)).unwrap();
+    let log =
+        Log::open_in(environment, quiet().segment_len(SEGMENT).first_segment_len(SEGMENT)).unwrap();
     watcher.take_counts();
 
     log.append(b"prepares the segment").unwrap();
 
     let counts = watcher.take_counts();
     let writes = counts.of(On::Spare, Call::Write);
-    assert_eq!(counts.written(On::Spare), SEGMENT + RESERVE, "each byte once, and the reserve");
+    assert_eq!(
+        counts.written(On::Spare),
+        SEGMENT + HEADERS + RESERVE,
+        "each byte once, the header over zeros, and the reserve"
+    );
     assert!(writes <= SEGMENT / (256 << 10) + 5, "{writes} writes");
     assert!(counts.longest_write(On::Spare) <= 256 << 10, "small writes into large pages are slow");
     // Of the segment, and of the reserve, which each run makes once.
     assert_eq!(counts.all(Call::SyncAll), 2);
-    assert_eq!(counts.all(Call::SyncDir), 2);
+    assert_eq!(counts.all(Call::SyncDir), 1);
     assert_eq!(counts.all(Call::Rename), 1);
-    assert_eq!(counts.of(On::Segment, Call::SyncData), 2, "the header, then the record");
+    assert_eq!(counts.of(On::Segment, Call::SyncData), 1, "the record");
 }
 
 #[test]
@@ -177,9 +210,9 @@ fn levels_that_never_sync_a_commit_need_no_zeros() {
     watcher.take_counts();
     log.append(b"prepares the segment").unwrap();
     let counts = watcher.take_counts();
-    let zeros = counts.written(On::Spare) - RESERVE;
+    let zeros = counts.written(On::Spare) - RESERVE - HEADERS;
     assert!(zeros <= 3 * 4096, "header blocks and first frame block");
-    assert_eq!(counts.of(On::Segment, Call::SyncData), 1, "the header, nothing else");
+    assert_eq!(counts.of(On::Segment, Call::SyncData), 0, "nothing after the name");
 }
 
 #[test]
@@ -211,7 +244,7 @@ fn a_segment_gives_its_unused_length_back_when_the_next_begins() {
     let dir = tempfile::tempdir().unwrap();
     let (mut environment, _watcher) = Watcher::environment(dir.path());
     environment.threads = false;
-    let options = Options::new().segment_len(1 << 20).idle_mark(None);
+    let options = Options::new().segment_len(1 << 20).first_segment_len(1 << 20).idle_mark(None);
     let log = Log::open_in(environment, options).unwrap();
     // Three of these do not fit.
     for _ in 0..3 {
@@ -230,7 +263,11 @@ fn a_file_that_could_not_be_removed_is_removed_with_the_next_trim() {
     let dir = tempfile::tempdir().unwrap();
     let (mut environment, watcher) = Watcher::environment(dir.path());
     environment.threads = false;
-    let options = Options::new().segment_len(1 << 20).idle_mark(None).spares_max(0);
+    let options = Options::new()
+        .segment_len(1 << 20)
+        .first_segment_len(1 << 20)
+        .idle_mark(None)
+        .spares_max(0);
     let log = Log::open_in(environment, options).unwrap();
     for _ in 0..7 {
         log.append(&vec![7; 400 << 10]).unwrap();
@@ -331,7 +368,7 @@ fn failed_sync_wakes_every_waiter_and_is_final() {
 
     poisoned("close", log.close());
     assert_eq!(watcher.take_counts().of(On::Segment, Call::SyncData), 0, "never tried again");
-    assert_eq!(syncs, 1 + 10 + 1, "the header, ten records, the one that failed");
+    assert_eq!(syncs, 10 + 1, "ten records, the one that failed");
     drop(log);
 
     // The next open decides from the device: what was acknowledged is there.

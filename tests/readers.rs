@@ -13,6 +13,7 @@ const FRAME: u64 = 16 << 10;
 fn options() -> Options {
     Options::new()
         .segment_len(SEGMENT)
+        .first_segment_len(SEGMENT)
         .durability(Durability::Os)
         .idle_mark(None)
         .batch_frame_max(FRAME)
@@ -171,7 +172,9 @@ fn what_is_buffered_is_found_by_every_address_and_by_no_other() {
 fn one_record_of_a_batch_costs_one_frame_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());
-    let log = Log::open_in(environment, options().segment_len(64 << 20)).unwrap();
+    let log =
+        Log::open_in(environment, options().segment_len(64 << 20).first_segment_len(64 << 20))
+            .unwrap();
     let records = vec![record(7, 200); 40_000];
     let batch = log.append_batch(&records).unwrap();
     let found = all(&log);

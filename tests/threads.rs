@@ -351,6 +351,7 @@ fn try_append_says_busy_while_the_buffer_is_full_and_the_disk_is_stuck() {
     let options = Options::new()
         .durability(Durability::Buffered)
         .segment_len(1 << 20)
+        .first_segment_len(1 << 20)
         .buffer_max(64 << 10)
         .write_at(4 << 10)
         .idle_mark(None);
@@ -632,7 +633,11 @@ fn a_close_keeps_the_lock_while_a_trim_removes_files() {
 fn a_close_of_a_poisoned_log_keeps_the_lock_while_a_write_is_under_way() {
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());
-    let options = Options::new().segment_len(1 << 20).durability(Durability::Os).idle_mark(None);
+    let options = Options::new()
+        .segment_len(1 << 20)
+        .first_segment_len(1 << 20)
+        .durability(Durability::Os)
+        .idle_mark(None);
     let log = Log::open_in(environment, options).unwrap();
     log.append(b"prepares the segment").unwrap();
     watcher.hold(On::Spare, Call::SyncAll);
@@ -662,7 +667,11 @@ fn a_close_of_a_poisoned_log_keeps_the_lock_while_a_write_is_under_way() {
 fn a_close_does_not_wait_for_the_rest_of_the_next_file() {
     let dir = tempfile::tempdir().unwrap();
     let (environment, watcher) = Watcher::environment(dir.path());
-    let options = Options::new().segment_len(8 << 20).durability(Durability::Sync).idle_mark(None);
+    let options = Options::new()
+        .segment_len(8 << 20)
+        .first_segment_len(8 << 20)
+        .durability(Durability::Sync)
+        .idle_mark(None);
     let log = Log::open_in(environment, options).unwrap();
     log.append(b"prepares the segment").unwrap();
     watcher.hold(On::Spare, Call::SyncData);

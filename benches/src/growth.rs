@@ -150,6 +150,7 @@ impl Rounds {
         let options = Options::new()
             .durability(Durability::Buffered)
             .segment_len(segment_len)
+            .first_segment_len(segment_len)
             .write_at(WRITE_AT)
             // What a log does by itself while nobody asks would meet some rounds and not others.
             .idle_mark(None);

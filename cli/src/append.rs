@@ -53,9 +53,12 @@ pub(crate) struct Append {
     /// Print the LSN of each record, on a line of its own, once it counts.
     #[arg(long)]
     ack: bool,
-    /// Length of new segment files: a multiple of 4096 from 16384 to 1073741824.
+    /// Greatest length of new segment files: a multiple of 4096 from 16384 to 1073741824.
     #[arg(long, value_name = "BYTES", default_value_t = Options::default().segment_len)]
     segment_len: u64,
+    /// Length of the first file that is begun; each next one is four times as long, up to the above.
+    #[arg(long, value_name = "BYTES", default_value_t = Options::default().first_segment_len)]
+    first_segment_len: u64,
     /// Say nothing on standard error unless something is wrong.
     #[arg(long, short)]
     quiet: bool,
@@ -85,6 +88,7 @@ impl Append {
         let options = Options::new()
             .durability(self.sync.of_log())
             .segment_len(self.segment_len)
+            .first_segment_len(self.first_segment_len)
             .must_exist(self.existing)
             .buffer_max(BUFFER_MAX)
             // Each group is synced: the zeros are paid once, and not by every sync.

@@ -193,6 +193,11 @@ pub const BUGS: &[PlantedBug] = &[
     crash("tail-cut-in-memory-only", "G4", "After an unclean end the same segment goes on where its valid frames end: no header says that it was cut."),
     crash("lsn-reused-after-cut", "G4", "The segment after an unclean end begins without a jump."),
     crash("length-taken-for-content", "G5", "A file of full length counts as begun, though its header was never written.").at_once(),
+    crash("close-record-proves-its-mark", "G5", "A close record is believed for the close mark before it, which is synced with it and may be torn.")
+        .judged(Judge::Exhaustive),
+    crash("first-named-before-its-sync", "G1", "The first segment of a log gets its name before it is synced."),
+    crash("first-header-states-the-usual-length", "G1", "The header of a first segment that is short states the length that later ones have.")
+        .at_once(),
     crash("close-record-left", "G4", "The close record is still there while the log goes on.")
         .at_once(),
     media("close-record-of-another-salt", "G5", "A close record of another use of the file is believed.")

@@ -94,6 +94,14 @@ impl<S: Subject> Plan<S> {
     }
 
     fn by(mut decider: Decider, seed: u64, draw: &Draw) -> Self {
+        let mut plan = Self::with_usual_options(&mut decider, seed, draw);
+        // Last, so that it moves nothing else where bytes decide.
+        let options = &mut plan.options;
+        decider.apart(&[3], Concern::Options, |rng| S::draw_more_options(options, rng));
+        plan
+    }
+
+    fn with_usual_options(decider: &mut Decider, seed: u64, draw: &Draw) -> Self {
         let mix = &mut decider.mix;
         let class = draw.class.unwrap_or_else(|| *mix.pick(S::CLASSES).unwrap_or(&Class::Crash));
         let preset = draw.preset.unwrap_or_else(|| draw_preset(class, mix));
@@ -113,7 +121,7 @@ impl<S: Subject> Plan<S> {
         let options = decider.apart(&[2], Concern::Workload, |rng| S::draw_options(class, rng));
         let mut plan = Self { setup, options, trunk: Vec::new(), branches: Vec::new() };
         if draw.no_crashes {
-            let (mut life, _) = plan.life(100, &mut decider);
+            let (mut life, _) = plan.life(100, decider);
             life.end = None;
             plan.trunk.push(life);
             return plan;
@@ -122,7 +130,7 @@ impl<S: Subject> Plan<S> {
         let twigs = 3 + decider.mix.below(6);
         for nth in 0..lives {
             let branch = 100 + nth as u64;
-            let (life, delicate) = plan.life(branch, &mut decider);
+            let (life, delicate) = plan.life(branch, decider);
             let drawn: Vec<_> = decider.apart(&[branch, 1], Concern::CrashPolicy, |twig| {
                 let twigs = (0..twigs).map(|_| plan.twig(nth, &life, twig));
                 let mut twigs: Vec<_> = twigs.collect();

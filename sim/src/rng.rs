@@ -37,6 +37,8 @@ pub enum Concern {
     Device,
     /// What tells the directory of a disk from others.
     Identity,
+    /// Options that came after others, whose draws it must not move.
+    Options,
 }
 
 impl Concern {
@@ -54,6 +56,7 @@ impl Concern {
             Self::Entropy => 9,
             Self::Device => 10,
             Self::Identity => 11,
+            Self::Options => 12,
         }
     }
 }

@@ -11,8 +11,13 @@ use std::num::NonZeroUsize;
 const JOBS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// Found by crashes in workloads of two operations.
-const BY_CRASHES: [&str; 4] =
-    ["ack-before-sync", "watermark-at-submission", "lsn-reused-after-cut", "close-record-left"];
+const BY_CRASHES: [&str; 5] = [
+    "ack-before-sync",
+    "watermark-at-submission",
+    "lsn-reused-after-cut",
+    "close-record-left",
+    "close-record-proves-its-mark",
+];
 
 /// Found by bits and records at rest.
 const AT_REST: [&str; 5] = [

@@ -303,7 +303,7 @@ fn a_batch_that_begins_the_segment_behind_a_damaged_end_is_shown() {
 fn a_sector_that_cannot_be_read_behind_damage_is_told_and_not_taken_for_damage() {
     const READ_AHEAD: u64 = 256 << 10;
     let disk = SimDisk::new(Seed::new(3));
-    let options = Options::new().segment_len(1 << 20).idle_mark(None);
+    let options = Options::new().segment_len(1 << 20).first_segment_len(1 << 20).idle_mark(None);
     let log =
         Log::open_in(environment(&disk, 3), options.durability(Durability::Buffered)).unwrap();
     while log.segments().len() < 2 {
@@ -339,7 +339,8 @@ fn a_broken_chain_stays_broken_behind_a_read_error() {
     const READ_AHEAD: u64 = 256 << 10;
     let history = |odd: u64, byte: u8| {
         let disk = SimDisk::new(Seed::new(3));
-        let options = Options::new().segment_len(1 << 20).idle_mark(None);
+        let options =
+            Options::new().segment_len(1 << 20).first_segment_len(1 << 20).idle_mark(None);
         let options = options.durability(Durability::Buffered);
         let log = Log::open_in(environment(&disk, 3), options).unwrap();
         let mut receipts = Vec::new();

@@ -188,7 +188,9 @@ fn what_follows_a_failed_close_is_not_hidden_by_its_mark() {
 fn a_spare_is_used_once() {
     let disk = SimDisk::new(Seed::new(1));
     let log = opened(&disk, 1);
-    disk.fail(FaultPlan::new(Operation::Open, EIO).suffix(".seg").times(1));
+    // A log begins in one action; where that fails, in several, and the last of them fails here.
+    disk.fail(FaultPlan::new(Operation::Rename, EIO).times(1));
+    disk.fail(FaultPlan::new(Operation::Open, EIO).suffix(".seg").times(2));
     log.append(&[1; 100]).unwrap_err();
     let disk = cut(&disk, log);
     // The named file is too short for this batch: another is made under a spare's name.

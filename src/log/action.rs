@@ -74,8 +74,11 @@ pub(crate) struct Preparation {
     /// Whether the room is asked for before anything is written: a disk that was found full may
     /// say no before megabytes of zeros were written in vain.
     pub(crate) asked: bool,
-    /// Whether appends go on meanwhile, which it must not keep waiting.
-    pub(crate) beside: bool,
+    /// A spare that is longer stays so, up to this.
+    pub(crate) file_len_max: u64,
+    /// Whether appends go on meanwhile, which it must not keep waiting; so many bytes of them, until the
+    /// file is needed.
+    pub(crate) beside: Option<u64>,
     /// Whether it is for the record of a close, which gives all others up.
     pub(crate) closing: bool,
 }
@@ -101,12 +104,16 @@ pub(crate) enum Action {
     /// Length, zeroed header blocks and first frame block, sync, rename, sync the directory; draw
     /// a salt.
     Prepare(Preparation),
+    /// The first segment of a log, which comes after no other: the reserve as by `MakeReserve`, and a new
+    /// file with its length, zeros and both copies of the header, for which a salt is drawn; sync each, rename the file, sync the
+    /// directory for both.
+    First { preparation: Preparation, header: SegmentHeader },
     /// Write the reserve with zeros, in place or anew or in place of the spare of this number; sync
     /// it, sync the directory.
     MakeReserve { from: Option<u64> },
     /// Write both copies of the header, sync.
     Begin { header: SegmentHeader },
-    /// Write the close record, sync.
+    /// Write the close record, sync; this makes the close mark before it durable, too.
     WriteCloseRecord { segment: SegmentId, offset: u64, record: Trailer },
     /// Write the trailer, if one is due, and shorten the file. Not synced.
     Retire { segment: SegmentId, file_len: u64, trailer: Option<Trailer> },
@@ -132,6 +139,7 @@ impl Action {
             }
             Self::Sync { upto, .. } => Event::Synced { upto, outcome: Err(error()) },
             Self::Prepare(_) => Event::Prepared(Err(Trouble::Failed(error()))),
+            Self::First { .. } => Event::First(Err(Trouble::Failed(error()))),
             Self::MakeReserve { .. } => Event::ReserveMade(failed()),
             Self::Begin { header } => Event::Began { header, outcome: failed() },
             Self::WriteCloseRecord { .. } => Event::CloseRecorded(failed()),
@@ -179,6 +187,8 @@ pub(crate) enum Event {
         outcome: Result<(), io::Error>,
     },
     Prepared(Outcome<Prepared>),
+    /// The first segment began, with this header; the reserve is there.
+    First(Outcome<SegmentHeader>),
     ReserveMade(Outcome),
     Began {
         header: SegmentHeader,

@@ -27,8 +27,8 @@ const ZEROS: usize = 256 << 10;
 /// others keep busy they were worse than none.
 const PIECE_MIN: u64 = 1 << 20;
 
-/// Bytes of zeros for each byte appended meanwhile. A file is begun when half a segment is left,
-/// so two would be just enough.
+/// Bytes of zeros for each byte appended meanwhile, at least: where half a segment is left for the
+/// whole of the next, two would be just enough.
 const ZEROS_PER_BYTE: u64 = 4;
 
 /// How much may be written between two syncs.
@@ -37,12 +37,14 @@ pub(super) enum Pace<'a> {
     /// Everything: whoever appends waits for the file.
     AtOnce,
     /// Appends go on, and count the bytes that they wrote.
-    Beside { appended: &'a AtomicU64, before: u64 },
+    Beside { appended: &'a AtomicU64, before: u64, per_byte: u64 },
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn beside(appended: &'a AtomicU64) -> Self {
-        Self::Beside { appended, before: appended.load(Ordering::Relaxed) }
+    /// A file of `file_len` is ready once half of what is `left` was appended.
+    pub(super) fn beside(appended: &'a AtomicU64, file_len: u64, left: u64) -> Self {
+        let per_byte = (2 * file_len).div_ceil(left.max(1)).max(ZEROS_PER_BYTE);
+        Self::Beside { appended, before: appended.load(Ordering::Relaxed), per_byte }
     }
 
     /// The length of the next piece, after this many bytes. Once the appends have come near it is
@@ -50,9 +52,9 @@ impl<'a> Pace<'a> {
     fn piece(self, done: u64) -> u64 {
         match self {
             Self::AtOnce => u64::MAX,
-            Self::Beside { appended, before } => {
+            Self::Beside { appended, before, per_byte } => {
                 let appended = appended.load(Ordering::Relaxed).wrapping_sub(before);
-                appended.saturating_mul(ZEROS_PER_BYTE).saturating_sub(done).max(PIECE_MIN)
+                appended.saturating_mul(per_byte).saturating_sub(done).max(PIECE_MIN)
             }
         }
     }

@@ -32,8 +32,17 @@ pub struct Options {
     pub content: Content,
     /// The level of the log. Default: [`Durability::Sync`].
     pub durability: Durability,
-    /// Length of a segment file: a multiple of 4096 from 16 KiB to 1 GiB. Default 64 MiB.
+    /// The greatest length of a segment file, which all but the first few have: a multiple of 4096
+    /// from 16 KiB to 1 GiB. Default 64 MiB.
     pub segment_len: u64,
+    /// Length of the first segment that a run begins, but for one that goes on after a clean close; each one
+    /// after it is four times as long as the one before, up to [`segment_len`](Self::segment_len), or has
+    /// that length at once where no [zeros](Self::zeros_ahead) are written.
+    /// A short one is made ready in a moment, so the first append of a log is quick, and a log of a few
+    /// records takes little room. An append that needs more gets a longer one. A multiple of 4096
+    /// from 16 KiB to 1 GiB; more than `segment_len` counts as that, and all segments have one length
+    /// then. Default 256 KiB.
+    pub first_segment_len: u64,
     /// Bytes that may be accepted and not yet handed to the kernel; an append that would exceed
     /// them waits, [`try_append`](crate::Log::try_append) says [`Error::Busy`]. A batch larger
     /// than this goes alone. From 4 KiB to 256 MiB. Default 4 MiB.
@@ -83,6 +92,7 @@ impl Default for Options {
             content: Content::RAW,
             durability: Durability::Sync,
             segment_len: 64 << 20,
+            first_segment_len: 256 << 10,
             buffer_max: 4 << 20,
             write_at: 512 << 10,
             batch_frame_max: 4 << 10,
@@ -99,7 +109,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: every append durable on return, 64 MiB segments.
+    /// The defaults: every append durable on return, segments of up to 64 MiB.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -123,6 +133,13 @@ impl Options {
     #[must_use]
     pub const fn segment_len(mut self, bytes: u64) -> Self {
         self.segment_len = bytes;
+        self
+    }
+
+    /// Sets [`first_segment_len`](Self::first_segment_len).
+    #[must_use]
+    pub const fn first_segment_len(mut self, bytes: u64) -> Self {
+        self.first_segment_len = bytes;
         self
     }
 
@@ -217,12 +234,11 @@ impl Options {
     /// [`Error::Option`], naming the first that breaks it.
     pub fn validate(&self) -> Result<()> {
         let lengths = layout::SEGMENT_LEN_MIN..=layout::SEGMENT_LEN_MAX;
-        hold(
-            "segment_len",
-            self.segment_len,
-            lengths.contains(&self.segment_len) && self.segment_len.is_multiple_of(layout::BLOCK),
-            "a multiple of 4096 from 16384 to 1073741824",
-        )?;
+        let is_length = |len: u64| lengths.contains(&len) && len.is_multiple_of(layout::BLOCK);
+        let rule = "a multiple of 4096 from 16384 to 1073741824";
+        hold("segment_len", self.segment_len, is_length(self.segment_len), rule)?;
+        let first = self.first_segment_len;
+        hold("first_segment_len", first, is_length(first), rule)?;
         hold(
             "buffer_max",
             self.buffer_max,

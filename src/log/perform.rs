@@ -11,7 +11,9 @@ use super::give_back::give_back;
 use super::lineage::home;
 use super::watch::Watch;
 use crate::error::{Disturbed, is_full};
+use crate::format::extension::Extension;
 use crate::format::frame_writer::{FinishedRun, finish_frames};
+use crate::format::header::SegmentHeader;
 use crate::format::layout;
 use crate::format::name::FileName;
 use crate::format::trailer::Trailer;
@@ -108,13 +110,15 @@ impl Performer {
             }
             // An append meanwhile waits for nothing, and a whole segment is no last resort.
             Action::Prepare(preparation)
-                if preparation.beside || preparation.file_len > layout::SEGMENT_LEN_MIN =>
+                if preparation.beside.is_some()
+                    || preparation.file_len > layout::SEGMENT_LEN_MIN =>
             {
                 Event::Prepared(self.prepare(preparation))
             }
             Action::Prepare(preparation) => {
                 Event::Prepared(self.with_room(|| self.prepare(preparation)))
             }
+            Action::First { preparation, header } => Event::First(self.first(preparation, header)),
             Action::MakeReserve { from } => Event::ReserveMade(
                 self.make_reserve(from)
                     .and_then(|()| self.storage.sync_dir().map_err(Trouble::SyncFailed)),
@@ -130,7 +134,8 @@ impl Performer {
             }
             Action::WriteCloseRecord { segment, offset, record } => {
                 let may = |file: &dyn StorageFile| self.watch.may_close(file, offset);
-                Event::CloseRecorded(self.write_and_sync(segment, offset, &record.encode(), may))
+                let outcome = self.write_and_sync(segment, offset, &record.encode(), may);
+                Event::CloseRecorded(outcome.and_then(|()| self.look_at_the_close(segment)))
             }
             Action::Retire { segment, file_len, trailer } => {
                 let outcome = self.open(FileName::Segment(segment)).and_then(|file| {
@@ -240,30 +245,36 @@ impl Performer {
     /// Rule F1: a file gets a segment's name only when its length is synced, and its header
     /// blocks and first frame block are zero and synced.
     fn prepare(&self, preparation: Preparation) -> Outcome<Prepared> {
-        let Preparation { number, source, file_len, written, asked, beside, closing } = preparation;
+        let Preparation { number, source, file_len, file_len_max, .. } = preparation;
+        let Preparation { written, asked, beside, closing, .. } = preparation;
         let of_the_close = Needed::default();
         let needed = if closing { &of_the_close } else { &self.needed };
-        let mut salt = [0; 8];
-        self.entropy.fill(&mut salt).map_err(Trouble::Failed)?;
+        let salt = self.draw_salt()?;
         let from = match source {
             Source::Named => FileName::Segment(number),
             Source::Spare(spare) | Source::New(spare) => FileName::Spare(spare),
             Source::Reserve => FileName::RESERVE,
         };
         let file = match source {
-            Source::New(_) => match self.watch.own_change(|| self.create(from)) {
-                // Left by a preparation that failed and could not clean up; its content is
-                // nothing.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open(from)?,
-                created => created.map_err(|error| trouble(self.watch.explain_made(error)))?,
-            },
+            Source::New(_) => self.create_spare(from)?,
             Source::Spare(_) | Source::Reserve => self.open(from)?,
             Source::Named => {
                 self.watch.may_prepare(number).map_err(|found| trouble(found.into()))?;
                 self.open(from)?
             }
         };
-        let pace = if beside { Pace::beside(&self.appended) } else { Pace::AtOnce };
+        let file_len = match source {
+            // What a longer one has beyond is written already.
+            Source::Spare(_) => {
+                let there = file.len().map_err(Trouble::Failed)?.min(file_len_max);
+                file_len.max(there / layout::BLOCK * layout::BLOCK)
+            }
+            Source::Named | Source::New(_) | Source::Reserve => file_len,
+        };
+        let pace = match beside {
+            Some(left) => Pace::beside(&self.appended, file_len, left),
+            None => Pace::AtOnce,
+        };
         let filled = match source {
             // All of it: nothing of an earlier use may be taken for a sign that the segment was begun.
             Source::Reserve => fill_reserve(&*file),
@@ -299,7 +310,63 @@ impl Performer {
             self.watch.name(&from.text(), number).map_err(trouble)?;
         }
         self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
-        Ok(Prepared { file_len, salt: Salt::new(u64::from_le_bytes(salt)), home })
+        Ok(Prepared { file_len, salt, home })
+    }
+
+    fn draw_salt(&self) -> Outcome<Salt> {
+        let mut salt = [0; 8];
+        self.entropy.fill(&mut salt).map_err(Trouble::Failed)?;
+        Ok(Salt::new(u64::from_le_bytes(salt)))
+    }
+
+    fn create_spare(&self, name: FileName) -> Outcome<Arc<dyn StorageFile>> {
+        match self.watch.own_change(|| self.create(name)) {
+            // Left by a preparation that failed and could not clean up; its content is nothing.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open(name),
+            created => created.map_err(|error| trouble(self.watch.explain_made(error))),
+        }
+    }
+
+    /// The first segment of a log has nothing to wait for: its header is written before the file has its
+    /// name. Before that it is a spare that is not empty, which the next open of a log that was never
+    /// trimmed removes.
+    fn first(&self, preparation: Preparation, header: SegmentHeader) -> Outcome<SegmentHeader> {
+        let Preparation { number, file_len, written, asked, .. } = preparation;
+        let salt = self.draw_salt()?;
+        self.make_reserve(None)?;
+        let from = FileName::Spare(number.get());
+        let file = self.create_spare(from)?;
+        let home = home(&*self.storage, &*file).map_err(Trouble::Failed)?;
+        let extension = Extension { home, ..header.extension };
+        let header = SegmentHeader { salt, extension, ..header };
+        let asked = asked || self.may_lack_room(&*file, file_len);
+        let made = fill(&*file, file_len, written, asked, Pace::AtOnce, &self.needed)
+            .and_then(|()| {
+                write_full(&*file, 0, &[&header.blocks()])
+                    .map_err(|failure| Trouble::Failed(failure.error))
+            })
+            .and_then(|()| match planted!("first-named-before-its-sync") {
+                true => Ok(()),
+                false => file.sync_all().map_err(Trouble::Failed),
+            });
+        if let Err(trouble) = made {
+            let _left_as_spare = self.watch.own_change(|| self.storage.remove(&from.text()));
+            return Err(trouble);
+        }
+        self.watch.may_found(&header);
+        self.watch.name(&from.text(), number).map_err(trouble)?;
+        self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
+        self.end.store(layout::FRAMES_START, Ordering::Relaxed);
+        self.watch.began(&header).map_err(|found| trouble(found.into()))?;
+        Ok(header)
+    }
+
+    /// After the sync of a close: what it stands in still has its name and its length.
+    fn look_at_the_close(&self, segment: SegmentId) -> Outcome {
+        let file = self.active.with(&*self.storage, segment, Arc::clone);
+        // Without a descriptor nothing can be said.
+        let look = file.map_or(Ok(()), |file| self.watch.synced_later(&*file));
+        look.map_err(|found| trouble(found.into()))
     }
 
     /// Whether the file system says that the file cannot grow to this length. Some keep room for the

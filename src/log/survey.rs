@@ -142,11 +142,13 @@ pub(crate) fn survey_again(
     access: Access,
     waiting: Option<Waiting>,
 ) -> Result<Survey> {
-    if access == Access::Writer {
-        storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))?;
-    }
     let mut survey = Survey { verified: true, waiting, ..Survey::default() };
     let mut files = survey.list(storage, access)?;
+    // Where nothing is, nothing is judged: a new log syncs the directory before its first record.
+    let empty = files.is_empty() && survey.spares.is_empty() && !survey.reserve;
+    if access == Access::Writer && !empty {
+        storage.sync_dir().map_err(|e| Error::io("sync", storage.place(), e))?;
+    }
     let listed = !files.is_empty();
     survey.read_headers(storage, access, &mut files)?;
     survey.overtaken = listed && files.is_empty();

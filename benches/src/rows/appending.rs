@@ -61,7 +61,7 @@ pub(super) const fn through_room(scale: &Scale) -> u64 {
 /// Options of a log that one segment is enough for, and that nobody syncs: neither is the reference,
 /// and what is written early is measured where both sides are synced in the end.
 pub(super) fn in_one_segment(durability: Durability, len: u64) -> Options {
-    let options = Options::new().durability(durability).segment_len(len);
+    let options = Options::new().durability(durability).segment_len(len).first_segment_len(len);
     options.prepare_ahead(false).write_back(None)
 }
 
@@ -87,7 +87,10 @@ fn burst(setting: &Setting, gang: Gang) -> Sides {
 fn steady(setting: &Setting, gang: Gang) -> Sides {
     let calls = setting.scale.sustained_max / framed(gang.len);
     let bursts = Bursts { gang, calls, goes_on: false };
-    let options = Options::new().durability(Durability::Buffered).segment_len(PREPARED);
+    let options = Options::new()
+        .durability(Durability::Buffered)
+        .segment_len(PREPARED)
+        .first_segment_len(PREPARED);
     let (ground, beside) = (Arc::clone(&setting.ground), Arc::clone(&setting.ground));
     Sides {
         ours: bursts.side(

@@ -1,6 +1,7 @@
 //! The workloads: what both sides do, and what the figure shall be.
 
 mod appending;
+mod beginning;
 mod durable;
 mod holding;
 mod opening;
@@ -187,6 +188,7 @@ pub fn rows(scale: &Scale) -> Vec<Row> {
     rows.extend(appending::handed_over());
     rows.extend(appending::batches());
     rows.extend(durable::rows());
+    rows.extend(beginning::rows());
     rows.extend(waiting::rows());
     rows.extend(reading::rows());
     rows.extend(opening::rows(scale));

@@ -45,7 +45,7 @@ const fn room(scale: &Scale) -> u64 {
 }
 
 fn options() -> Options {
-    Options::new().durability(Durability::Buffered).idle_mark(None)
+    Options::new().first_segment_len(PREPARED).durability(Durability::Buffered).idle_mark(None)
 }
 
 /// Fills this many segments, the last one almost; how many records are in that.

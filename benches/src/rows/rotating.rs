@@ -29,7 +29,8 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn sides(setting: &Setting) -> Result<Sides> {
     let (plot, beside) = (setting.ground.plot()?, setting.ground.plot()?);
-    let options = Options::new().durability(Durability::Sync).segment_len(SEGMENT);
+    let options =
+        Options::new().durability(Durability::Sync).segment_len(SEGMENT).first_segment_len(SEGMENT);
     let log = Log::open(plot.path(), options)?;
     let mut records = Records::new(256, 0);
     // Until files go round.

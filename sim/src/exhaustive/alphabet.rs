@@ -9,6 +9,7 @@ pub fn options(level: Level) -> LogOptions {
     LogOptions {
         level,
         segment_len: 16 << 10,
+        first_segment_len: None,
         buffer_max: 8 << 10,
         write_at: 1 << 10,
         batch_frame_max: 512,

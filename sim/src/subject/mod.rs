@@ -176,6 +176,10 @@ pub trait Subject: Sized {
     /// Draws a configuration.
     fn draw_options(class: Class, rng: &mut Rng) -> Self::Options;
 
+    /// Draws what was added to the configuration later, from numbers of its own, so that seeds keep
+    /// their other draws. By default: nothing.
+    fn draw_more_options(_options: &mut Self::Options, _rng: &mut Rng) {}
+
     /// Draws an operation.
     fn draw_op(options: &Self::Options, rng: &mut Rng) -> Self::Op;
 

@@ -14,6 +14,7 @@ const MARKED_HEADER: u64 = 32;
 fn options() -> Options {
     Options::new()
         .segment_len(4 << 20)
+        .first_segment_len(4 << 20)
         .buffer_max(1 << 20)
         .durability(Durability::Os)
         .idle_mark(None)

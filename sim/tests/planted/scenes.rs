@@ -340,7 +340,15 @@ fn rotations_over_spares() -> Option<String> {
 fn scan_across_a_trim() -> Option<String> {
     let disk = SimDisk::new(Seed::new(1));
     // Longer than what is read ahead.
-    let log = opened(&disk, 1, Options::new().segment_len(1 << 20).spares_max(2).idle_mark(None));
+    let log = opened(
+        &disk,
+        1,
+        Options::new()
+            .segment_len(1 << 20)
+            .first_segment_len(1 << 20)
+            .spares_max(2)
+            .idle_mark(None),
+    );
     for _ in 0..120 {
         log.append_at(&[1; 10_000], Durability::Buffered).unwrap();
     }

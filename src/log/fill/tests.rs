@@ -74,7 +74,7 @@ impl Lengths {
     /// and the whole.
     fn beside(each: u64) -> Vec<u64> {
         let file = Self { each, ..Self::default() };
-        fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed)
+        fill(&file, LEN, true, false, Pace::beside(&file.appended, LEN, LEN / 2), &file.needed)
             .expect("it is filled");
         assert_eq!(*file.len.lock(), LEN);
         let mut synced = file.synced.lock().clone();
@@ -115,7 +115,7 @@ fn appends_in_a_hurry_find_the_file_ready_before_they_need_it() {
 #[test]
 fn what_is_there_of_a_spare_is_not_written_again() {
     let file = Lengths { len: Mutex::new(LEN - 8192), ..Lengths::default() };
-    fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed)
+    fill(&file, LEN, true, false, Pace::beside(&file.appended, LEN, LEN / 2), &file.needed)
         .expect("it is filled");
     assert_eq!((*file.len.lock(), file.synced.lock().len()), (LEN, 0));
 }
@@ -125,14 +125,15 @@ fn what_is_there_of_a_spare_is_not_written_again() {
 #[test]
 fn a_failed_sync_between_pieces_ends_the_preparation_and_not_the_log() {
     let file = Lengths { fails: true, ..Lengths::default() };
-    let outcome = fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed);
+    let outcome =
+        fill(&file, LEN, true, false, Pace::beside(&file.appended, LEN, LEN / 2), &file.needed);
     assert!(matches!(outcome, Err(super::Trouble::Failed(_))), "{outcome:?}");
 }
 
 #[test]
 fn a_file_that_is_not_needed_any_more_is_given_up_at_the_next_call() {
     let file = Lengths { stops_after: Some(3), ..Lengths::default() };
-    fill(&file, LEN, true, false, Pace::beside(&file.appended), &file.needed)
+    fill(&file, LEN, true, false, Pace::beside(&file.appended, LEN, LEN / 2), &file.needed)
         .expect_err("it is not filled");
     assert_eq!(file.synced.lock().last(), Some(&*file.len.lock()), "nothing is written after that");
     // Also where all is written at once, and only the sync of it is left.

@@ -6,10 +6,11 @@
 //!                                  EraseCloseRecord
 //!   unwritten frames, and somebody waits or much is buffered      Write
 //!   a sync, all it covers written  Sync
+//!   the first record of a log      First; where that fails, the three actions that do the same in turn
 //!   a record, and no reserve       MakeReserve
 //!   roll: all written and synced   Prepare (unless done), then Begin; also for a trim without room
-//!   close: all written and synced  Write and Sync the close mark, WriteCloseRecord; after an unclean end
-//!                                  Prepare and Begin first, if there is room
+//!   close: all written and synced  Write the close mark, WriteCloseRecord, which syncs both; after an
+//!                                  unclean end Prepare and Begin first, if there is room
 //! ```
 //!
 //! A sync follows each write that somebody wants durable, in the same action unless somebody else
@@ -72,6 +73,9 @@ impl Machine {
     }
 
     fn next_commit(&mut self) -> Option<Action> {
+        if let Some(action) = self.first() {
+            return Some(action);
+        }
         if self.room.reserve_wanted
             && let Some(action) = self.make_reserve()
         {
@@ -99,7 +103,10 @@ impl Machine {
                 || self.write_wanted > marks.written
                 || self.sync_wanted > marks.written
                 || self.much_is_new());
-        let sync = marks.written > marks.durable && (hurry || self.sync_wanted > marks.durable);
+        // A close mark is synced with the close record.
+        let sync = marks.written > marks.durable
+            && (hurry || self.sync_wanted > marks.durable)
+            && !matches!(self.closing, Closing::Marked(_));
         if write && !(sync && self.wrote_last) {
             return self.write().map(Action::Write);
         }
@@ -154,7 +161,8 @@ impl Machine {
         // Where no caller waits for the write alone, none is kept waiting by the sync; and the device is
         // not, while appends of the next group hold the lock.
         let sync_only = self.sync_wanted > run.lsn && self.write_wanted <= run.lsn;
-        let sync = self.level == Durability::Sync || sync_only;
+        let sync = (self.level == Durability::Sync || sync_only)
+            && !matches!(self.closing, Closing::Marked(_));
         Some(Write { segment, offset, run, sync })
     }
 
@@ -175,7 +183,7 @@ impl Machine {
             Next::Ready(_) | Next::Named { .. } => {
                 let in_place = planted!("prepared-file-grows-in-place");
                 let source = if in_place { Source::Named } else { self.source() };
-                Some(self.prepare(source, needed.max(self.room.file_len), false))
+                Some(self.prepare(source, self.len_for(needed), false))
             }
             Next::Absent
                 if self.room.short
@@ -186,7 +194,7 @@ impl Machine {
             }
             Next::Absent => {
                 let source = self.source();
-                Some(self.prepare(source, needed.max(self.room.file_len), false))
+                Some(self.prepare(source, self.len_for(needed), false))
             }
         }
     }
@@ -203,6 +211,12 @@ impl Machine {
 
     /// The header of the next segment, the same ever again until it is durable.
     fn draw(&mut self, prepared: Prepared) -> SegmentHeader {
+        let header = self.next_header(prepared);
+        *self.drawn.get_or_insert(header)
+    }
+
+    pub(super) fn next_header(&self, prepared: Prepared) -> SegmentHeader {
+        let Prepared { file_len, salt, home } = prepared;
         let base = match (self.active, self.origin) {
             (None, Origin::Unclean { .. }) if !planted!("lsn-reused-after-cut") => {
                 after(self.marks.durable, Lsn::JUMP)
@@ -211,19 +225,18 @@ impl Machine {
         };
         // Everything accepted is durable, and no trim point lies beyond.
         let in_header = !planted!("trim-not-in-the-header-it-began");
-        let header = SegmentHeader {
+        SegmentHeader {
             version: VERSION,
             log: self.log,
             number: self.next_number(),
             base,
-            salt: prepared.salt,
-            file_len: prepared.file_len,
+            salt,
+            file_len,
             prev_end: self.marks.durable,
             prev_check: if planted!("header-names-no-frame") { 0 } else { self.chain },
             trim: self.trim.max(self.trim_wanted.filter(|_| in_header).unwrap_or(self.trim)),
-            extension: Extension { home: prepared.home, ..self.extension },
-        };
-        *self.drawn.get_or_insert(header)
+            extension: Extension { home, ..self.extension },
+        }
     }
 
     pub(super) fn next_number(&self) -> SegmentId {
@@ -235,9 +248,22 @@ impl Machine {
         self.next = Next::Preparing;
         let closing = self.closing != Closing::Open;
         self.preparing = Some(Preparing { upkeep, closing, source, file_len });
-        let (number, written) = (self.next_number(), self.zeros_ahead);
-        let (asked, beside) = (self.room.short, upkeep);
-        Action::Prepare(Preparation { number, source, file_len, written, asked, beside, closing })
+        Action::Prepare(self.preparation(source, file_len, upkeep))
+    }
+
+    pub(super) fn preparation(&self, source: Source, file_len: u64, upkeep: bool) -> Preparation {
+        let left = |active: Active| active.record_limit().since(self.marks.written);
+        Preparation {
+            number: self.next_number(),
+            source,
+            file_len,
+            // On a full disk another may need what a long one has beyond.
+            file_len_max: if self.room.short { file_len } else { self.segment_len },
+            written: self.zeros_ahead,
+            asked: self.room.short,
+            beside: upkeep.then(|| self.active.and_then(left).unwrap_or(0)),
+            closing: self.closing != Closing::Open,
+        }
     }
 
     pub(super) fn source(&mut self) -> Source {
@@ -262,7 +288,7 @@ impl Machine {
                 self.write().map(Action::Write)
             }
             Closing::Marked(end) => {
-                assert!(self.marks.durable == end, "invariant: the close mark is the last frame");
+                assert!(self.marks.written == end, "invariant: the close mark is the last frame");
                 let active = self.active?;
                 let record = Trailer {
                     kind: TrailerKind::Close,
@@ -309,6 +335,7 @@ impl Machine {
             }
             Event::Synced { upto, outcome } => self.on_synced(upto, outcome),
             Event::Prepared(outcome) => self.on_prepared(outcome),
+            Event::First(outcome) => self.on_first(outcome),
             Event::ReserveMade(outcome) => self.on_reserve_made(outcome),
             Event::Began { header, outcome } => {
                 self.commit_busy = false;
@@ -329,6 +356,7 @@ impl Machine {
                 let written = self.accepted_outcome("write the close record of", outcome);
                 self.close_record_left = !written;
                 if written {
+                    self.marks.durable = self.marks.written;
                     self.closing = Closing::Closed;
                 }
             }
@@ -482,7 +510,7 @@ impl Machine {
         }
     }
 
-    fn on_began(&mut self, header: SegmentHeader) {
+    pub(super) fn on_began(&mut self, header: SegmentHeader) {
         let end = SegmentEnd { lsn: header.prev_end, check: header.prev_check };
         if let Some(live) = self.live.back_mut() {
             live.segment.closed = Some(end);

@@ -10,10 +10,13 @@
 //!   origin      Fresh, Unclean --roll--> begun        (the new header is the run's beginning)
 //!               Clean --erase close record--> begun   (the same segment goes on; of another lineage: a
 //!                                                      roll before the first record)
+//!   first       of a new log: reserve, file and header in one action, since nothing comes before it
+//!   length      of a run's first segment little, of each that follows four times as much, up to that of
+//!               the options
 //!   reserve     made before the first record of a run, and again before any that follow its use
 //!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
 //!   trim        a frame; where there is no room for one: a roll, whose header states it
-//!   close       write all, sync, close mark, sync, close record, sync
+//!   close       write all, sync, close mark, close record, sync
 //!   poisoned    a sync failed, or others disturbed the files: no action any more, every waiter
 //!               gets the cause
 //! ```
@@ -331,6 +334,8 @@ impl Machine {
         let clean = matches!(start.origin, Origin::Clean { .. });
         let syncs = matches!(options.durability, Durability::Sync | Durability::Interval(_));
         let active = start.segments.last().filter(|_| clean);
+        // Levels that never sync a commit need no written zeros.
+        let zeros_ahead = options.zeros_ahead.unwrap_or(syncs);
         Self {
             log: start.log,
             extension: start.extension,
@@ -341,8 +346,7 @@ impl Machine {
             write_at: options.write_at,
             spares_max: options.spares_max,
             prepare_ahead: options.prepare_ahead,
-            // Levels that never sync a commit need no written zeros.
-            zeros_ahead: options.zeros_ahead.unwrap_or(syncs),
+            zeros_ahead,
             write_back: options.write_back.filter(|_| !syncs),
             active: active.map(|segment| {
                 let in_place = planted!("raised-log-goes-on-in-its-segment");
@@ -402,7 +406,10 @@ impl Machine {
             preparing: None,
             removed: 0,
             prepare_failed: false,
-            room: Room::new(options.segment_len, start.reserve),
+            room: {
+                let last = active.map(|segment| segment.header.file_len);
+                Room::new(options, zeros_ahead, last, start.reserve)
+            },
             interval_armed: false,
             closing: Closing::Open,
             poisoned: None,

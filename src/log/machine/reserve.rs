@@ -15,12 +15,14 @@
 //! A crash at any step leaves a reserve; or a file that has the next segment's name and was not
 //! begun, which serves as one; or files below the trim point, of one of which the next open makes it.
 
-use super::super::action::{Action, Outcome, Source, Trouble};
+use super::super::action::{Action, Outcome, Prepared, Source, Trouble};
 use super::commit::{is_full, is_missing};
 use super::{Closing, Failure, Machine, Next, Origin, Preparing, Refusal, segment_name};
+use crate::format::header::SegmentHeader;
 use crate::format::layout::{self, SEGMENT_LEN_MIN};
 use crate::format::name::FileName;
-use crate::position::Lsn;
+use crate::log::options::Options;
+use crate::position::{Home, Lsn, Salt};
 use std::sync::Arc;
 
 /// What is known of the reserve.
@@ -45,8 +47,16 @@ pub(super) struct Room {
     from_spare: bool,
     /// One was there before it was begun to be made anew, in place.
     was_there: bool,
-    /// The length that the next segment is tried with: a whole one's, until that found no room.
-    pub(super) file_len: u64,
+    /// The length of a segment by the options, once it has grown to it.
+    segment_len: u64,
+    /// How many times as long each segment is as the one before.
+    growth: u64,
+    /// The length that the next segment shall have. It grows with what the run appends.
+    grown: u64,
+    /// The length that it is tried with at most: a whole one's, until that found no room.
+    fits: u64,
+    /// The first segment of a log was tried in one action.
+    first_tried: bool,
     /// The disk was once found full: room is asked for before it is written.
     pub(super) short: bool,
     /// For a trim not even a segment of the shortest length found room but in the reserve.
@@ -58,13 +68,21 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) const fn new(segment_len: u64, reserve: bool) -> Self {
+    /// `last`: the length of the segment that the run goes on in.
+    pub(super) fn new(options: &Options, zeros: bool, last: Option<u64>, reserve: bool) -> Self {
+        let segment_len = options.segment_len;
+        let growth = if zeros { GROWTH } else { u64::MAX };
+        let grown = last.map_or(0, |len| len.saturating_mul(growth)).min(segment_len);
         Self {
+            segment_len,
+            growth,
+            grown: grown.max(options.first_segment_len.min(segment_len)),
+            fits: segment_len,
+            first_tried: false,
             reserve: if reserve { Reserve::There } else { Reserve::Absent },
             reserve_wanted: false,
             from_spare: false,
             was_there: false,
-            file_len: segment_len,
             short: false,
             none: false,
             shortest: false,
@@ -72,11 +90,22 @@ impl Room {
         }
     }
 
+    /// The length that the next segment is tried with.
+    pub(super) fn file_len(&self) -> u64 {
+        self.grown.min(self.fits)
+    }
+
     /// What was found for a trim holds no longer.
     pub(super) const fn look_anew(&mut self) {
         (self.none, self.shortest) = (false, false);
     }
 }
+
+/// Each segment of a run is so many times as long as the one before, until it has the length of the
+/// options. It is written with zeros while the one before fills, so the more, the less time there is for
+/// each of its bytes. Where no zeros are written the second has the length of the options: it costs no
+/// more than a short one, and each rotation waits for a sync.
+const GROWTH: u64 = 4;
 
 /// The next length to try where `asked` found no room: a power of two, not below `least`.
 fn shorter(asked: u64, least: u64) -> Option<u64> {
@@ -100,6 +129,59 @@ impl Machine {
     /// Whether a file is there that a trim may begin a segment in.
     pub(super) fn may_use_reserve(&self) -> bool {
         matches!(self.room.reserve, Reserve::There | Reserve::Ready)
+    }
+
+    /// The length of a segment for an append that needs one of `needed`. Where that is more than others
+    /// get yet, some more like it are to find room.
+    pub(super) fn len_for(&self, needed: u64) -> u64 {
+        let room = &self.room;
+        let wanted = if needed > room.grown {
+            needed.saturating_mul(room.growth).min(room.segment_len)
+        } else {
+            room.grown
+        };
+        needed.max(wanted.min(room.fits))
+    }
+
+    /// Begins a new log in one action, where nothing is there that it could be made of. It is tried once:
+    /// where it fails, the actions that it stands for say why.
+    pub(super) fn first(&mut self) -> Option<Action> {
+        let len = self.roll_wanted?;
+        let nothing_there = self.origin == Origin::Fresh
+            && self.live.is_empty()
+            && self.spares.is_empty()
+            && self.next == Next::Absent;
+        if self.begun || self.room.first_tried || !nothing_there || !self.room.reserve_wanted {
+            return None;
+        }
+        self.room.first_tried = true;
+        self.room.was_there = self.room.reserve == Reserve::There;
+        self.room.reserve = Reserve::Making;
+        let file_len = self.len_for(layout::file_len_for(len));
+        let source = Source::New(self.next_number().get());
+        let preparation = self.preparation(source, file_len, false);
+        let usual = planted!("first-header-states-the-usual-length");
+        let stated = if usual { self.segment_len } else { file_len };
+        // Its salt and its home are known once there is a file.
+        let prepared = Prepared { file_len: stated, salt: Salt::new(0), home: Home::UNKNOWN };
+        Some(Action::First { preparation, header: self.next_header(prepared) })
+    }
+
+    pub(super) fn on_first(&mut self, outcome: Outcome<SegmentHeader>) {
+        self.commit_busy = false;
+        match outcome {
+            Ok(header) => {
+                self.room.reserve = Reserve::Ready;
+                self.room.reserve_wanted = false;
+                self.on_began(header);
+            }
+            Err(Trouble::SyncFailed(cause)) => self.poison(cause),
+            Err(Trouble::Failed(_)) => {
+                let there = self.room.was_there;
+                self.room.reserve = if there { Reserve::There } else { Reserve::Absent };
+                self.upkeep_failures += 1;
+            }
+        }
     }
 
     /// Makes the reserve, unless the other lane does.
@@ -216,7 +298,7 @@ impl Machine {
             Next::Named { .. } | Next::Absent if !self.room.none => {
                 let source = self.source();
                 let file_len =
-                    if self.room.shortest { SEGMENT_LEN_MIN } else { self.room.file_len };
+                    if self.room.shortest { SEGMENT_LEN_MIN } else { self.room.file_len() };
                 Some(self.prepare(source, file_len, false))
             }
             Next::Named { .. } | Next::Absent if frees && self.may_use_reserve() => {
@@ -248,7 +330,7 @@ impl Machine {
             Next::Named { .. } | Next::Absent => {
                 let source = self.source();
                 let spare = matches!(source, Source::Spare(_));
-                let file_len = if spare { self.room.file_len } else { SEGMENT_LEN_MIN };
+                let file_len = if spare { self.room.file_len() } else { SEGMENT_LEN_MIN };
                 Some(self.prepare(source, file_len, false))
             }
         }
@@ -322,14 +404,14 @@ impl Machine {
 
     fn note_short(&mut self, full: bool, asked: u64, least: u64) {
         if full && let Some(shorter) = shorter(asked, least) {
-            self.room.file_len = self.room.file_len.min(shorter);
+            self.room.fits = self.room.fits.min(shorter);
         }
     }
 
     /// Something was freed: a whole segment may find room again.
     pub(super) fn on_room_freed(&mut self) {
         self.prepare_failed = false;
-        self.room.file_len = self.segment_len;
+        self.room.fits = self.segment_len;
         self.room.look_anew();
     }
 
@@ -337,8 +419,10 @@ impl Machine {
     pub(super) fn on_room_found(&mut self, file_len: u64) {
         self.prepare_failed = false;
         self.room.look_anew();
-        if file_len >= self.room.file_len {
-            self.room.file_len = (self.room.file_len * 2).min(self.segment_len);
+        let room = &mut self.room;
+        if file_len >= room.file_len() {
+            room.fits = (room.fits * 2).min(room.segment_len);
         }
+        room.grown = room.grown.max(file_len).saturating_mul(room.growth).min(room.segment_len);
     }
 }

@@ -13,6 +13,7 @@ use crate::position::{Home, Lineage, Salt};
 use crate::storage::WriteFailure;
 
 mod apart;
+mod growing;
 mod left;
 mod refused;
 mod trims;
@@ -40,7 +41,11 @@ fn start() -> Start {
 }
 
 fn options(level: Durability) -> Options {
-    Options::new().segment_len(SEGMENT).durability(level).prepare_ahead(false)
+    Options::new()
+        .segment_len(SEGMENT)
+        .first_segment_len(SEGMENT)
+        .durability(level)
+        .prepare_ahead(false)
 }
 
 fn fresh(level: Durability) -> Machine {
@@ -70,6 +75,9 @@ fn done(action: Action) -> Event {
             let home = Home::new(asked.number.get());
             let salt = Salt::new(9);
             Event::Prepared(Ok(Prepared { file_len: asked.file_len, salt, home }))
+        }
+        Action::First { header, .. } => {
+            Event::First(Ok(SegmentHeader { salt: Salt::new(9), ..header }))
         }
         Action::Begin { header } => Event::Began { header, outcome: Ok(()) },
         Action::WriteCloseRecord { .. } => Event::CloseRecorded(Ok(())),
@@ -188,7 +196,10 @@ fn a_record_goes_through_only_where_nothing_is_under_way_or_wanted() {
 fn records_and_batches_say_when_a_write_is_worth_a_call() {
     let record = [7; 1000];
     for batches in [false, true] {
-        let options = options(Durability::Buffered).write_at(8000).segment_len(1 << 20);
+        let options = options(Durability::Buffered)
+            .write_at(8000)
+            .segment_len(1 << 20)
+            .first_segment_len(1 << 20);
         let mut machine = Machine::new(start(), &options);
         assert!(matches!(machine.append(b"", Durability::Buffered), Err(Refusal::Wait)));
         settle(&mut machine);
@@ -224,7 +235,10 @@ fn what_is_durable_is_marked_once() {
 
 #[test]
 fn a_buffer_is_filled_again_unless_it_is_larger_than_it_may_be() {
-    let options = options(Durability::Buffered).segment_len(1 << 20).write_at(4096);
+    let options = options(Durability::Buffered)
+        .segment_len(1 << 20)
+        .first_segment_len(1 << 20)
+        .write_at(4096);
     let mut machine = Machine::new(start(), &options.buffer_max(16 << 10));
     assert!(matches!(machine.append(b"", Durability::Buffered), Err(Refusal::Wait)));
     settle(&mut machine);
@@ -358,6 +372,12 @@ fn a_short_segment_is_tried_where_a_whole_one_found_no_room_and_nowhere_else() {
     for (errno, tried_shorter) in [(ENOSPC, true), (EIO, false)] {
         let mut machine = fresh(Durability::Sync);
         assert!(matches!(machine.append(&[7; 10_000], Durability::Sync), Err(Refusal::Wait)));
+        let Some(Action::First { preparation, .. }) = machine.poll_commit() else {
+            panic!("a new log begins in one action");
+        };
+        assert_eq!(preparation.file_len, SEGMENT);
+        machine.on_event(Event::First(Err(Trouble::Failed(error(errno)))));
+        assert_eq!(machine.failures(), 0, "what it stands for is tried in turn, and says why");
         reserve(&mut machine);
         let Some(Action::Prepare(asked)) = machine.poll_commit() else {
             panic!("the first segment is prepared");

@@ -50,7 +50,7 @@ impl Machine {
         }
         if self.prepare_due() {
             let source = self.source();
-            return Some(self.prepare(source, self.room.file_len, true));
+            return Some(self.prepare(source, self.room.file_len(), true));
         }
         let segment = self.active.filter(|_| self.write_back_due())?.number;
         self.written_back = self.marks.written;
@@ -80,7 +80,8 @@ impl Machine {
             && self.write_back.is_some_and(|bytes| unstarted().is_some_and(|u| u >= bytes))
     }
 
-    /// Half a segment before it is needed: early enough for most, and never for a small log.
+    /// Half a segment before it is needed, which is early enough for most. While segments grow, the next
+    /// one takes longer than this one: then soon after its first records, and still never for a small log.
     fn prepare_due(&self) -> bool {
         self.prepare_ahead
             && self.begun
@@ -92,7 +93,8 @@ impl Machine {
             && self.room.reserve == Reserve::Ready
             && self.active.is_some_and(|active| {
                 let used = self.marks.written.since(active.base).unwrap_or(0);
-                used >= layout::record_room(active.header.file_len) / 2
+                let grows = active.header.file_len < self.segment_len && !self.room.short;
+                used >= layout::record_room(active.header.file_len) / if grows { 8 } else { 2 }
             })
     }
 

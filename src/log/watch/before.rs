@@ -48,6 +48,11 @@ impl Watch {
         })
     }
 
+    /// The file that is about to get the name of the first segment has this header already.
+    pub(crate) fn may_found(&self, header: &SegmentHeader) {
+        self.ledger.lock().drawn = Some(*header);
+    }
+
     /// Whether the header of the next segment may be written to this file.
     pub(crate) fn may_begin(&self, file: &dyn StorageFile, header: &SegmentHeader) -> Look {
         let (drawn, tail) = {
@@ -97,12 +102,14 @@ impl Watch {
     /// by the sync that comes, but for the first of a segment.
     pub(crate) fn may_write(&self, file: &dyn StorageFile, write: &Write) -> Look {
         let last = self.last.frame();
-        if write.sync || last.is_none() {
+        let kind = write.run.first().get(KIND_AT).copied();
+        // The sync of a close mark is that of the close record.
+        let closes = kind == Some(FrameKind::CloseMark as u8);
+        if write.sync || last.is_none() || closes {
             self.may_go_on(file, last, write)?;
         }
         // Marks for which no record was appended are written when the log is idle, or closes: there
         // is time.
-        let kind = write.run.first().get(KIND_AT).copied();
         let rests = [FrameKind::IdleMark, FrameKind::CloseMark];
         if rests.into_iter().any(|mark| kind == Some(mark as u8)) {
             return self.look_by_name(Listing::Earned);

@@ -171,6 +171,10 @@ impl Subject for SeawallLog {
         LogOptions::draw(class, rng)
     }
 
+    fn draw_more_options(options: &mut LogOptions, rng: &mut Rng) {
+        options.draw_growth(rng);
+    }
+
     fn draw_op(options: &LogOptions, rng: &mut Rng) -> Op {
         Op::draw(options, rng)
     }

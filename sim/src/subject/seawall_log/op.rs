@@ -39,6 +39,9 @@ pub struct LogOptions {
     pub level: Level,
     /// Bytes of a segment.
     pub segment_len: u64,
+    /// Bytes of the first one of a run; each next one is longer, up to the above. Else all are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_segment_len: Option<u64>,
     /// Bytes buffered at most.
     pub buffer_max: u64,
     /// Bytes at which they are written.
@@ -76,6 +79,7 @@ impl LogOptions {
         let mut options = Options::new()
             .durability(self.level.durability())
             .segment_len(self.segment_len)
+            .first_segment_len(self.first_segment_len.unwrap_or(self.segment_len))
             .buffer_max(self.buffer_max)
             .write_at(self.write_at.min(self.buffer_max))
             .batch_frame_max(self.batch_frame_max)
@@ -103,6 +107,7 @@ impl LogOptions {
         let drawn = Self {
             level,
             segment_len: if rng.chance(3, 4) { 16 << 10 } else { 20 << 10 },
+            first_segment_len: None,
             buffer_max: if rng.chance(1, 2) { 8 << 10 } else { 32 << 10 },
             write_at: if rng.chance(1, 2) { 1 << 10 } else { 8 << 10 },
             batch_frame_max: if rng.chance(1, 2) { 512 } else { 1 << 20 },
@@ -120,6 +125,15 @@ impl LogOptions {
         let early = drawn.spares_max == 1 && drawn.prepare_ahead;
         let drawn = Self { write_back: early.then_some(4 << 10), ..drawn };
         if rng.chance(1, 3) { drawn.directly(rng) } else { drawn }
+    }
+
+    /// In some runs segments grow.
+    pub(crate) fn draw_growth(&mut self, rng: &mut Rng) {
+        // What bytes that are used up decide is the usual.
+        if !rng.chance(3, 4) {
+            self.first_segment_len = Some(16 << 10);
+            self.segment_len = if rng.chance(1, 2) { 20 << 10 } else { 64 << 10 };
+        }
     }
 
     /// The same log in the hands of one client whose calls wait.
@@ -141,6 +155,7 @@ impl LogOptions {
             Self { write_back: None, ..self.clone() },
             Self { level: Level::Sync, ..self.clone() },
             Self { segment_len: 16 << 10, ..self.clone() },
+            Self { first_segment_len: None, ..self.clone() },
             Self { buffer_max: 32 << 10, write_at: 8 << 10, ..self.clone() },
             Self { batch_frame_max: 1 << 20, ..self.clone() },
         ];
