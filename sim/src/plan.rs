@@ -116,7 +116,7 @@ impl<S: Subject> Plan<S> {
             let (mut life, _) = plan.life(100, &mut decider);
             life.end = None;
             plan.trunk.push(life);
-            return plan;
+            return plan.with_later_draws(&mut decider);
         }
         let lives = 1 + decider.mix.index(4);
         let twigs = 3 + decider.mix.below(6);
@@ -134,7 +134,15 @@ impl<S: Subject> Plan<S> {
             plan.trunk.push(life);
         }
         plan.trunk.push(Life::last());
-        plan
+        plan.with_later_draws(&mut decider)
+    }
+
+    /// What was thought of when seeds had their meaning: last, and from streams of its own.
+    fn with_later_draws(mut self, decider: &mut Decider) -> Self {
+        let options = self.options;
+        self.options =
+            decider.apart(&[2], Concern::Tags, |rng| S::draw_later_options(options, rng));
+        self
     }
 
     /// A life, and the operation in which a write fails that was aimed at, if one was.

@@ -35,6 +35,8 @@ pub enum Concern {
     Entropy,
     /// What a device does by itself: when a lying one drains its cache.
     Device,
+    /// Which tags records have.
+    Tags,
 }
 
 impl Concern {
@@ -51,6 +53,7 @@ impl Concern {
             Self::Rot => 8,
             Self::Entropy => 9,
             Self::Device => 10,
+            Self::Tags => 11,
         }
     }
 }

@@ -16,6 +16,8 @@ mod disturbed;
 mod holes;
 #[path = "landed/mod.rs"]
 mod landed;
+#[path = "later_kinds/mod.rs"]
+mod later_kinds;
 #[path = "planted/lost.rs"]
 mod lost;
 #[path = "planted/media.rs"]
@@ -36,6 +38,8 @@ mod repairs;
 mod reserve;
 #[path = "planted/scenes.rs"]
 mod scenes;
+#[path = "tags/mod.rs"]
+mod tags;
 #[path = "unwinding/mod.rs"]
 mod unwinding;
 

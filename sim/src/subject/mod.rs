@@ -176,6 +176,12 @@ pub trait Subject: Sized {
     /// Draws a configuration.
     fn draw_options(class: Class, rng: &mut Rng) -> Self::Options;
 
+    /// Draws what was added to the configuration after seeds had their meaning; from a stream of its
+    /// own, so that they keep it. Operations are drawn without it.
+    fn draw_later_options(options: Self::Options, _rng: &mut Rng) -> Self::Options {
+        options
+    }
+
     /// Draws an operation.
     fn draw_op(options: &Self::Options, rng: &mut Rng) -> Self::Op;
 

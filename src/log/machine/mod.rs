@@ -24,6 +24,7 @@ mod accept;
 mod arrivals;
 mod commit;
 mod failed;
+mod pad;
 mod reserve;
 mod upkeep;
 
@@ -189,6 +190,7 @@ pub(crate) struct Machine {
     prepare_ahead: bool,
     zeros_ahead: bool,
     write_back: Option<u64>,
+    own_blocks: bool,
 
     live: VecDeque<Live>,
     origin: Origin,
@@ -329,6 +331,7 @@ impl Machine {
             // Levels that never sync a commit need no written zeros.
             zeros_ahead: options.zeros_ahead.unwrap_or(syncs),
             write_back: options.write_back.filter(|_| !syncs),
+            own_blocks: options.own_blocks,
             active: active.map(|segment| Active::new(segment.header, None)),
             live: start.segments.iter().map(|&segment| Live { segment, pins: 0 }).collect(),
             origin: start.origin,

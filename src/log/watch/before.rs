@@ -104,7 +104,7 @@ impl Watch {
         // is time.
         let kind = write.run.first().get(KIND_AT).copied();
         let rests = [FrameKind::IdleMark, FrameKind::CloseMark];
-        if rests.into_iter().any(|mark| kind == Some(mark as u8)) {
+        if rests.into_iter().any(|mark| kind == Some(mark.byte())) {
             return self.look_by_name(Listing::Earned);
         }
         Ok(())

@@ -15,7 +15,7 @@ mod rescue;
 mod tamper;
 
 pub(crate) use op::KINDS;
-pub use op::{Level, LogOptions, Op, Turn, What};
+pub use op::{Level, LogOptions, Op, Tags, Turn, What};
 
 use crate::damage::Hurt;
 use crate::disk::{EvictionBehaviour, SimDisk};
@@ -171,6 +171,10 @@ impl Subject for SeawallLog {
         LogOptions::draw(class, rng)
     }
 
+    fn draw_later_options(options: LogOptions, rng: &mut Rng) -> LogOptions {
+        options.draw_later(rng)
+    }
+
     fn draw_op(options: &LogOptions, rng: &mut Rng) -> Op {
         Op::draw(options, rng)
     }
@@ -203,7 +207,7 @@ impl Subject for SeawallLog {
     fn new(options: &LogOptions) -> Self {
         Self {
             options: options.clone(),
-            model: Model::default(),
+            model: Model::of(options.tags),
             log: None,
             commit: Out::Nowhere,
             upkeep: Out::Nowhere,
@@ -259,7 +263,7 @@ impl Subject for SeawallLog {
         // The faults are over: what the log refuses now it refuses for good.
         let poisoned = self.poisoned_at.is_some();
         let lens = [40];
-        let id = self.model.begin(&lens);
+        let id = self.model.begin_untagged(&lens);
         let record = self.model.records(id).pop().unwrap_or_default();
         let appended = self.log()?.log().append_at(&record, Durability::Sync);
         match appended {
@@ -302,7 +306,7 @@ impl SeawallLog {
         let mut tries = 0;
         let log = loop {
             let before = world.disk.content_hash();
-            let environment = marks::watched(world, &self.marks);
+            let environment = marks::watched(world, &self.marks, self.options.own_blocks);
             match Log::open_in(environment, self.options.options()) {
                 Ok(log) => break log,
                 Err(_) if world.disk.is_dead() => return Err(Stop::Down),
