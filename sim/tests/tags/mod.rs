@@ -2,7 +2,7 @@
 //! that they are made into frames apart, or read the thorough way.
 
 use super::repairs::{options, settled};
-use seawall::{Durability, Log, LogView, Lsn, Record, Tag};
+use seawall::{Batch, Durability, Failures, Log, LogView, Lsn, Record, Tag};
 use seawall_sim::{CrashKind, Seed, SimDisk, environment};
 
 /// Longer than what is read the quick way.
@@ -53,6 +53,17 @@ pub(crate) fn come_back() -> Result<(), String> {
             expect("a record of a batch", &[of(&one)], &[*wanted])?;
         }
         expected.extend(wanted);
+    }
+    let mut batch = Batch::new();
+    batch.push_tagged(tag(5), &[b"j", b"oined"]).push(b"k").push_tagged(tag(6), &[b"l"]);
+    let submitted = log.submit(&batch, Durability::Sync, Failures::ANY);
+    let ticket = submitted.map_err(|refused| format!("submit: {refused:?}"))?;
+    told("wait", ticket.wait(Durability::Sync))?;
+    for (nth, wanted) in (0..).zip([(tag(5), b'j'), (Tag::NONE, b'k'), (tag(6), b'l')]) {
+        let (lsn, index) = ticket.place(nth).ok_or("a ticket knows no place")?;
+        let one = told("read", log.read_in_batch(lsn, index))?;
+        expect("a record of a ticket", &[of(&one)], &[wanted])?;
+        expected.push(wanted);
     }
     told("sync", log.sync())?;
     let many: Result<Vec<_>, _> = log.read_many(&addresses).into_iter().collect();
