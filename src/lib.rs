@@ -18,6 +18,7 @@ pub mod storage;
 pub use error::{Damage, Disturbance, Error, Result};
 pub use format::content::{Content, ContentError};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
+pub use format::tag::Tag;
 pub use log::{
     Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Log, LogScan, LogView,
     Options, Progress, Receipt, Record, RecordRef, RecoveryReport, Refused, RepairPlan, RepairStep,

@@ -125,6 +125,14 @@ mod table {
         "unseen-taken-for-verified",
         "open-judges-what-is-not-synced",
         "mark-astride-two-blocks-missed",
+        // Padding, tags, and kinds of later releases.
+        "few-bytes-left-unpadded",
+        "one-tag-for-a-whole-batch",
+        "tag-lost-when-read-thoroughly",
+        "tag-lost-in-frames-made-apart",
+        "mark-beside-a-tag-missed",
+        "skippable-kind-refused",
+        "skippable-kind-ends-the-log",
         // Readers.
         "half-batch-visible",
         "follower-waits-for-a-sync",

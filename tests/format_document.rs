@@ -3,7 +3,7 @@
 use seawall::format::checksum::{FrameSeed, body_check, crc64};
 use seawall::format::content::Content;
 use seawall::format::extension::Extension;
-use seawall::format::frame::{FrameHeader, FrameKind, decode_frame};
+use seawall::format::frame::{FrameHeader, FrameKind, SkippableKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::gap::GapFrame;
 use seawall::format::header::{SegmentHeader, VERSION};
@@ -146,8 +146,9 @@ fn marked_record_of_the_worked_example_is_what_the_code_makes() {
             ("body_len", read.body_len.to_string()),
             ("body_check", hex(body_check(body))),
             ("prev", hex(read.prev)),
-            ("kind", (read.kind as u8).to_string()),
+            ("kind", read.kind.byte().to_string()),
             ("flags", "2".to_owned()),
+            ("tag", read.tag.to_string()),
             ("durable", format!("{:#x}", read.mark.expect("a mark").get())),
             ("mark_check", hex(seed.mark_check(lsn, durable))),
             ("body", String::from_utf8_lossy(body).into_owned()),
@@ -176,7 +177,7 @@ fn gap_of_the_worked_example_is_what_the_code_makes() {
             ("body_len", read.body_len.to_string()),
             ("body_check", hex(read.body_check)),
             ("prev", hex(read.prev)),
-            ("kind", (read.kind as u8).to_string()),
+            ("kind", read.kind.byte().to_string()),
             ("flags", "0".to_owned()),
         ],
         &lines,
@@ -200,10 +201,14 @@ fn kinds_in_the_document_are_those_of_the_code() {
             FrameKind::Trim => "trim",
             FrameKind::CloseMark => "close mark",
             FrameKind::Gap => "gap",
+            FrameKind::Skippable(_) => unreachable!("it has no meaning in this version"),
         };
-        (kind as u8, name)
+        (kind.byte(), name)
     });
     assert_eq!(names, expected);
+    let range =
+        |from: SkippableKind, to: SkippableKind| format!("Kinds {} to {}", from.get(), to.get());
+    assert!(table.contains(&range(SkippableKind::MIN, SkippableKind::MAX)), "kinds to pass over");
 }
 
 #[test]

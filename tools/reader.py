@@ -25,12 +25,15 @@ BODY_LEN_MAX = (256 << 20) + 4
 CLOSE_MARK_LEN = 40
 RECORD, BATCH, VOID, IDLE_MARK, TRIM, CLOSE_MARK, GAP = range(1, 8)
 KINDS = [None, "record", "batch", "void", "idle mark", "trim", "close mark", "gap"]
+# Of later releases: passed over.
+SKIPPABLE = range(64, 128)
 CONTINUES, MARKED = 1, 2
 EXTENDED = 1
 SEAL, CLOSE_RECORD = 1, 2
 NAME = re.compile(r"([0-9]{20})\.(seg|spare)", re.ASCII)
-# Bytes 16 to 19 of a frame: cheaper to look for than a check.
-ANY_FRAME = re.compile(rb"(?=[\x01-\x07][\x00-\x03]\x00\x00)", re.DOTALL)
+# Bytes 16 to 19 of a frame: cheaper to look for than a check. The last two may be a tag.
+ANY_FRAME = re.compile(rb"(?=[\x01\x02][\x00-\x03]..|[\x03-\x07][\x00-\x03]\x00\x00|[\x40-\x7f]\x00..)",
+                       re.DOTALL)
 WINDOW = 1 << 20
 CLEAN, FAILED, TORN, DAMAGED, UNKNOWN = 0, 1, 2, 3, 5
 # The recovery table: what follows if W <= E, and if W > E.
@@ -57,6 +60,10 @@ class Invalid(Exception):
 
 class Unknown(Invalid):
     """An intact frame of a kind, or with flags, that this version does not have."""
+
+
+def name_of(kind):
+    return f"kind {kind}, passed over" if kind in SKIPPABLE else KINDS[kind]
 
 
 def file_of(number):
@@ -230,6 +237,17 @@ class Tiles:
             yield self.body[start:at]
 
 
+def has_sound_kind(kind, flags, tag):
+    """Law 2."""
+    if kind in SKIPPABLE:
+        return flags == 0
+    marked = bool(flags & MARKED)
+    return (RECORD <= kind <= GAP and not flags & ~(CONTINUES | MARKED)
+            and (kind == BATCH or not flags & CONTINUES) and (kind in (RECORD, BATCH) or tag == 0)
+            and (marked or kind not in (IDLE_MARK, CLOSE_MARK))
+            and not (marked and kind in (VOID, GAP)))
+
+
 class Frame:
     """A frame whose header holds, with its mark if it has one: laws 1 to 4 but for its end."""
 
@@ -244,15 +262,13 @@ class Frame:
         if not any(head[:20]):
             raise Invalid("zeros")
         (self.check, self.body_len, self.body_check, self.prev, self.kind, self.flags,
-         zeros) = self.LAYOUT.unpack(head[:20])
+         self.tag) = self.LAYOUT.unpack(head[:20])
         use, at = segment.header.use, lsn.to_bytes(8, "little")
         if self.check != crc32c(use, at, head[4:20]):
             raise Invalid("the check does not match")
         kind, marked = self.kind, bool(self.flags & MARKED)
         self.continues = bool(self.flags & CONTINUES)
-        if (not RECORD <= kind <= GAP or self.flags & ~(CONTINUES | MARKED) or zeros
-                or self.continues and kind != BATCH
-                or kind in (IDLE_MARK, CLOSE_MARK) and not marked or kind in (VOID, GAP) and marked):
+        if not has_sound_kind(kind, self.flags, self.tag):
             raise Unknown(f"kind {kind} with flags {self.flags:#x}")
         if self.body_len > (FILE_LEN_MAX if kind in (VOID, GAP) else BODY_LEN_MAX):
             raise Invalid("the body is too long")
@@ -280,6 +296,8 @@ class Frame:
             return [self.body]
         if self.kind == BATCH:
             return Tiles(self.body)
+        if self.kind in SKIPPABLE:
+            return []
         if self.kind == IDLE_MARK and self.body or self.kind != IDLE_MARK and (
                 len(self.body) != 8 or self.body[0] % 8):
             raise Invalid("the body is none of its kind")
@@ -471,13 +489,11 @@ class Nameless:
     def is_marked(head, base, lsn):
         if len(head) < 32 or not any(head[:8]):
             return False
-        (check, body_len, _, _, kind, flags, zeros, durable,
+        (check, body_len, _, _, kind, flags, tag, durable,
          mark_check) = struct.unpack("<IIIIBBHQI", head)
         if not flags & MARKED or durable % 8 or not base <= durable <= lsn:
             return False
-        if (not RECORD <= kind <= GAP or flags & ~(CONTINUES | MARKED) or zeros
-                or flags & CONTINUES and kind != BATCH or kind in (VOID, GAP)
-                or body_len > BODY_LEN_MAX):
+        if not has_sound_kind(kind, flags, tag) or body_len > BODY_LEN_MAX:
             return False
         at = lsn.to_bytes(8, "little")
         use = crc32c_before(check, at + head[4:20])
@@ -833,6 +849,8 @@ def cat(log, arguments):
                 sys.stdout.buffer.write(record)
                 continue
             line = {"lsn": frame.lsn, "index": index, "len": len(record)}
+            if frame.tag:
+                line["tag"] = frame.tag
             try:
                 line["text"] = record.decode()
             except UnicodeDecodeError:
@@ -853,7 +871,7 @@ def frames(log, arguments):
             code, line = DAMAGED, {"damage": found}
         else:
             line = {"lsn": frame.lsn, "end": frame.end, "segment": frame.segment.number,
-                    "offset": frame.offset, "kind": KINDS[frame.kind],
+                    "offset": frame.offset, "kind": name_of(frame.kind), "tag": frame.tag,
                     "continues": frame.continues, "durable": frame.durable,
                     "body_len": frame.body_len, "records": len(found)}
         plain = "  ".join(f"{name} {value}" for name, value in line.items())

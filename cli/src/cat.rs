@@ -27,7 +27,8 @@ pub(crate) struct Cat {
     /// End after so many records.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Print one JSON object a line: lsn, index, len, and text, or hex where it is not UTF-8.
+    /// Print one JSON object a line: lsn, index, len, tag where it is not 0, and text, or hex where it
+    /// is not UTF-8.
     #[arg(long)]
     json: bool,
     /// Print only what is proven durable: it is there after any crash of the writer.

@@ -2,7 +2,7 @@
 
 use crate::exit::Failure;
 use crate::output::{Output, failed};
-use seawall::RecordRef;
+use seawall::{RecordRef, Tag};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -12,6 +12,9 @@ struct Line<'a> {
     lsn: u64,
     index: u32,
     len: usize,
+    /// Absent where the record has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +38,7 @@ pub(crate) fn record(
         lsn: record.lsn.get(),
         index: record.index,
         len: record.bytes.len(),
+        tag: (record.tag != Tag::NONE).then(|| record.tag.get()),
         text,
         hex: text.is_none().then(|| hex(record.bytes)),
     };

@@ -7,6 +7,7 @@ use seawall::format::control::decode_trim;
 use seawall::format::frame::{self, FrameError, FrameHeader, FrameKind};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::layout;
+use seawall::format::tag::Tag;
 use seawall::position::Lsn;
 
 /// The first byte chooses the place, the others are the frame.
@@ -57,9 +58,12 @@ fn hold_decoded(bytes: &[u8], place: Place, header: &FrameHeader, body: &[u8]) {
     assert!(!header.kind.holds_records() || body.len() as u64 <= layout::BODY_LEN_MAX);
     assert!(header.mark.is_none_or(|durable| durable <= place.lsn));
     assert!(!header.continues || header.kind == FrameKind::Batch);
+    assert!(header.kind.has_tag() || header.tag == Tag::NONE);
     match header.kind {
         FrameKind::IdleMark | FrameKind::CloseMark => assert!(header.mark.is_some()),
-        FrameKind::Void | FrameKind::Gap => assert!(header.mark.is_none()),
+        FrameKind::Void | FrameKind::Gap | FrameKind::Skippable(_) => {
+            assert!(header.mark.is_none())
+        }
         FrameKind::Record | FrameKind::Batch | FrameKind::Trim => {}
     }
     if let FrameKind::Trim | FrameKind::CloseMark = header.kind {
@@ -72,7 +76,8 @@ fn hold_decoded(bytes: &[u8], place: Place, header: &FrameHeader, body: &[u8]) {
     if header.kind.is_hollow() {
         return;
     }
-    let spec = FrameSpec { kind: header.kind, continues: header.continues, mark: header.mark };
+    let FrameHeader { kind, continues, mark, tag, .. } = *header;
+    let spec = FrameSpec { kind, continues, mark, tag };
     let mut again = Vec::new();
     place_frame(&mut again, spec, &[body]);
     let (check, _) = finish_run(&mut again, place.seed, place.lsn, header.prev);

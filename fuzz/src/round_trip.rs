@@ -7,10 +7,11 @@ use seawall::format::batch::BatchRecords;
 use seawall::format::content::Content;
 use seawall::format::control::{decode_trim, encode_trim};
 use seawall::format::extension::Extension;
-use seawall::format::frame::{FrameHeader, FrameKind, decode_frame};
+use seawall::format::frame::{FrameHeader, FrameKind, SkippableKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
+use seawall::format::tag::Tag;
 use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
 
@@ -40,13 +41,14 @@ struct Stated {
 
 #[derive(Debug, Arbitrary)]
 enum Frame<'a> {
-    Record { body: &'a [u8], mark: Option<u16> },
-    Batch { records: Vec<&'a [u8]>, continues: bool, mark: Option<u16> },
+    Record { body: &'a [u8], mark: Option<u16>, tag: u16 },
+    Batch { records: Vec<&'a [u8]>, continues: bool, mark: Option<u16>, tag: u16 },
     Void { body: &'a [u8] },
     IdleMark { mark: u16 },
     Trim { point: u64, mark: Option<u16> },
     CloseMark { point: u64, mark: u16 },
     Gap { body: &'a [u8] },
+    Skippable { kind: u8, body: &'a [u8], tag: u16 },
 }
 
 #[derive(Debug, Arbitrary)]
@@ -88,9 +90,11 @@ fn told(frame: &Frame<'_>, lsn: Lsn) -> Told {
     };
     let of = |kind, mark: Option<u16>| FrameSpec::of(kind).marking(marking(mark));
     let (spec, body) = match frame {
-        Frame::Record { body, mark } => (of(FrameKind::Record, *mark), body.to_vec()),
-        Frame::Batch { records, continues, mark } => {
-            let mut spec = of(FrameKind::Batch, *mark);
+        Frame::Record { body, mark, tag } => {
+            (of(FrameKind::Record, *mark).tagged(Tag::new(*tag)), body.to_vec())
+        }
+        Frame::Batch { records, continues, mark, tag } => {
+            let mut spec = of(FrameKind::Batch, *mark).tagged(Tag::new(*tag));
             spec.continues = *continues;
             let mut body = Vec::new();
             // A batch has at least one record.
@@ -115,6 +119,10 @@ fn told(frame: &Frame<'_>, lsn: Lsn) -> Told {
             (of(FrameKind::CloseMark, Some(*mark)), encode_trim(aligned(*point)).to_vec())
         }
         Frame::Gap { body } => (FrameSpec::of(FrameKind::Gap), body.to_vec()),
+        Frame::Skippable { kind, body, tag } => {
+            let kind = SkippableKind::new(64 + kind % 64).expect("from 64 to 127");
+            (FrameSpec::of(FrameKind::Skippable(kind)).tagged(Tag::new(*tag)), body.to_vec())
+        }
     };
     Told { spec, body, records: Vec::new() }
 }
@@ -139,6 +147,7 @@ fn frames(written: &Written<'_>) {
         prev = header.check;
         assert_eq!(header.kind, told.spec.kind);
         assert_eq!((header.continues, header.mark), (told.spec.continues, told.spec.mark));
+        assert_eq!(header.tag, told.spec.tag);
         assert_eq!(header.body_len as usize, told.body.len());
         assert!(header.kind.is_hollow() || body == told.body);
         if header.kind == FrameKind::Batch {
@@ -196,6 +205,7 @@ fn frames(written: &Written<'_>) {
         assert_eq!(void.len(), len);
         let (header, _) = decode_frame(&void, seed, *here).expect("it was encoded");
         assert_eq!((header.kind, header.mark), (FrameKind::Void, None));
+        assert_eq!(header.tag, Tag::NONE);
         assert_eq!(header.frame_len(), whole.frame_len());
     }
 }

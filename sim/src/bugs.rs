@@ -238,6 +238,17 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     media("raise-leaves-the-close-record", "G5", "A copy that goes on leaves the close record: the segment after it can lose its headers without a word.")
         .judged(Judge::Scene),
+    // Padding, tags, and kinds of later releases.
+    crash("few-bytes-left-unpadded", "G5", "A commit that leaves fewer bytes of its block than a void frame needs is not padded: the next one shares it.").at_once(),
+    crash("one-tag-for-a-whole-batch", "G2", "All records of a batch get the tag of the first one.").at_once(),
+    crash("tag-lost-when-read-thoroughly", "G1", "A record that is read by its address, and not at once, comes without its tag.")
+        .judged(Judge::Scene).at_once(),
+    crash("tag-lost-in-frames-made-apart", "G2", "Records that are made into frames before the lock is taken lose their tags.").at_once(),
+    media("mark-beside-a-tag-missed", "G5", "The search after a broken place knows no marked frame with a tag: what it proves durable is cut."),
+    crash("skippable-kind-refused", "G5", "A frame of a kind that may be passed over is taken for one of a later version, and refuses the log.")
+        .judged(Judge::Scene).at_once(),
+    crash("skippable-kind-ends-the-log", "G1", "A frame of a kind that may be passed over is taken for the end: what stands behind it is cut.")
+        .judged(Judge::Scene),
     // Readers.
     crash("follower-waits-for-a-sync", "G1", "A follower of a log that promises no more than the system's memory is shown what was synced only.")
         .at_once(),

@@ -15,13 +15,6 @@ impl Fingerprint {
         Self(MULTIPLIER)
     }
 
-    /// That of some bytes alone.
-    pub(crate) fn of(bytes: &[u8]) -> u64 {
-        let mut print = Self::new();
-        print.bytes(bytes);
-        print.value()
-    }
-
     pub(crate) fn word(&mut self, word: u64) {
         self.0 = mix(self.0, word);
     }
@@ -64,7 +57,9 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> u64 {
-        Fingerprint::of(bytes)
+        let mut print = Fingerprint::new();
+        print.bytes(bytes);
+        print.value()
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub use silence::Check;
 pub use silence::silence;
 pub use story::{Story, tell};
 pub use subdirectory::Subdirectory;
-pub use subject::seawall_log::{Level, LogOptions, Op as LogOp, SeawallLog, Turn, What};
+pub use subject::seawall_log::{Level, LogOptions, Op as LogOp, SeawallLog, Tags, Turn, What};
 pub use subject::{Before, Class, Opened, Stop, Subject, World};
 pub use sweep::{Sweep, SweepFailure, SweepOptions, SweepReport};
 pub use text::UnknownText;

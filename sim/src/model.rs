@@ -19,7 +19,8 @@
 //! batch, so the model keeps lengths, no bytes.
 
 use crate::oracle::Violation;
-use seawall::Lsn;
+use crate::subject::seawall_log::Tags;
+use seawall::{Lsn, Record, RecordRef, Tag};
 use std::fmt;
 
 /// How sure an append is of its records.
@@ -52,6 +53,7 @@ struct Entry {
     /// Its records' lengths, in `Model::lens`.
     from: u32,
     count: u32,
+    tags: Tags,
     lsn: Option<Lsn>,
     /// When it began everything up to this append was acknowledged as durable.
     behind: Option<Lsn>,
@@ -79,6 +81,8 @@ pub(crate) struct Model {
     /// Entries before are all gone.
     first_live: usize,
     looks: u32,
+    /// Which tags records have.
+    tags: Tags,
     /// The medium lies: a suffix may be missing, and addresses may recur.
     pub(crate) lying: bool,
 }
@@ -141,15 +145,29 @@ pub(crate) struct Look<'a> {
 }
 
 impl Model {
+    /// That of a log to which nothing was said, and whose records will have these tags.
+    pub(crate) fn of(tags: Tags) -> Self {
+        Self { tags, ..Self::default() }
+    }
+
     /// An append is about to be made, of records of these lengths.
     pub(crate) fn begin(&mut self, lens: &[u32]) -> EntryId {
+        self.begin_with(lens, self.tags)
+    }
+
+    /// The same by a call that gives no tags.
+    pub(crate) fn begin_untagged(&mut self, lens: &[u32]) -> EntryId {
+        self.begin_with(lens, Tags::None)
+    }
+
+    fn begin_with(&mut self, lens: &[u32], tags: Tags) -> EntryId {
         let id = EntryId::try_from(self.entries.len()).unwrap_or(EntryId::MAX);
         let from = u32::try_from(self.lens.len()).unwrap_or(u32::MAX);
         let count = u32::try_from(lens.len()).unwrap_or(u32::MAX);
         self.lens.extend_from_slice(lens);
         let (sure, fate) = (Sure::UnderWay, Fate::Lives);
         let (lsn, behind) = (None, self.acknowledged);
-        self.entries.push(Entry { from, count, lsn, behind, sure, fate, shown_in: 0 });
+        self.entries.push(Entry { from, count, tags, lsn, behind, sure, fate, shown_in: 0 });
         id
     }
 
@@ -157,6 +175,15 @@ impl Model {
     pub(crate) fn records(&self, id: EntryId) -> Vec<Vec<u8>> {
         let lens = self.lens_of(id);
         (0..).zip(lens).map(|(index, &len)| record(id, index, len)).collect()
+    }
+
+    /// The tags of an append's records.
+    pub(crate) fn tags(&self, id: EntryId) -> Vec<Tag> {
+        (0..).take(self.lens_of(id).len()).map(|index| self.tag_of(id, index)).collect()
+    }
+
+    fn tag_of(&self, id: EntryId, index: u32) -> Tag {
+        self.entry(id).map_or(Tag::NONE, |entry| entry.tags.of(id, index))
     }
 
     fn lens_of(&self, id: EntryId) -> &[u32] {
@@ -261,22 +288,18 @@ impl Model {
     }
 
     /// Whether these are the records of an append.
-    pub(crate) fn are_records<'b>(
-        &self,
-        id: EntryId,
-        shown: impl ExactSizeIterator<Item = &'b [u8]>,
-    ) -> bool {
+    pub(crate) fn are_records(&self, id: EntryId, shown: &[Record]) -> bool {
         let lens = self.lens_of(id);
         shown.len() == lens.len()
-            && (0..)
-                .zip(lens)
-                .zip(shown)
-                .all(|((index, &len), bytes)| is_record(bytes, id, index, len))
+            && (0..).zip(lens).zip(shown).all(|((index, &len), record)| {
+                is_record(&record.bytes, id, index, len) && record.tag == self.tag_of(id, index)
+            })
     }
 
     /// Whether this is the first record of an append.
-    pub(crate) fn is_first_record(&self, id: EntryId, bytes: &[u8]) -> bool {
-        self.lens_of(id).first().is_some_and(|&len| is_record(bytes, id, 0, len))
+    pub(crate) fn is_first_record(&self, id: EntryId, record: &Record) -> bool {
+        record.tag == self.tag_of(id, 0)
+            && self.lens_of(id).first().is_some_and(|&len| is_record(&record.bytes, id, 0, len))
     }
 
     /// A reader that goes on for ever was shown the beginning of an append.
@@ -329,18 +352,33 @@ impl Model {
     }
 
     /// Whether one of all records that were ever appended is as said. Makes all of them.
-    pub(crate) fn any_record(&self, is: impl Fn(&[u8]) -> bool) -> bool {
+    pub(crate) fn any_record(&self, is: impl Fn(Tag, &[u8]) -> bool) -> bool {
         let ids = (0..).take(self.entries.len());
-        ids.flat_map(|id| self.records(id)).any(|bytes| is(&bytes))
+        let mut records = ids.flat_map(|id| self.tags(id).into_iter().zip(self.records(id)));
+        records.any(|(tag, bytes)| is(tag, &bytes))
     }
 
-    /// Whether somebody appended a record of these bytes, in any place of a batch.
-    pub(crate) fn wrote(&self, bytes: &[u8]) -> bool {
-        let Some(tag) = bytes.first_chunk::<4>().map(|tag| u32::from_le_bytes(*tag)) else {
+    /// Whether somebody appended a record of these bytes with this tag, in any place of a batch.
+    pub(crate) fn wrote(&self, tag: Tag, bytes: &[u8]) -> bool {
+        let Some(number) = bytes.first_chunk::<4>().map(|number| u32::from_le_bytes(*number))
+        else {
             return true;
         };
-        let Some(id) = tag.checked_sub(1) else { return false };
-        (0..).zip(self.lens_of(id)).any(|(index, &len)| is_record(bytes, id, index, len))
+        let Some(id) = number.checked_sub(1) else { return false };
+        (0..)
+            .zip(self.lens_of(id))
+            .any(|(index, &len)| is_record(bytes, id, index, len) && tag == self.tag_of(id, index))
+    }
+
+    /// A record is shown with the tag that it was appended with.
+    fn has_tag(&self, id: EntryId, index: u32, (lsn, tag): (Lsn, Tag)) -> Result<(), Violation> {
+        let expected = self.tag_of(id, index);
+        if tag == expected {
+            return Ok(());
+        }
+        let what =
+            format!("record {index} of append {id} at LSN {lsn} has tag {tag}, not {expected}");
+        broken("G2", what)
     }
 
     /// Which appends the bytes of a first record may be of, whatever became of it.
@@ -357,7 +395,8 @@ impl Look<'_> {
     ///
     /// # Errors
     /// The promise that is broken.
-    pub(crate) fn record(&mut self, lsn: Lsn, index: u32, bytes: &[u8]) -> Result<(), Violation> {
+    pub(crate) fn record(&mut self, record: RecordRef<'_>) -> Result<(), Violation> {
+        let RecordRef { lsn, index, tag, bytes } = record;
         self.records += 1;
         if self.before.is_some_and(|before| before >= (lsn, index)) {
             return broken("G2", format_args!("LSN {lsn} comes twice or too late"));
@@ -369,12 +408,14 @@ impl Look<'_> {
             if !is_record(bytes, id, next, len) {
                 return broken("G3", format_args!("append {id} is interrupted at LSN {lsn}"));
             }
+            self.model.has_tag(id, next, (lsn, tag))?;
             self.advance(id, next + 1);
             return Ok(());
         }
         let Some(id) = self.model.identify(bytes) else {
             return broken("G2", format_args!("nobody appended what is shown at LSN {lsn}"));
         };
+        self.model.has_tag(id, 0, (lsn, tag))?;
         let (number, lying) = (self.number, self.model.lying);
         let Some(entry) = self.model.entry_mut(id) else { return Ok(()) };
         // On a disk that lies a trim may be lost with the rest of its suffix, and so may the void frame

@@ -18,6 +18,8 @@ mod disturbed;
 mod holes;
 #[path = "landed/mod.rs"]
 mod landed;
+#[path = "later_kinds/mod.rs"]
+mod later_kinds;
 #[path = "lineage/mod.rs"]
 mod lineage;
 #[path = "planted/lineages.rs"]
@@ -42,6 +44,8 @@ mod repairs;
 mod reserve;
 #[path = "planted/scenes.rs"]
 mod scenes;
+#[path = "tags/mod.rs"]
+mod tags;
 #[path = "unwinding/mod.rs"]
 mod unwinding;
 

@@ -10,22 +10,60 @@
 //!
 //! Valid if and only if: (1) there is at least one record; (2) the lengths tile the body exactly.
 
+use super::tag::{Part, Tag};
+
 /// Bytes a record costs in a batch beside its own.
 pub const RECORD_OVERHEAD: u64 = 4;
+/// Bytes that each change of the tag within a batch counts against the limit of its length: header
+/// and padding of the frame that begins there.
+pub const TAG_CHANGE_OVERHEAD: u64 = 28;
 
-/// How a batch of records of these lengths is cut into frames: how many records each holds, and
-/// how long its body is. No body is longer than `body_max`, unless it holds a single record that
-/// is.
-pub fn cut(lens: impl IntoIterator<Item = u64>, body_max: u64) -> impl Iterator<Item = BatchCut> {
-    let mut lens = lens.into_iter().peekable();
+/// What a batch is held to before it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchSize {
+    /// Bytes of its longest record.
+    pub(crate) longest: u64,
+    /// Bytes of all, and what each costs beside its own.
+    pub(crate) total: u64,
+    /// Whether all have one tag: the first one's.
+    pub(crate) one_tag: bool,
+}
+
+/// Measures a batch.
+pub(crate) fn measure<P: Part>(records: &[P]) -> BatchSize {
+    let mut size = BatchSize { longest: 0, total: 0, one_tag: true };
+    let mut before = records.first().map_or(Tag::NONE, Part::tag);
+    for record in records {
+        let (len, tag) = (record.len(), record.tag());
+        size.longest = size.longest.max(len);
+        size.total = size.total.saturating_add(len).saturating_add(RECORD_OVERHEAD);
+        if tag != before {
+            (before, size.one_tag) = (tag, false);
+            size.total = size.total.saturating_add(TAG_CHANGE_OVERHEAD);
+        }
+    }
+    size
+}
+
+/// How a batch of records with these tags and lengths is cut into frames: how many records each
+/// holds, and how long its body is. A frame has one tag, so another one begins where it changes. No
+/// body is longer than `body_max`, unless it holds a single record that is.
+pub fn cut(
+    records: impl IntoIterator<Item = (Tag, u64)>,
+    body_max: u64,
+) -> impl Iterator<Item = BatchCut> {
+    let mut records = records.into_iter().peekable();
     std::iter::from_fn(move || {
-        let mut cut =
-            BatchCut { records: 1, body_len: RECORD_OVERHEAD + lens.next()?, last: false };
-        while let Some(len) = lens.next_if(|len| cut.body_len + RECORD_OVERHEAD + len <= body_max) {
+        let (tag, len) = records.next()?;
+        let mut cut = BatchCut { records: 1, body_len: RECORD_OVERHEAD + len, tag, last: false };
+        while let Some((_, len)) = records.next_if(|(tag, len)| {
+            let same = *tag == cut.tag || planted!("one-tag-for-a-whole-batch");
+            same && cut.body_len + RECORD_OVERHEAD + len <= body_max
+        }) {
             cut.records += 1;
             cut.body_len += RECORD_OVERHEAD + len;
         }
-        Some(BatchCut { last: lens.peek().is_none(), ..cut })
+        Some(BatchCut { last: records.peek().is_none(), ..cut })
     })
 }
 
@@ -36,6 +74,8 @@ pub struct BatchCut {
     pub records: usize,
     /// Bytes of its body.
     pub body_len: u64,
+    /// The tag of its records.
+    pub tag: Tag,
     /// Whether it is the last of its batch.
     pub last: bool,
 }
@@ -121,8 +161,37 @@ mod tests {
     }
 
     fn cuts(lens: &[u64], body_max: u64) -> Vec<(usize, u64, bool)> {
-        let frames = cut(lens.iter().copied(), body_max);
-        frames.map(|BatchCut { records, body_len, last }| (records, body_len, last)).collect()
+        let frames = cut(lens.iter().map(|&len| (Tag::NONE, len)), body_max);
+        frames.map(|BatchCut { records, body_len, last, .. }| (records, body_len, last)).collect()
+    }
+
+    #[test]
+    fn what_a_change_of_the_tag_costs_counts_against_the_limit_of_a_batch() {
+        let of = |tags: &[u16]| {
+            let parts: Vec<_> = tags.iter().map(|&tag| (Tag::new(tag), b"four")).collect();
+            measure(&parts)
+        };
+        let size = |total, one_tag| BatchSize { longest: 4, total, one_tag };
+        assert_eq!(of(&[7, 7, 7]), size(24, true));
+        assert_eq!(of(&[7, 8, 8]), size(24 + 28, false));
+        assert_eq!(of(&[0, 8, 0]), size(24 + 56, false));
+        assert_eq!(measure::<&[u8]>(&[]), BatchSize { longest: 0, total: 0, one_tag: true });
+        // Nothing that fits has more bytes of frames than a segment has room for.
+        let one = TAG_CHANGE_OVERHEAD + RECORD_OVERHEAD;
+        let frame = crate::format::frame::frame_len(RECORD_OVERHEAD, false);
+        assert!(frame <= one, "{frame} bytes where {one} count");
+    }
+
+    #[test]
+    fn a_frame_of_a_batch_ends_where_the_tag_changes() {
+        let records = [(1, 10), (1, 10), (2, 10), (1, 10), (1, 10), (1, 10)];
+        let frames = cut(records.map(|(tag, len)| (Tag::new(tag), len)), 30);
+        let frames: Vec<_> =
+            frames.map(|cut| (cut.tag.get(), cut.records, cut.body_len, cut.last)).collect();
+        assert_eq!(
+            frames,
+            [(1, 2, 28, false), (2, 1, 14, false), (1, 2, 28, false), (1, 1, 14, true)]
+        );
     }
 
     #[test]

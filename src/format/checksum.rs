@@ -108,7 +108,7 @@ fn short_check(before: u32, mut bytes: [u8; COVERED]) -> u32 {
 #[derive(Clone, Copy, Debug)]
 pub struct NearChecks {
     seed: FrameSeed,
-    /// The last four bytes of each header: kind, flags and zeros.
+    /// The last four bytes of each header: kind and flags, and what the tag adds to.
     last: u32,
     /// The LSN without its last two bytes.
     stretch: u64,
@@ -132,10 +132,17 @@ impl NearChecks {
     }
 
     /// What [`FrameSeed::header_check`] says of the header with `body_len`, `body_check` and
-    /// `prev`, and the last bytes that are given.
+    /// `prev`, and the last bytes that are given, but with `tag` added to the last two of them.
     #[must_use]
     #[inline]
-    pub fn header_check(&mut self, lsn: Lsn, body_len: u32, body_check: u32, prev: u32) -> u32 {
+    pub fn header_check(
+        &mut self,
+        lsn: Lsn,
+        body_len: u32,
+        body_check: u32,
+        prev: u32,
+        tag: u16,
+    ) -> u32 {
         let lsn = if planted!("check-without-lsn") { Lsn::FIRST } else { lsn };
         if lsn.get() >> 16 != self.stretch {
             self.enter(lsn.get() >> 16);
@@ -147,7 +154,9 @@ impl NearChecks {
         let [body0, body1, body2, body3] = body_check.to_le_bytes();
         check ^= added::<11>(body0) ^ added::<10>(body1) ^ added::<9>(body2) ^ added::<8>(body3);
         let [prev0, prev1, prev2, prev3] = prev.to_le_bytes();
-        check ^ added::<7>(prev0) ^ added::<6>(prev1) ^ added::<5>(prev2) ^ added::<4>(prev3)
+        check ^= added::<7>(prev0) ^ added::<6>(prev1) ^ added::<5>(prev2) ^ added::<4>(prev3);
+        let [tag0, tag1] = tag.to_le_bytes();
+        check ^ added::<1>(tag0) ^ added::<0>(tag1)
     }
 
     #[cold]
@@ -255,20 +264,21 @@ mod tests {
         fn near_checks_are_the_checks_of_each_header_alone(
             (log, salt, start, last) in any::<([u8; 16], u64, u64, u32)>(),
             headers in prop::collection::vec(
-                (0..200_000_u64, prop_oneof![0..70_000_u32, any::<u32>()], any::<(u32, u32)>()),
+                (0..200_000_u64, prop_oneof![0..70_000_u32, any::<u32>()], any::<(u32, u32, u16)>()),
                 1..20,
             ),
         ) {
             let seed = FrameSeed::new(LogId::new(log), Salt::new(salt));
             let mut near = NearChecks::new(seed, last);
-            for (on, len, (body, prev)) in headers {
+            for (on, len, (body, prev, tag)) in headers {
                 let lsn = Lsn::new(start.wrapping_add(on));
                 let mut rest = [0; 16];
+                let last = last ^ u32::from(tag) << 16;
                 for (into, field) in rest.chunks_exact_mut(4).zip([len, body, prev, last]) {
                     into.copy_from_slice(&field.to_le_bytes());
                 }
                 let expected = seed.header_check(lsn, &rest);
-                prop_assert_eq!(near.header_check(lsn, len, body, prev), expected);
+                prop_assert_eq!(near.header_check(lsn, len, body, prev, tag), expected);
             }
         }
     }
@@ -280,7 +290,7 @@ mod tests {
         for lsn in [8, 8 << 32, 8, 8 << 16, 8 << 48, 8 << 16, 0].map(Lsn::new) {
             let mut rest = [0; 16];
             rest[12] = 1;
-            assert_eq!(near.header_check(lsn, 0, 0, 0), seed.header_check(lsn, &rest), "{lsn}");
+            assert_eq!(near.header_check(lsn, 0, 0, 0, 0), seed.header_check(lsn, &rest), "{lsn}");
         }
     }
 

@@ -7,12 +7,14 @@
 
 use super::checksum::{FrameSeed, body_check};
 use super::frame::{FrameKind, HEADER_LEN, MARK_LEN, MARKED_HEADER_LEN, frame_len};
+use super::tag::Tag;
 use crate::position::Lsn;
 
 const CONTINUES: u8 = 1;
 const MARKED: u8 = 2;
 const KIND_AT: usize = 16;
 const FLAGS_AT: usize = 17;
+const TAG_AT: usize = 18;
 
 /// What a frame is to say beside its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +25,28 @@ pub struct FrameSpec {
     pub continues: bool,
     /// The durable LSN that it marks.
     pub mark: Option<Lsn>,
+    /// The tag of its records; for a skippable kind what stands in that place.
+    pub tag: Tag,
 }
 
 impl FrameSpec {
-    /// A frame of this kind, without a mark.
+    /// A frame of this kind, without a mark or tag.
     #[must_use]
     pub const fn of(kind: FrameKind) -> Self {
-        Self { kind, continues: false, mark: None }
+        Self { kind, continues: false, mark: None, tag: Tag::NONE }
     }
 
     /// The same with a mark.
     #[must_use]
     pub const fn marking(mut self, durable: Option<Lsn>) -> Self {
         self.mark = durable;
+        self
+    }
+
+    /// The same with a tag.
+    #[must_use]
+    pub const fn tagged(mut self, tag: Tag) -> Self {
+        self.tag = tag;
         self
     }
 }
@@ -45,11 +56,13 @@ impl FrameSpec {
 ///
 /// # Panics
 /// As [`place_frame`].
-pub fn place_record(run: &mut Vec<u8>, record: &[u8]) {
+#[inline(always)]
+pub fn place_record(run: &mut Vec<u8>, tag: Tag, record: &[u8]) {
     let len = u32::try_from(record.len()).expect("bodies are bounded before they are placed");
     let mut header = [0; HEADER_LEN];
     header[4..8].copy_from_slice(&len.to_le_bytes());
-    header[KIND_AT] = FrameKind::Record as u8;
+    header[KIND_AT] = FrameKind::Record.byte();
+    header[TAG_AT..].copy_from_slice(&tag.get().to_le_bytes());
     let unpadded = HEADER_LEN + record.len();
     let padding = unpadded.next_multiple_of(8) - unpadded;
     run.reserve(unpadded + padding);
@@ -83,8 +96,9 @@ pub fn open_frame(run: &mut Vec<u8>, spec: FrameSpec) -> usize {
         flags |= MARKED;
     }
     let mut header = [0; HEADER_LEN];
-    header[KIND_AT] = spec.kind as u8;
+    header[KIND_AT] = spec.kind.byte();
     header[FLAGS_AT] = flags;
+    header[TAG_AT..].copy_from_slice(&spec.tag.get().to_le_bytes());
     run.extend_from_slice(&header);
     if let Some(durable) = spec.mark {
         run.extend_from_slice(&durable.get().to_le_bytes());
@@ -163,7 +177,7 @@ pub fn void_batch(run: &mut [u8]) -> usize {
         let hollow = u32::try_from(placed.frame_len - HEADER_LEN).expect("frames are bounded");
         *header = [0; HEADER_LEN];
         header[4..8].copy_from_slice(&hollow.to_le_bytes());
-        header[KIND_AT] = FrameKind::Void as u8;
+        header[KIND_AT] = FrameKind::Void.byte();
         total += placed.frame_len;
         if !continues || planted!("leftovers-of-failed-batch") {
             return total;
@@ -196,7 +210,7 @@ impl Placed {
         let body_len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         let marked = header[FLAGS_AT] & MARKED != 0;
         let kind = header[KIND_AT];
-        let hollow = kind == FrameKind::Void as u8 || kind == FrameKind::Gap as u8;
+        let hollow = kind == FrameKind::Void.byte() || kind == FrameKind::Gap.byte();
         let total = frame_len(u64::from(body_len), marked);
         let start = if marked { MARKED_HEADER_LEN } else { HEADER_LEN };
         let fits = "a placed frame is in memory";
@@ -236,6 +250,8 @@ fn finish_frame(frame: &mut [u8], placed: Placed, seed: FrameSeed, lsn: Lsn, pre
 pub struct PlacedFrame<'a> {
     /// Its kind, as on disk.
     pub kind: u8,
+    /// Its tag.
+    pub tag: Tag,
     /// Whether its batch goes on in the next frame.
     pub continues: bool,
     /// Its body.
@@ -263,6 +279,7 @@ pub fn placed_at(run: &[u8], offset: usize) -> Option<PlacedFrame<'_>> {
     let from = if placed.marked { MARKED_HEADER_LEN } else { HEADER_LEN };
     Some(PlacedFrame {
         kind: header[KIND_AT],
+        tag: Tag::new(u16::from_le_bytes([header[TAG_AT], header[TAG_AT + 1]])),
         continues: header[FLAGS_AT] & CONTINUES != 0,
         body: rest.get(from..placed.body_end)?,
         len: placed.frame_len,

@@ -40,7 +40,7 @@ impl GapFrame {
             return None;
         }
         let covered = |body_check: u32| {
-            let fields = [body_len, body_check, self.prev, u32::from(FrameKind::Gap as u8)];
+            let fields = [body_len, body_check, self.prev, u32::from(FrameKind::Gap.byte())];
             let mut covered = [0; 16];
             for (place, field) in covered.chunks_exact_mut(4).zip(fields) {
                 place.copy_from_slice(&field.to_le_bytes());

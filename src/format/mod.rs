@@ -15,4 +15,5 @@ pub mod gap;
 pub mod header;
 pub mod layout;
 pub mod name;
+pub mod tag;
 pub mod trailer;

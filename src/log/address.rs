@@ -262,11 +262,11 @@ fn look_up(shared: &Shared, lsn: Lsn, which: Which) -> Result<Found> {
 }
 
 fn from_memory(frame: Option<PlacedFrame<'_>>, lsn: Lsn, which: Which) -> Result<Part> {
-    let of = |kind: FrameKind| frame.filter(|frame| frame.kind == kind as u8);
+    let of = |kind: FrameKind| frame.filter(|frame| frame.kind == kind.byte());
     let frame = of(FrameKind::Batch).or_else(|| of(FrameKind::Record));
     let part = frame.and_then(|frame| {
-        let batch = frame.kind == FrameKind::Batch as u8;
-        let picked = Picked::of(lsn, batch, Body::Shared(frame.body), which)?;
+        let batch = frame.kind == FrameKind::Batch.byte();
+        let picked = Picked::of(lsn, (batch, frame.tag), Body::Shared(frame.body), which)?;
         let next = lsn.checked_add(frame.len as u64)?;
         let goes_on = frame.continues.then_some((next, None));
         Some(Part { picked, goes_on, needed: 0 })
@@ -299,6 +299,9 @@ fn read_thoroughly(shared: &Arc<Shared>, at: &At, which: Which) -> Result<Part> 
                 body if body.len() <= QUICK_MAX => Body::Shared(body),
                 body => Body::Own(scan.body_bytes(0..body.len())),
             };
+            let header = planted!("tag-lost-when-read-thoroughly", header => {
+                FrameHeader { tag: Default::default(), ..header }
+            });
             Part::of(lsn, &header, body, which).ok_or(no_record)
         }
         Ok(Some((from, header))) if header.kind == FrameKind::Gap => {

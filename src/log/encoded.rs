@@ -5,6 +5,7 @@
 use crate::format::batch;
 use crate::format::frame::{FrameKind, frame_len};
 use crate::format::frame_writer::{FrameSpec, close_frame, open_frame, place_record};
+use crate::format::tag::{Part, Tag};
 use crate::position::Lsn;
 
 /// Frames of one append, placed.
@@ -16,15 +17,15 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    pub(crate) fn of_record(record: &[u8]) -> Self {
+    pub(crate) fn of_record(record: &impl Part) -> Self {
         let mut bytes = Vec::new();
-        place_record(&mut bytes, record);
+        place_record(&mut bytes, record.tag(), record.bytes());
         Self { bytes, starts: vec![0] }
     }
 
     /// Of a batch, in frames with bodies of at most `body_max`, where its records allow that.
-    pub(crate) fn of_batch<R: AsRef<[u8]>>(records: &[R], body_max: u64) -> Self {
-        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
+    pub(crate) fn of_batch<P: Part>(records: &[P], body_max: u64) -> Self {
+        let lens = || records.iter().map(|record| (record.tag(), record.len()));
         let (mut bytes, mut starts, mut rest) = (Vec::new(), Vec::new(), records);
         let len =
             batch::cut(lens(), body_max).map(|cut| frame_len(cut.body_len, false)).sum::<u64>();
@@ -32,7 +33,9 @@ impl Encoded {
         for cut in batch::cut(lens(), body_max) {
             let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
             starts.push(bytes.len() as u64);
-            place_batch_frame(&mut bytes, frame, !cut.last, None);
+            let tag = cut.tag;
+            let tag = planted!("tag-lost-in-frames-made-apart", tag => Tag::NONE);
+            place_batch_frame(&mut bytes, frame, (tag, !cut.last), None);
             rest = behind;
         }
         Self { bytes, starts }
@@ -44,15 +47,15 @@ impl Encoded {
 }
 
 /// Appends one frame of a batch, with its checks empty.
-pub(crate) fn place_batch_frame<R: AsRef<[u8]>>(
+pub(crate) fn place_batch_frame<P: Part>(
     run: &mut Vec<u8>,
-    records: &[R],
-    continues: bool,
+    records: &[P],
+    (tag, continues): (Tag, bool),
     mark: Option<Lsn>,
 ) {
-    let start = open_frame(run, FrameSpec { kind: FrameKind::Batch, continues, mark });
+    let start = open_frame(run, FrameSpec { kind: FrameKind::Batch, continues, mark, tag });
     for record in records {
-        let record = record.as_ref();
+        let record = record.bytes();
         let len = u32::try_from(record.len()).expect("records are bounded before");
         run.extend_from_slice(&len.to_le_bytes());
         run.extend_from_slice(record);

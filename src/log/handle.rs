@@ -20,9 +20,9 @@ use super::survey::Segment;
 use super::watch::Watch;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
-use crate::format::batch::RECORD_OVERHEAD;
 use crate::format::content::Content;
-use crate::format::layout;
+use crate::format::tag::Part;
+use crate::format::{batch, layout};
 use crate::position::{Lineage, LogId, Lsn};
 use crate::storage::Environment;
 use crate::storage::latch::{Condvar, JoinHandle, Mutex};
@@ -195,6 +195,16 @@ impl Log {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn append_at(&self, record: &[u8], durability: Durability) -> Result<Receipt> {
+        self.append_part(record, durability)
+    }
+
+    /// Appends one record, with a tag or without.
+    #[inline]
+    pub(crate) fn append_part<P: Part + Copy>(
+        &self,
+        record: P,
+        durability: Durability,
+    ) -> Result<Receipt> {
         let mut state = self.shared().lock();
         if durability == Durability::Buffered
             && !state.rounds.listen()
@@ -209,7 +219,7 @@ impl Log {
         {
             return outcome;
         }
-        if self.is_long(record.len() as u64) {
+        if self.is_long(record.len()) {
             return self.append_long(state, record, level);
         }
         let accepted = match state.machine.append(record, level) {
@@ -230,7 +240,7 @@ impl Log {
     /// As [`append`](Self::append); [`Error::Busy`] (nothing was appended).
     pub fn try_append(&self, record: &[u8]) -> Result<Receipt> {
         let level = self.level(Durability::Buffered);
-        let mut encoded = self.encoded_record(record);
+        let mut encoded = self.encoded_record(&record);
         let mut state = self.shared().lock();
         if !state.machine.has_begun() {
             drop(state);
@@ -269,11 +279,20 @@ impl Log {
         records: &[R],
         durability: Durability,
     ) -> Result<Receipt> {
-        let level = self.level(durability);
         // Each is asked for its bytes once, and before the lock is taken: what the caller's code does
         // then, be it a panic, concerns nobody else.
         let records: Vec<&[u8]> = records.iter().map(AsRef::as_ref).collect();
-        if let Some(encoded) = self.encoded_batch(&records) {
+        self.append_parts(&records, durability)
+    }
+
+    /// Appends a batch of records, with tags or without.
+    pub(crate) fn append_parts<P: Part>(
+        &self,
+        records: &[P],
+        durability: Durability,
+    ) -> Result<Receipt> {
+        let level = self.level(durability);
+        if let Some(encoded) = self.encoded_batch(records) {
             return self.append_encoded(encoded, level);
         }
         let mut state = self.shared().lock();
@@ -282,7 +301,7 @@ impl Log {
             return Ok(Receipt { lsn: end, end });
         }
         let accepted =
-            self.shared().admit(&mut state, |machine| machine.append_batch(&records, level))?;
+            self.shared().admit(&mut state, |machine| machine.append_batch(records, level))?;
         self.settle(state, accepted)
     }
 
@@ -293,27 +312,29 @@ impl Log {
     }
 
     /// The frames of a batch that is long, and that the log may take.
-    pub(crate) fn encoded_batch<R: AsRef<[u8]>>(&self, records: &[R]) -> Option<Encoded> {
+    pub(crate) fn encoded_batch<P: Part>(&self, records: &[P]) -> Option<Encoded> {
         let options = &self.shared().options;
-        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
-        let with_overhead = |sum: u64, len| sum.saturating_add(len).saturating_add(RECORD_OVERHEAD);
-        let total = lens().fold(0, with_overhead);
-        let fits =
-            total <= layout::BATCH_LEN_MAX && lens().all(|len| len <= layout::RECORD_LEN_MAX);
-        let long = fits && total > options.apart();
+        let size = batch::measure(records);
+        let fits = size.total <= layout::BATCH_LEN_MAX && size.longest <= layout::RECORD_LEN_MAX;
+        let long = fits && size.total > options.apart();
         long.then(|| Encoded::of_batch(records, options.batch_frame_max))
     }
 
-    pub(crate) fn encoded_record(&self, record: &[u8]) -> Option<Encoded> {
-        self.is_long(record.len() as u64).then(|| Encoded::of_record(record))
+    pub(crate) fn encoded_record(&self, record: &impl Part) -> Option<Encoded> {
+        self.is_long(record.len()).then(|| Encoded::of_record(record))
     }
 
     /// Apart from those that most appends take: what it needs on the stack costs these nothing.
     #[cold]
     #[inline(never)]
-    fn append_long(&self, state: Guard<'_>, record: &[u8], level: Durability) -> Result<Receipt> {
+    fn append_long<P: Part>(
+        &self,
+        state: Guard<'_>,
+        record: P,
+        level: Durability,
+    ) -> Result<Receipt> {
         drop(state);
-        self.append_encoded(Encoded::of_record(record), level)
+        self.append_encoded(Encoded::of_record(&record), level)
     }
 
     #[inline(never)]

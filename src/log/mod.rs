@@ -42,6 +42,7 @@ mod sparing;
 pub mod stepped;
 mod submit;
 mod survey;
+mod tagged;
 mod tail;
 mod tender;
 mod ticket;

@@ -74,6 +74,12 @@ pub struct Options {
     /// [`Durability::Os`]): so that the sync at the end of a segment finds little left. At least
     /// 4096; `None`: never. Default 8 MiB.
     pub write_back: Option<u64>,
+    /// Whether each commit (what one write hands to the kernel) ends with padding up to the next
+    /// multiple of 4096 bytes of the file, so that no two commits share a block of it. Such a block is
+    /// never written again while it may hold the only copy of an acknowledged record. Costs up to 4 KiB
+    /// of disk and of addresses for each commit, so it is for logs with few or large ones. Default
+    /// false.
+    pub own_blocks: bool,
     /// Whether the next segment is prepared before it is needed. Default true.
     pub prepare_ahead: bool,
     /// Refuses to open, with [`Error::AmbiguousTail`], where bytes that do not verify would be
@@ -101,6 +107,7 @@ impl Default for Options {
             idle_mark: Some(Duration::from_millis(10)),
             zeros_ahead: None,
             write_back: Some(8 << 20),
+            own_blocks: false,
             prepare_ahead: true,
             refuse_ambiguous_tail: false,
             must_exist: false,
@@ -204,6 +211,13 @@ impl Options {
     #[must_use]
     pub const fn write_back(mut self, bytes: Option<u64>) -> Self {
         self.write_back = bytes;
+        self
+    }
+
+    /// Sets [`own_blocks`](Self::own_blocks).
+    #[must_use]
+    pub const fn own_blocks(mut self, own: bool) -> Self {
+        self.own_blocks = own;
         self
     }
 

@@ -3,6 +3,7 @@
 use super::record::Record;
 use crate::format::batch::BatchRecords;
 use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN};
+use crate::format::tag::Tag;
 use crate::position::Lsn;
 use bytes::Bytes;
 use std::ops::Deref;
@@ -54,10 +55,15 @@ pub(super) enum Picked {
 
 impl Picked {
     /// `None` where a batch has records that do not fit, which no verified one has.
-    pub(super) fn of(lsn: Lsn, batch: bool, body: Body<'_>, which: Which) -> Option<Self> {
+    pub(super) fn of(
+        lsn: Lsn,
+        (batch, tag): (bool, Tag),
+        body: Body<'_>,
+        which: Which,
+    ) -> Option<Self> {
         match which {
             Which::Nth(0) | Which::All if !batch => {
-                Some(Self::One(Record { lsn, index: 0, bytes: body.into_bytes() }))
+                Some(Self::One(Record { lsn, index: 0, tag, bytes: body.into_bytes() }))
             }
             Which::Nth(_) if !batch => Some(Self::Fewer(1)),
             Which::Nth(index) => {
@@ -66,7 +72,7 @@ impl Picked {
                     let record = record.ok()?;
                     if count == index {
                         let bytes = Bytes::copy_from_slice(record);
-                        return Some(Self::One(Record { lsn, index, bytes }));
+                        return Some(Self::One(Record { lsn, index, tag, bytes }));
                     }
                     count += 1;
                 }
@@ -75,7 +81,7 @@ impl Picked {
             Which::All => {
                 let body = body.into_bytes();
                 let records = (0..).zip(BatchRecords::new(&body)).map(|(index, record)| {
-                    Some(Record { lsn, index, bytes: body.slice_ref(record.ok()?) })
+                    Some(Record { lsn, index, tag, bytes: body.slice_ref(record.ok()?) })
                 });
                 records.collect::<Option<_>>().map(Self::All)
             }
@@ -97,7 +103,8 @@ impl Part {
     /// Of a frame that verifies.
     pub(super) fn of(lsn: Lsn, header: &FrameHeader, body: Body<'_>, which: Which) -> Option<Self> {
         let needed = MARKED_HEADER_LEN + body.len();
-        let picked = Picked::of(lsn, header.kind == FrameKind::Batch, body, which)?;
+        let batch = header.kind == FrameKind::Batch;
+        let picked = Picked::of(lsn, (batch, header.tag), body, which)?;
         let next = lsn.checked_add(header.frame_len())?;
         let goes_on = header.continues.then_some((next, Some(header.check)));
         Some(Self { picked, goes_on, needed })

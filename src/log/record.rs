@@ -1,5 +1,6 @@
 //! What readers get: a record, and where it stands.
 
+use crate::format::tag::Tag;
 use crate::position::Lsn;
 use bytes::Bytes;
 
@@ -20,6 +21,8 @@ pub struct Record {
     pub lsn: Lsn,
     /// Which record of that frame, from 0.
     pub index: u32,
+    /// The tag that it was appended with.
+    pub tag: Tag,
     /// Its bytes. From a scan a slice of the block that was read, which it keeps in memory: copy
     /// it out to keep a small record for long. From a read by address memory of its own, or of
     /// its frame of a batch; from a follower memory of its own up to 16 KiB.
@@ -33,6 +36,8 @@ pub struct RecordRef<'a> {
     pub lsn: Lsn,
     /// Which record of that frame, from 0.
     pub index: u32,
+    /// The tag that it was appended with.
+    pub tag: Tag,
     /// Its bytes.
     pub bytes: &'a [u8],
 }

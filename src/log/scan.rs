@@ -6,6 +6,7 @@ use super::window::{READ_AHEAD, Window};
 use crate::format::checksum::FrameSeed;
 use crate::format::frame::{FrameError, FrameHeader, MARKED_HEADER_LEN, PlainRecord, PlainRecords};
 use crate::format::layout;
+use crate::format::tag::Tag;
 use crate::position::Lsn;
 use crate::storage::StorageFile;
 use bytes::Bytes;
@@ -177,27 +178,27 @@ impl FrameScan {
     /// The next frame, if it is a record in order, without a mark, that was read ahead already;
     /// otherwise, whatever the reason, `None`, and [`next`](Self::next) tells.
     #[inline(always)]
-    pub(crate) fn next_plain(&mut self) -> Option<Lsn> {
+    pub(crate) fn next_plain(&mut self) -> Option<(Lsn, Tag)> {
         let record = self.plain.at(self.window.from(self.here)?, self.at, self.before?)?;
         self.step_over(record)
     }
 
     /// The same for one with a mark.
-    pub(crate) fn next_marked(&mut self) -> Option<Lsn> {
+    pub(crate) fn next_marked(&mut self) -> Option<(Lsn, Tag)> {
         let record = self.plain.marked_at(self.window.from(self.here)?, self.at, self.before?)?;
         self.step_over(record)
     }
 
     #[inline(always)]
-    fn step_over(&mut self, record: PlainRecord) -> Option<Lsn> {
-        let PlainRecord { check, header_len, unpadded_len } = record;
+    fn step_over(&mut self, record: PlainRecord) -> Option<(Lsn, Tag)> {
+        let PlainRecord { check, header_len, unpadded_len, tag } = record;
         let (lsn, here) = (self.at, self.here);
         let frame_len = layout::frame_aligned(unpadded_len as u64);
         self.at = lsn.checked_add(frame_len).filter(|end| *end <= self.span.limit)?;
         self.before = Some(check);
         self.body = here + header_len..here + unpadded_len;
         self.here = here + usize::try_from(frame_len).ok()?;
-        Some(lsn)
+        Some((lsn, tag))
     }
 
     /// The body of the frame that was read last; empty for a hollow one.

@@ -23,6 +23,7 @@ use super::rounds::{Round, Rounds};
 use super::tickets::Tickets;
 use super::wakers::Calls;
 use crate::error::{Error, Result};
+use crate::format::tag::Part;
 use crate::position::Lsn;
 use crate::storage::latch::{self, Condvar, Mutex, MutexGuard};
 use crate::storage::{Clock, DirLock};
@@ -289,10 +290,10 @@ impl Shared {
 
     /// Appends a record and writes it in one turn; `None` where more is to be done, or somebody
     /// else is at it: nothing was appended then.
-    pub(crate) fn write_through(
+    pub(crate) fn write_through<P: Part>(
         &self,
         state: &mut Guard<'_>,
-        record: &[u8],
+        record: P,
     ) -> Option<Result<Receipt>> {
         let (receipt, write) = state.machine.append_through(record)?;
         state.orphaned = false;

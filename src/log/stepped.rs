@@ -18,6 +18,7 @@ use super::options::Durability;
 use super::record::Receipt;
 use super::shared::{NOBODY, Shared, try_admit, try_admit_trim, try_reach, try_reach_all};
 use crate::error::{Error, Result};
+use crate::format::tag::Tag;
 use crate::position::Lsn;
 use std::fmt;
 use std::sync::Arc;
@@ -68,11 +69,11 @@ pub struct Call {
 #[derive(Debug)]
 enum Kind {
     Append {
-        record: Vec<u8>,
+        record: (Tag, Vec<u8>),
         level: Durability,
     },
     Batch {
-        records: Vec<Vec<u8>>,
+        records: Vec<(Tag, Vec<u8>)>,
         level: Durability,
     },
     Sync {
@@ -177,6 +178,13 @@ impl Stepped {
     /// Begins [`Log::append_at`].
     #[must_use]
     pub fn begin_append(&self, record: Vec<u8>, durability: Durability) -> Call {
+        self.begin_append_tagged(Tag::NONE, record, durability)
+    }
+
+    /// Begins [`Log::append_tagged_at`].
+    #[must_use]
+    pub fn begin_append_tagged(&self, tag: Tag, record: Vec<u8>, durability: Durability) -> Call {
+        let record = (tag, record);
         let level = self.log.level(durability);
         let encoded = self.log.encoded_record(&record);
         Call { encoded, ..self.begin(Kind::Append { record, level }) }
@@ -185,6 +193,13 @@ impl Stepped {
     /// Begins [`Log::append_batch_at`].
     #[must_use]
     pub fn begin_batch(&self, records: Vec<Vec<u8>>, durability: Durability) -> Call {
+        let records = records.into_iter().map(|record| (Tag::NONE, record)).collect();
+        self.begin_batch_tagged(records, durability)
+    }
+
+    /// Begins [`Log::append_batch_tagged_at`].
+    #[must_use]
+    pub fn begin_batch_tagged(&self, records: Vec<(Tag, Vec<u8>)>, durability: Durability) -> Call {
         let level = self.log.level(durability);
         let encoded = self.log.encoded_batch(&records);
         Call { encoded, ..self.begin(Kind::Batch { records, level }) }
@@ -233,7 +248,9 @@ impl Stepped {
                 (Kind::Append { level, .. } | Kind::Batch { level, .. }, Some(encoded)) => {
                     machine.append_encoded(encoded, *level).map(Some)
                 }
-                (Kind::Append { record, level }, None) => machine.append(record, *level).map(Some),
+                (Kind::Append { record: (tag, bytes), level }, None) => {
+                    machine.append((*tag, bytes), *level).map(Some)
+                }
                 (Kind::Batch { records, .. }, None) if records.is_empty() => {
                     let end = machine.watermarks().accepted;
                     Ok(Some(Accepted { lsn: end, end, goal: None, arms: false, due: false }))

@@ -9,8 +9,9 @@ use super::shared::{Shared, try_admit};
 use super::ticket::{Taken, Ticket};
 use super::wakers::Place;
 use crate::error::{Error, Result};
-use crate::format::batch::{self, RECORD_OVERHEAD};
+use crate::format::batch;
 use crate::format::frame::frame_len;
+use crate::format::tag::{Part, Tag};
 use crate::position::Lsn;
 use crate::storage::latch;
 use std::borrow::Cow;
@@ -33,9 +34,12 @@ use std::task::{Context, Poll};
 #[derive(Clone, Debug, Default)]
 pub struct Batch<'a> {
     parts: Vec<&'a [u8]>,
-    /// Where the parts of each record end.
-    ends: Vec<usize>,
+    /// Where the parts of each record end, and its tag.
+    ends: Vec<(usize, Tag)>,
 }
+
+/// A record whose parts are joined.
+type Tagged<'a> = (Tag, Cow<'a, [u8]>);
 
 impl<'a> Batch<'a> {
     /// A batch without records.
@@ -51,8 +55,14 @@ impl<'a> Batch<'a> {
 
     /// Adds a record that is these parts, one behind the other.
     pub fn push_parts(&mut self, parts: &[&'a [u8]]) -> &mut Self {
+        self.push_tagged(Tag::NONE, parts)
+    }
+
+    /// The same, of a record with a tag. Where the tag changes within a batch a new frame begins, which
+    /// counts 28 bytes against [`BATCH_LEN_MAX`](crate::BATCH_LEN_MAX).
+    pub fn push_tagged(&mut self, tag: Tag, parts: &[&'a [u8]]) -> &mut Self {
         self.parts.extend_from_slice(parts);
-        self.ends.push(self.parts.len());
+        self.ends.push((self.parts.len(), tag));
         self
     }
 
@@ -74,14 +84,14 @@ impl<'a> Batch<'a> {
         self.ends.clear();
     }
 
-    fn records(&self) -> Vec<Cow<'a, [u8]>> {
+    fn records(&self) -> Vec<Tagged<'a>> {
         let mut from = 0;
-        let record = |&end: &usize| {
+        let record = |&(end, tag): &(usize, Tag)| {
             let parts = self.parts.get(from..end).unwrap_or_default();
             from = end;
             match parts {
-                [one] => Cow::Borrowed(*one),
-                parts => Cow::Owned(parts.concat()),
+                [one] => (tag, Cow::Borrowed(*one)),
+                parts => (tag, Cow::Owned(parts.concat())),
             }
         };
         self.ends.iter().map(record).collect()
@@ -280,7 +290,7 @@ impl Log {
 
 fn take(
     machine: &mut Machine,
-    records: &[Cow<'_, [u8]>],
+    records: &[Tagged<'_>],
     encoded: Option<&mut Encoded>,
     level: Durability,
 ) -> Result<Accepted, Refusal> {
@@ -291,40 +301,42 @@ fn take(
             let end = machine.watermarks().accepted;
             Ok(Accepted { lsn: end, end, goal: None, arms: false, due: false })
         }
-        ([record], None) => machine.append(record, level),
+        ([(tag, record)], None) => machine.append((*tag, record), level),
         (records, None) => machine.append_batch(records, level),
     }
 }
 
 /// Bytes that the frames of these records take at most, with a mark in a frame of its own: less would be
 /// found while the submit still finds no room.
-fn need(records: &[Cow<'_, [u8]>], body_max: u64) -> u64 {
-    let lens = || records.iter().map(|record| record.len() as u64);
+fn need(records: &[Tagged<'_>], body_max: u64) -> u64 {
     let mark = frame_len(0, true);
     match records {
-        [record] => mark + frame_len(record.len() as u64, false),
-        _ => mark + frames_len(lens(), body_max),
+        [record] => mark + frame_len(record.len(), false),
+        _ => mark + frames_len(records, body_max),
     }
 }
 
 /// Bytes that the frames of a batch take, without a mark.
-fn frames_len(lens: impl IntoIterator<Item = u64>, body_max: u64) -> u64 {
-    batch::cut(lens, body_max).map(|cut| frame_len(cut.body_len, false)).sum()
+fn frames_len(records: &[Tagged<'_>], body_max: u64) -> u64 {
+    cuts(records, body_max).map(|cut| frame_len(cut.body_len, false)).sum()
+}
+
+fn cuts(records: &[Tagged<'_>], body_max: u64) -> impl Iterator<Item = batch::BatchCut> {
+    batch::cut(records.iter().map(|record| (record.tag(), record.len())), body_max)
 }
 
 /// Where the frames of a batch begin, if it has more than one, and how many records come before each.
-fn frames(records: &[Cow<'_, [u8]>], body_max: u64, receipt: Receipt) -> Vec<(Lsn, u32)> {
-    let lens = || records.iter().map(|record| record.len() as u64);
-    let total: u64 = lens().map(|len| len + RECORD_OVERHEAD).sum();
-    if records.len() < 2 || total <= body_max {
+fn frames(records: &[Tagged<'_>], body_max: u64, receipt: Receipt) -> Vec<(Lsn, u32)> {
+    let size = batch::measure(records);
+    if records.len() < 2 || size.one_tag && size.total <= body_max {
         return Vec::new();
     }
-    let unmarked = frames_len(lens(), body_max);
+    let unmarked = frames_len(records, body_max);
     // A mark that was due rides in the first frame.
     let mut marked = receipt.end.since(receipt.lsn) != Some(unmarked);
     let (mut at, mut before) = (receipt.lsn, 0_u32);
     let mut frames = Vec::new();
-    for cut in batch::cut(lens(), body_max) {
+    for cut in cuts(records, body_max) {
         frames.push((at, before));
         let len = frame_len(cut.body_len, std::mem::take(&mut marked));
         at = at.checked_add(len).unwrap_or(at);

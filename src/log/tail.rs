@@ -234,6 +234,11 @@ impl Tail<'_> {
         let mut held = 0;
         let row = loop {
             match scan.next() {
+                Ok(Some((_, FrameHeader { kind: FrameKind::Skippable(_), .. })))
+                    if planted!("skippable-kind-ends-the-log") =>
+                {
+                    break Row::Undecodable;
+                }
                 Ok(Some((lsn, frame))) => {
                     // A gap stands for the rest of a batch, too.
                     if in_batch && !matches!(frame.kind, FrameKind::Batch | FrameKind::Gap) {
@@ -362,8 +367,10 @@ pub(super) fn likely_places(bytes: &[u8], usable: usize, mut likely: impl FnMut(
 }
 
 fn may_be_marked(word: &[u8; 8]) -> bool {
-    let [b0, b1, b2, b3, ..] = *word;
-    FrameHeader::may_be_marked(u32::from_le_bytes([b0, b1, b2, b3]))
+    let [kind, flags, tag0, tag1, ..] = *word;
+    let tagged = [tag0, tag1] != [0, 0];
+    FrameHeader::may_be_marked(u32::from_le_bytes([kind, flags, tag0, tag1]))
+        && !(tagged && planted!("mark-beside-a-tag-missed"))
 }
 
 fn after(lsn: Lsn, bytes: u64) -> Lsn {
@@ -423,12 +430,12 @@ mod tests {
         fn strides_hide_no_place_and_no_dirt(
             len in 0..3000_usize,
             dirt in prop::collection::vec((0..375_usize, any::<[u8; 8]>()), 0..20),
-            headers in prop::collection::vec((0..375_usize, 0..10_u8, 0..5_u8), 0..20),
+            headers in prop::collection::vec((0..375_usize, 0..10_u8, 0..5_u8, 0..3_u8), 0..20),
             usable in 0..3000_usize,
         ) {
             let mut bytes = vec![0; len];
             let headers = headers.into_iter();
-            let kinds = headers.map(|(at, kind, flags)| (at, [kind, flags, 0, 0, 1, 2, 3, 4]));
+            let kinds = headers.map(|(at, kind, flags, tag)| (at, [kind, flags, 0, tag, 1, 2, 3, 4]));
             for (at, word) in dirt.into_iter().chain(kinds) {
                 if let Some(place) = bytes.get_mut(at * 8..at * 8 + 8) {
                     place.copy_from_slice(&word);

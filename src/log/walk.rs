@@ -10,6 +10,7 @@ use crate::error::{Damage, Error, Result};
 use crate::format::batch::BatchRecords;
 use crate::format::frame::{FrameError, FrameHeader, FrameKind, MARKED_HEADER_LEN};
 use crate::format::name::FileName;
+use crate::format::tag::Tag;
 use crate::position::{Lsn, SegmentId};
 use crate::storage::{StorageFile, read_full};
 use bytes::Bytes;
@@ -97,6 +98,7 @@ struct Current {
 #[derive(Clone, Copy, Debug)]
 struct Batch {
     lsn: Lsn,
+    tag: Tag,
     index: u32,
     /// Where in the body the next record begins.
     at: usize,
@@ -106,6 +108,7 @@ struct Batch {
 struct Found {
     lsn: Lsn,
     index: u32,
+    tag: Tag,
     part: Range<usize>,
 }
 
@@ -146,7 +149,7 @@ impl<E: Extents> Walk<E> {
     #[inline]
     pub(crate) fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>> {
         match self.next_plain() {
-            Some(lsn) => Ok(Some(RecordRef { lsn, index: 0, bytes: self.body() })),
+            Some((lsn, tag)) => Ok(Some(RecordRef { lsn, index: 0, tag, bytes: self.body() })),
             None => self.next_ref_of_any(),
         }
     }
@@ -158,9 +161,9 @@ impl<E: Extents> Walk<E> {
     #[inline]
     pub(crate) fn next_record(&mut self) -> Result<Option<Record>> {
         match self.next_plain() {
-            Some(lsn) => {
+            Some((lsn, tag)) => {
                 let part = 0..self.body().len();
-                Ok(Some(Record { lsn, index: 0, bytes: self.kept(part) }))
+                Ok(Some(Record { lsn, index: 0, tag, bytes: self.kept(part) }))
             }
             None => self.next_record_of_any(),
         }
@@ -169,13 +172,13 @@ impl<E: Extents> Walk<E> {
     /// Where the next frame stands, if it is a record in order, without a mark, that was read
     /// ahead already, and nothing else is to be handed out before.
     #[inline(always)]
-    fn next_plain(&mut self) -> Option<Lsn> {
+    fn next_plain(&mut self) -> Option<(Lsn, Tag)> {
         if self.batch.is_some() {
             return None;
         }
-        let lsn = self.current.as_mut()?.scan.next_plain()?;
+        let found = self.current.as_mut()?.scan.next_plain()?;
         self.passed_record();
-        Some(lsn)
+        Some(found)
     }
 
     /// The same for one with a mark.
@@ -183,9 +186,9 @@ impl<E: Extents> Walk<E> {
         if self.batch.is_some() {
             return None;
         }
-        let lsn = self.current.as_mut()?.scan.next_marked()?;
+        let (lsn, tag) = self.current.as_mut()?.scan.next_marked()?;
         self.passed_record();
-        Some(Found { lsn, index: 0, part: 0..self.body().len() })
+        Some(Found { lsn, index: 0, tag, part: 0..self.body().len() })
     }
 
     #[inline(always)]
@@ -197,18 +200,19 @@ impl<E: Extents> Walk<E> {
 
     #[inline(never)]
     fn next_ref_of_any(&mut self) -> Result<Option<RecordRef<'_>>> {
-        let Some(Found { lsn, index, part }) = self.go_on()? else {
+        let Some(Found { lsn, index, tag, part }) = self.go_on()? else {
             return Ok(None);
         };
-        Ok(Some(RecordRef { lsn, index, bytes: self.body().get(part).unwrap_or_default() }))
+        let bytes = self.body().get(part).unwrap_or_default();
+        Ok(Some(RecordRef { lsn, index, tag, bytes }))
     }
 
     #[inline(never)]
     fn next_record_of_any(&mut self) -> Result<Option<Record>> {
-        let Some(Found { lsn, index, part }) = self.go_on()? else {
+        let Some(Found { lsn, index, tag, part }) = self.go_on()? else {
             return Ok(None);
         };
-        Ok(Some(Record { lsn, index, bytes: self.kept(part) }))
+        Ok(Some(Record { lsn, index, tag, bytes: self.kept(part) }))
     }
 
     /// The body of the current frame.
@@ -258,7 +262,7 @@ impl<E: Extents> Walk<E> {
                     if header.kind == FrameKind::Record {
                         self.skip_batch = false;
                         let part = 0..current.scan.body().len();
-                        return Ok(Some(Found { lsn, index: 0, part }));
+                        return Ok(Some(Found { lsn, index: 0, tag: header.tag, part }));
                     }
                     self.take(lsn, &header)?;
                 }
@@ -270,12 +274,12 @@ impl<E: Extents> Walk<E> {
 
     /// The next record of the batch frame that is being handed out.
     fn next_of_batch(&mut self) -> Option<Found> {
-        let Batch { lsn, index, at } = self.batch.take()?;
+        let Batch { lsn, tag, index, at } = self.batch.take()?;
         let rest = self.current.as_ref()?.scan.body().get(at..)?;
         let record = BatchRecords::new(rest).next()?.ok()?;
         let part = at + 4..at + 4 + record.len();
-        self.batch = Some(Batch { lsn, index: index.saturating_add(1), at: part.end });
-        Some(Found { lsn, index, part })
+        self.batch = Some(Batch { lsn, tag, index: index.saturating_add(1), at: part.end });
+        Some(Found { lsn, index, tag, part })
     }
 
     /// Takes a frame that is no record.
@@ -300,7 +304,7 @@ impl<E: Extents> Walk<E> {
             return Err(self.damaged(lsn, self.at, Damage::Batch));
         }
         if header.kind == FrameKind::Batch {
-            self.batch = Some(Batch { lsn, index: 0, at: 0 });
+            self.batch = Some(Batch { lsn, tag: header.tag, index: 0, at: 0 });
         }
         Ok(())
     }

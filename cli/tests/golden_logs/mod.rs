@@ -5,6 +5,7 @@
 
 mod extended;
 mod harmed;
+mod later;
 mod repaired;
 
 use seawall::format::header::SegmentHeader;
@@ -51,10 +52,12 @@ pub(crate) fn all() -> Vec<GoldenLog> {
         ("jump", "a torn tail was cut: the next segment begins behind a jump", jump()),
         ("trimmed", "files below the trim point are gone, one waits as a spare", trimmed()),
         ("recycled", "the last segment is a recycled file with old bytes behind E", recycled()),
+        ("own-blocks", "commits that own their blocks, and a batch over several", own_blocks()),
         ("creation-interrupted", "a file was named and never begun", creation_interrupted()),
     ];
     let sound = sound.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk });
-    sound.chain(extended::all()).chain(harmed::all()).chain(repaired::all()).collect()
+    let later = extended::all().chain(later::all());
+    sound.chain(later).chain(harmed::all()).chain(repaired::all()).collect()
 }
 
 /// A smallest segment holds two or three of these.
@@ -190,6 +193,19 @@ fn batch_in_frames() -> SimDisk {
     log.append(b"before").unwrap();
     log.append_batch(&[[b'a'; 150], [b'b'; 150], [b'c'; 150], [b'd'; 150]]).unwrap();
     log.append(b"behind").unwrap();
+    log.close().unwrap();
+    settled(&disk)
+}
+
+fn own_blocks() -> SimDisk {
+    let disk = empty();
+    let options = options().own_blocks(true);
+    let log = Log::open_in(environment(&disk, 1), options.segment_len(32 << 10)).unwrap();
+    log.append(b"first").unwrap();
+    // It leaves eight bytes of its block, in which no frame fits.
+    log.append(&[b's'; 4096 - 32 - 8]).unwrap();
+    log.append_batch(&[[b'a'; 150], [b'b'; 150]]).unwrap();
+    log.append(&[b'l'; LONG]).unwrap();
     log.close().unwrap();
     settled(&disk)
 }

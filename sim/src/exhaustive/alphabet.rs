@@ -1,6 +1,6 @@
 //! The operations of which all rows are tried, and the options of the logs they are done to.
 
-use crate::subject::seawall_log::{KINDS, Level, LogOptions, Op, Turn, What};
+use crate::subject::seawall_log::{KINDS, Level, LogOptions, Op, Tags, Turn, What};
 
 /// The log: small segments, so that a few records rotate; frames of batches so small that a batch
 /// takes several; an idle mark; one spare; nothing ahead of time.
@@ -19,6 +19,9 @@ pub fn options(level: Level) -> LogOptions {
         zeros_ahead: None,
         write_back: None,
         direct: false,
+        // Appends have different tags, and batches the frames that they would have without.
+        tags: Tags::Batches,
+        own_blocks: false,
         clients: 3,
         weights: [0; KINDS],
         record_max: 0,

@@ -1,6 +1,6 @@
 //! The dictionaries: words of the format that a fuzzer would need long to find by itself.
 
-use seawall::format::frame::FrameKind;
+use seawall::format::frame::{FrameKind, SkippableKind};
 use seawall::format::header::{EXTENDED, MAGIC, VERSION};
 use seawall::format::layout;
 use seawall::format::name::FileName;
@@ -36,14 +36,19 @@ fn word(name: &str, bytes: &[u8]) -> Word {
     (name.to_owned(), bytes.to_vec())
 }
 
-/// Kind and flags stand next to each other; zeros follow.
+/// Kind and flags stand next to each other; a tag, or zeros, follow.
 fn frame() -> Vec<Word> {
     let mut words = Vec::new();
     for kind in FrameKind::ALL {
         for flags in 0..4_u8 {
             let name = format!("{kind:?}_{flags}").to_lowercase();
-            words.push((name, vec![kind as u8, flags, 0, 0]));
+            words.push((name, vec![kind.byte(), flags, 0, 0]));
         }
+    }
+    words.push(word("record_tagged", &[FrameKind::Record.byte(), 0, 7, 1]));
+    words.push(word("batch_tagged", &[FrameKind::Batch.byte(), 1, 7, 1]));
+    for kind in [SkippableKind::MIN, SkippableKind::MAX] {
+        words.push((format!("skippable_{}", kind.get()), vec![kind.get(), 0, 7, 1]));
     }
     let longest = u32::try_from(layout::BODY_LEN_MAX).expect("it is stored in 32 bits");
     words.push(word("body_len_max", &longest.to_le_bytes()));

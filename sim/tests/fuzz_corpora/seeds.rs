@@ -6,10 +6,11 @@ use super::checks::{scan_segment, sources};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::control::encode_trim;
 use seawall::format::extension::Extension;
-use seawall::format::frame::FrameKind;
+use seawall::format::frame::{FrameKind, SkippableKind};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame, void_batch};
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::layout;
+use seawall::format::tag::Tag;
 use seawall::format::trailer::{Trailer, TrailerKind};
 use seawall::position::{LogId, Lsn, Salt, SegmentId};
 
@@ -260,6 +261,19 @@ impl Segment {
             .record(b"")
     }
 
+    /// Records and a batch with tags, and kinds of later releases before, between and after them.
+    fn tags_and_later_kinds(self) -> Self {
+        let tagged = |kind, tag| FrameSpec::of(kind).tagged(Tag::new(tag));
+        let later = |kind| FrameSpec::of(FrameKind::Skippable(kind));
+        let part = FrameSpec { continues: true, ..tagged(FrameKind::Batch, 1) };
+        self.place(later(SkippableKind::MIN), b"of a later release")
+            .place(tagged(FrameKind::Record, 1), b"a record")
+            .place(later(SkippableKind::MAX), b"")
+            .place(part, TWO_RECORDS)
+            .place(tagged(FrameKind::Batch, 0xffff), TWO_RECORDS)
+            .record(b"without a tag")
+    }
+
     fn close_mark(self) -> Self {
         let here = Some(self.here());
         let spec = FrameSpec::of(FrameKind::CloseMark).marking(here);
@@ -334,9 +348,11 @@ pub(crate) fn segment_files() -> Vec<(&'static str, Vec<u8>)> {
     write_trailer(&mut clean, 6, TrailerKind::Close, end);
     let (mut first_copy_bad, _) = Segment::new(2, 7).record(b"a record").finish();
     first_copy_bad[100] ^= 1;
+    let (tagged, _) = Segment::new(2, 10).tags_and_later_kinds().finish();
     vec![
         ("fresh", fresh),
         ("every-kind", every_kind),
+        ("tags-and-later-kinds", tagged),
         ("torn-tail", torn),
         ("broken-chain", ghost),
         ("recycled", recycled),
@@ -353,7 +369,9 @@ pub(crate) fn frame_seeds() -> Vec<(String, Vec<u8>)> {
     let trim = encode_trim(Lsn::new(0x1000));
     let mut part = FrameSpec::of(FrameKind::Batch);
     part.continues = true;
-    let frames: [(&str, FrameSpec, &[u8]); 12] = [
+    let tag = Tag::new(0x0107);
+    let skippable = |kind| FrameSpec::of(FrameKind::Skippable(kind));
+    let frames: [(&str, FrameSpec, &[u8]); 17] = [
         ("record", FrameSpec::of(FrameKind::Record), b"a record"),
         ("record-empty", FrameSpec::of(FrameKind::Record), b""),
         ("record-marked", FrameSpec::of(FrameKind::Record).marking(mark), b"marked"),
@@ -366,6 +384,11 @@ pub(crate) fn frame_seeds() -> Vec<(String, Vec<u8>)> {
         ("trim-marked", FrameSpec::of(FrameKind::Trim).marking(mark), &trim),
         ("close-mark", FrameSpec::of(FrameKind::CloseMark).marking(mark), &trim),
         ("gap", FrameSpec::of(FrameKind::Gap), &[0; 12]),
+        ("record-tagged", FrameSpec::of(FrameKind::Record).tagged(tag), b"a record"),
+        ("record-tagged-marked", FrameSpec::of(FrameKind::Record).tagged(tag).marking(mark), b"x"),
+        ("batch-tagged", part.tagged(tag), TWO_RECORDS),
+        ("skippable-lowest", skippable(SkippableKind::MIN), b"of a later release"),
+        ("skippable-highest", skippable(SkippableKind::MAX).tagged(tag), b""),
     ];
     let mut seeds: Vec<_> = frames
         .into_iter()
@@ -384,6 +407,10 @@ pub(crate) fn frame_seeds() -> Vec<(String, Vec<u8>)> {
         ("law-2-marked-void", "idle-mark", 16, 3),
         ("law-2-unmarked-idle-mark", "idle-mark", 17, 0),
         ("law-2-record-continues", "record", 17, 1),
+        ("law-2-tagged-trim", "trim", 18, 1),
+        ("law-2-kind-below-the-skippable", "record", 16, 63),
+        ("law-2-kind-above-the-skippable", "record", 16, 128),
+        ("law-2-skippable-with-a-flag", "skippable-lowest", 17, 2),
         ("law-3-too-long", "record", 7, 0x20),
         ("law-4-mark-beyond", "record-marked", 27, 0x7f),
         ("law-6-untiled-batch", "batch", 20, 0xff),

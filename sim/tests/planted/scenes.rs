@@ -7,7 +7,9 @@ use super::overlap::{acknowledged_beside_a_failing_sync, written_beside_an_early
 use super::processes::second_process_without_the_lock;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
-use super::{boundaries, closed, closes, holes, landed, read_back, reserve, unwinding};
+use super::{
+    boundaries, closed, closes, holes, landed, later_kinds, read_back, reserve, tags, unwinding,
+};
 use seawall::format::checksum::FrameSeed;
 use seawall::format::extension::Extension;
 use seawall::format::frame::{FrameKind, decode_frame};
@@ -51,6 +53,11 @@ const SCENES: &[(&str, Scene)] = &[
     ("spare-used-twice", rotations_over_spares),
     ("quick-read-unseeded", read_overtaken_by_a_recycling),
     ("neighbour-read-instead", damaged_one_of_many),
+    ("tag-lost-when-read-thoroughly", || tags::come_back().err()),
+    ("skippable-kind-refused", || later_kinds::are_passed_over().err()),
+    ("skippable-kind-ends-the-log", || {
+        later_kinds::are_passed_over().and_then(|()| later_kinds::are_left_by_a_repair()).err()
+    }),
     ("beyond-the-end-is-silence", begun_beyond_the_end),
     ("closed-handle-reads", closed::search),
     ("gap-breaks-chain", repairs_cut_off),
@@ -514,7 +521,7 @@ fn huge_length_in_a_short_file() -> Option<String> {
     };
     let mut bytes = header.blocks();
     let mut frame = vec![0; 20];
-    frame[16] = FrameKind::Record as u8;
+    frame[16] = FrameKind::Record.byte();
     frame[4..8].copy_from_slice(&(200_u32 << 20).to_le_bytes());
     let covered = frame[4..].first_chunk().unwrap();
     let check = FrameSeed::new(log, salt).header_check(Lsn::FIRST, covered);

@@ -101,20 +101,28 @@ fn marked() -> Vec<u8> {
     GOLDEN[4].1.to_vec()
 }
 
+fn skippable(number: u8) -> FrameKind {
+    FrameKind::Skippable(SkippableKind::new(number).expect("from 64 to 127"))
+}
+
 /// Every kind that can stand on disk, valid at `lsn`, with a body from `bytes`.
 fn any_frame() -> impl Strategy<Value = (FrameSpec, Vec<u8>)> {
     let records = prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 1..8);
-    (0..7_usize, any::<bool>(), any::<Option<u16>>(), records, 0..1000_u64).prop_map(
-        |(kind, continues, back, records, trim)| {
-            let kind = FrameKind::ALL[kind];
+    let tag = prop_oneof![Just(0), 1..4_u16, any::<u16>()];
+    (0..8_usize, any::<bool>(), any::<Option<u16>>(), records, (0..1000_u64, tag)).prop_map(
+        |(kind, continues, back, records, (trim, tag))| {
+            let later = skippable(64 + u8::try_from(trim % 64).expect("below 64"));
+            let kind = FrameKind::ALL.get(kind).copied().unwrap_or(later);
             let durable = Lsn::new(MARKED_AT.get() - 8 * u64::from(back.unwrap_or(0)));
             let mark = match kind {
-                FrameKind::Void | FrameKind::Gap => None,
+                FrameKind::Void | FrameKind::Gap | FrameKind::Skippable(_) => None,
                 FrameKind::IdleMark | FrameKind::CloseMark => Some(durable),
                 FrameKind::Record | FrameKind::Batch | FrameKind::Trim => back.map(|_| durable),
             };
             let body = match kind {
-                FrameKind::Record | FrameKind::Void | FrameKind::Gap => records.concat(),
+                FrameKind::Record | FrameKind::Void | FrameKind::Gap | FrameKind::Skippable(_) => {
+                    records.concat()
+                }
                 FrameKind::IdleMark => Vec::new(),
                 FrameKind::Trim | FrameKind::CloseMark => {
                     control::encode_trim(Lsn::new(trim * 8)).to_vec()
@@ -128,7 +136,8 @@ fn any_frame() -> impl Strategy<Value = (FrameSpec, Vec<u8>)> {
                 }
             };
             let continues = continues && kind == FrameKind::Batch;
-            (FrameSpec { kind, continues, mark }, body)
+            let tag = Tag::new(if kind.has_tag() { tag } else { 0 });
+            (FrameSpec { kind, continues, mark, tag }, body)
         },
     )
 }
@@ -194,6 +203,7 @@ fn fields_of_the_worked_example_are_as_documented() {
         kind: FrameKind::Record,
         continues: false,
         mark: Some(Lsn::new(0x2_0000_1048)),
+        tag: Tag::NONE,
     };
     assert_eq!((header, body), (fields, &b"marked"[..]));
     assert_eq!((header.header_len(), header.unpadded_len(), header.frame_len()), (32, 38, 40));
@@ -304,7 +314,7 @@ fn records_and_batches_hold_records_and_nothing_else_does() {
 
 #[test]
 fn law_2_an_intact_frame_of_unknown_kind_is_refused_by_name() {
-    for found in [0, 8, 0xff] {
+    for found in [0, 8, 63, 128, 0xff] {
         let error = FrameError::Kind { found };
         assert!(error.is_unknown());
         let all = resealed(marked(), 4, &[0xff; 12]);
@@ -326,17 +336,17 @@ fn law_2_unknown_flags_are_refused_by_name() {
 
 #[test]
 fn law_2_kind_and_flags_agree() {
-    for kind in FrameKind::ALL {
+    for kind in FrameKind::ALL.into_iter().chain([skippable(64), skippable(127)]) {
         for flags in 0..4 {
             let (continues, marks) = (flags & 1 != 0, flags & 2 != 0);
             let allowed = match kind {
                 FrameKind::Record | FrameKind::Trim => !continues,
                 FrameKind::Batch => true,
                 FrameKind::IdleMark | FrameKind::CloseMark => marks && !continues,
-                FrameKind::Void | FrameKind::Gap => flags == 0,
+                FrameKind::Void | FrameKind::Gap | FrameKind::Skippable(_) => flags == 0,
             };
             let refused = FrameHeader::decode(
-                &resealed(marked(), 16, &[kind as u8, flags]),
+                &resealed(marked(), 16, &[kind.byte(), flags]),
                 seed(),
                 MARKED_AT,
             );
@@ -347,11 +357,57 @@ fn law_2_kind_and_flags_agree() {
 }
 
 #[test]
-fn law_2_zeros_are_zero() {
+fn law_2_zeros_are_zero_where_no_tag_stands() {
     for at in [18, 19] {
-        let error = FrameError::Flags { found: 2 };
-        assert_eq!(decode(&resealed(marked(), at, &[1])), Err(error));
+        for kind in FrameKind::ALL.into_iter().filter(|kind| !kind.holds_records()) {
+            let flags = u8::from(matches!(kind, FrameKind::IdleMark | FrameKind::CloseMark)) * 2;
+            let frame = resealed(marked(), 16, &[kind.byte(), flags]);
+            let error = FrameError::Flags { found: flags };
+            assert_eq!(decode(&resealed(frame, at, &[1])), Err(error), "{kind:?}");
+        }
     }
+}
+
+#[test]
+fn a_tag_stands_in_the_last_two_bytes_of_the_header_under_its_check() {
+    let tag = Tag::new(0x1234);
+    for (spec, body) in [
+        (of(FrameKind::Record), &b"a record"[..]),
+        (of(FrameKind::Record).marking(Some(BASE)), b"a record"),
+        (of(FrameKind::Batch), b"\x01\0\0\0x"),
+    ] {
+        let untagged = frame(spec, body);
+        let tagged = frame(spec.tagged(tag), body);
+        assert_eq!((&untagged[18..20], &tagged[18..20]), (&[0, 0][..], &[0x34, 0x12][..]));
+        assert_eq!((&untagged[4..18], &untagged[20..]), (&tagged[4..18], &tagged[20..]));
+        assert_eq!(decode(&tagged).map(|(header, _)| header.tag), Ok(tag));
+        let mut other = tagged.clone();
+        other[18] ^= 1;
+        assert!(matches!(decode(&other), Err(FrameError::Check { .. })));
+    }
+}
+
+#[test]
+fn a_kind_from_64_to_127_is_skippable_and_held_to_its_checks() {
+    for number in 64..=127 {
+        let spec = of(skippable(number)).tagged(Tag::new(7));
+        let whole = frame(spec, b"of a later release");
+        assert_eq!(whole[16..20], [number, 0, 7, 0]);
+        let (header, body) = decode(&whole).expect("a frame");
+        assert_eq!((header.kind, header.tag, header.mark), (spec.kind, spec.tag, None));
+        assert_eq!(body, b"of a later release");
+        assert!(!header.kind.holds_records());
+        // Law 2: every flag is one that this reader would have to know.
+        for flags in 1..=u8::MAX {
+            let error = FrameError::Flags { found: flags };
+            assert_eq!(decode(&resealed(whole.clone(), 17, &[flags])), Err(error));
+        }
+        // Law 5.
+        let mut rotten = whole;
+        rotten[25] ^= 1;
+        assert!(matches!(decode(&rotten), Err(FrameError::Body { .. })));
+    }
+    assert_eq!([63, 128].map(SkippableKind::new), [None, None]);
 }
 
 #[test]
@@ -361,7 +417,7 @@ fn law_3_a_length_beyond_the_greatest_is_refused_behind_a_check_that_holds() {
         let frame = resealed(frame(of(kind), b"12345678"), 4, &len.to_le_bytes());
         decode(&frame).expect_err("the body is not there")
     };
-    for kind in FrameKind::ALL {
+    for kind in FrameKind::ALL.into_iter().chain([skippable(99)]) {
         let flags_agree = !matches!(kind, FrameKind::IdleMark | FrameKind::CloseMark);
         let max = if kind.is_hollow() { 2 << 30 } else { (256 << 20) + 4 };
         if flags_agree {
@@ -471,6 +527,7 @@ proptest! {
         let (header, read) = decode(&run).expect("a valid frame");
         prop_assert_eq!(read, &body[..]);
         prop_assert_eq!((header.kind, header.continues), (spec.kind, spec.continues));
+        prop_assert_eq!(header.tag, spec.tag);
         prop_assert_eq!((header.mark, header.prev, header.check), (spec.mark, prev, check));
         prop_assert_eq!(header.frame_len(), run.len() as u64);
         prop_assert_eq!(frame_len(body.len() as u64, spec.mark.is_some()), run.len() as u64);
@@ -522,6 +579,7 @@ proptest! {
             check: header.check,
             header_len: header.header_len(),
             unpadded_len: usize::try_from(header.unpadded_len()).expect("a short frame"),
+            tag: header.tag,
         });
         prop_assert_eq!(plain, same);
     }
@@ -573,13 +631,14 @@ proptest! {
     #[test]
     fn decode_never_panics_on_any_header_behind_a_check_that_holds(
         fields in any::<[u8; 12]>(),
-        kind in 0..10_u8,
+        kind in prop_oneof![0..10_u8, any::<u8>()],
         flags in 0..5_u8,
+        tag in prop_oneof![Just([0; 2]), any::<[u8; 2]>()],
         body in prop::collection::vec(any::<u8>(), 0..80),
     ) {
         let mut frame = vec![0; 4];
         frame.extend_from_slice(&fields);
-        frame.extend_from_slice(&[kind, flags, 0, 0]);
+        frame.extend_from_slice(&[kind, flags, tag[0], tag[1]]);
         frame.extend_from_slice(&body);
         let frame = resealed(frame, 0, &[]);
         let checked = matches!(decode(&frame), Err(FrameError::Check { .. }));
@@ -590,10 +649,10 @@ proptest! {
     fn a_search_that_skips_what_looks_unmarked_misses_no_mark(
         fields in any::<[u8; 12]>(),
         last in any::<[u8; 4]>(),
-        likely in (0..10_u8, 0..5_u8),
+        likely in (0..10_u8, 0..5_u8, prop_oneof![Just([0; 2]), any::<[u8; 2]>()]),
         durable in 0..MARKED_AT.get() / 8,
     ) {
-        for last in [last, [likely.0, likely.1, 0, 0]] {
+        for last in [last, [likely.0, likely.1, likely.2[0], likely.2[1]]] {
             let mut frame = vec![0; 4];
             frame.extend_from_slice(&fields[..1]);
             frame.extend_from_slice(&[0; 3]);
@@ -610,8 +669,8 @@ proptest! {
     }
 
     #[test]
-    fn any_kind_beyond_the_last_is_unknown_whatever_the_rest(
-        kind in 8..=u8::MAX,
+    fn any_kind_that_is_neither_known_nor_skippable_is_unknown_whatever_the_rest(
+        kind in prop_oneof![8..64_u8, 128..=u8::MAX],
         fields in any::<[u8; 12]>(),
         rest in any::<[u8; 3]>(),
     ) {

@@ -57,7 +57,7 @@ fn a_placed_frame_is_found_where_it_starts_and_nowhere_else() {
         let mut start = 0;
         for body in &bodies {
             let found = placed_at(&run, start).expect("a frame");
-            assert_eq!((found.body, found.kind), (&body[..], FrameKind::Record as u8));
+            assert_eq!((found.body, found.kind), (&body[..], FrameKind::Record.byte()));
             for between in start + 1..start + found.len {
                 assert!(placed_at(&run, between).is_none(), "{between}");
             }
@@ -82,10 +82,12 @@ fn a_placed_frame_says_whether_its_batch_goes_on() {
 
 #[test]
 fn a_record_is_placed_alike_either_way() {
-    for len in [0, 1, 3, 4, 5, 11, 12, 13, 100, 4096] {
+    let lens = [0, 1, 3, 4, 5, 11, 12, 13, 100, 4096];
+    for (tag, len) in [0, 0x100, 0xffff].into_iter().flat_map(|tag| lens.map(|len| (tag, len))) {
         let (record, mut one, mut other) = (vec![7; len], vec![1; 8], vec![1; 8]);
-        place_record(&mut one, &record);
-        place_frame(&mut other, FrameSpec::of(FrameKind::Record), &[&record]);
+        place_record(&mut one, Tag::new(tag), &record);
+        let spec = FrameSpec::of(FrameKind::Record).tagged(Tag::new(tag));
+        place_frame(&mut other, spec, &[&record]);
         assert_eq!(one, other, "{len}");
     }
 }

@@ -10,6 +10,7 @@ use super::{Active, Closing, Goal, Machine, after};
 use crate::error::{Error, Result};
 use crate::format::frame::{CLOSE_MARK_LEN, FrameKind, frame_len};
 use crate::format::frame_writer::{FrameSpec, place_frame, place_record};
+use crate::format::tag::{Part, Tag};
 use crate::format::{batch, control, layout};
 use crate::position::Lsn;
 
@@ -52,11 +53,15 @@ impl Machine {
     ///
     /// # Errors
     /// [`Refusal::Wait`] where room must be made first (and is now asked for).
-    pub(crate) fn append(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
-        let len = frame_len(record.len() as u64, false);
+    pub(crate) fn append<P: Part>(
+        &mut self,
+        record: P,
+        level: Durability,
+    ) -> Result<Accepted, Refusal> {
+        let len = frame_len(record.len(), false);
         if len <= self.allowance {
             self.allowance -= len;
-            place_record(&mut self.pending, record);
+            place_record(&mut self.pending, record.tag(), record.bytes());
             return Ok(self.accepted(len, level));
         }
         self.append_looking(record, level)
@@ -65,8 +70,8 @@ impl Machine {
     /// Takes a record that nobody waits for, if nothing has to be looked at: all that most appends
     /// of a [`Buffered`](Durability::Buffered) log are.
     #[inline]
-    pub(crate) fn append_quietly(&mut self, record: &[u8]) -> Option<Receipt> {
-        let len = frame_len(record.len() as u64, false);
+    pub(crate) fn append_quietly<P: Part>(&mut self, record: P) -> Option<Receipt> {
+        let len = frame_len(record.len(), false);
         let quiet = self.level == Durability::Buffered && len <= self.allowance;
         quiet.then(|| self.place_within(record, len))
     }
@@ -74,8 +79,8 @@ impl Machine {
     /// Takes a record and at once the write that hands it to the kernel, if none is under way, no sync
     /// is wanted and nothing has to be looked at: all that most appends of an
     /// [`Os`](Durability::Os) log are.
-    pub(crate) fn append_through(&mut self, record: &[u8]) -> Option<(Receipt, Write)> {
-        let len = frame_len(record.len() as u64, false);
+    pub(crate) fn append_through<P: Part>(&mut self, record: P) -> Option<(Receipt, Write)> {
+        let len = frame_len(record.len(), false);
         let busy = self.commit_busy && !planted!("through-beside-a-write");
         if len > self.allowance || busy || self.sync_wanted > self.marks.durable {
             return None;
@@ -89,9 +94,9 @@ impl Machine {
 
     /// Places a record that the allowance covers.
     #[inline]
-    fn place_within(&mut self, record: &[u8], len: u64) -> Receipt {
+    fn place_within<P: Part>(&mut self, record: P, len: u64) -> Receipt {
         self.allowance -= len;
-        place_record(&mut self.pending, record);
+        place_record(&mut self.pending, record.tag(), record.bytes());
         let lsn = self.marks.accepted;
         let end = after(lsn, len);
         self.note_start(lsn);
@@ -99,27 +104,31 @@ impl Machine {
         Receipt { lsn, end }
     }
 
-    fn append_looking(&mut self, record: &[u8], level: Durability) -> Result<Accepted, Refusal> {
-        self.admit("record", record.len() as u64, layout::RECORD_LEN_MAX)?;
+    fn append_looking<P: Part>(
+        &mut self,
+        record: P,
+        level: Durability,
+    ) -> Result<Accepted, Refusal> {
+        self.admit("record", record.len(), layout::RECORD_LEN_MAX)?;
         let mark = self.due_mark();
-        let len = frame_len(record.len() as u64, mark.is_some());
+        let len = frame_len(record.len(), mark.is_some());
         self.make_room(len)?;
-        let spec = FrameSpec::of(FrameKind::Record).marking(mark);
+        let spec = FrameSpec::of(FrameKind::Record).marking(mark).tagged(record.tag());
         self.reserve(len);
-        place_frame(&mut self.pending, spec, &[record]);
+        place_frame(&mut self.pending, spec, &[record.bytes()]);
         let accepted = self.accepted(len, level);
         self.look_ahead();
         Ok(Accepted { due: self.allowance == 0, ..accepted })
     }
 
     /// Places a batch as frames of a bounded size; returns what they take together.
-    fn place_cut<R: AsRef<[u8]>>(
+    fn place_cut<P: Part>(
         &mut self,
-        records: &[R],
+        records: &[P],
         first_mark: Option<Lsn>,
     ) -> Result<u64, Refusal> {
         let body_max = self.batch_frame_max;
-        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
+        let lens = || records.iter().map(|record| (record.tag(), record.len()));
         let mut mark = first_mark;
         let len = batch::cut(lens(), body_max)
             .map(|cut| frame_len(cut.body_len, mark.take().is_some()))
@@ -129,20 +138,20 @@ impl Machine {
         let (mut mark, mut rest) = (first_mark, records);
         for cut in batch::cut(lens(), body_max) {
             let (frame, behind) = rest.split_at_checked(cut.records).unwrap_or((rest, &[]));
-            self.place_batch_frame(frame, !cut.last, mark.take());
+            self.place_batch_frame(frame, (cut.tag, !cut.last), mark.take());
             rest = behind;
         }
         Ok(len)
     }
 
-    fn place_batch_frame<R: AsRef<[u8]>>(
+    fn place_batch_frame<P: Part>(
         &mut self,
-        records: &[R],
-        continues: bool,
+        records: &[P],
+        tag_and_continues: (Tag, bool),
         mark: Option<Lsn>,
     ) {
         self.note_start(after(self.pending_at, self.pending_len()));
-        place_batch_frame(&mut self.pending, records, continues, mark);
+        place_batch_frame(&mut self.pending, records, tag_and_continues, mark);
     }
 
     /// Takes an append whose frames were made apart, and leaves nothing of it. A mark that is due goes
@@ -234,23 +243,21 @@ impl Machine {
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub(crate) fn append_batch<R: AsRef<[u8]>>(
+    pub(crate) fn append_batch<P: Part>(
         &mut self,
-        records: &[R],
+        records: &[P],
         level: Durability,
     ) -> Result<Accepted, Refusal> {
-        let lens = || records.iter().map(|record| record.as_ref().len() as u64);
-        let (longest, total) = lens().fold((0, 0_u64), |(longest, total), len| {
-            (len.max(longest), total.saturating_add(len).saturating_add(batch::RECORD_OVERHEAD))
-        });
+        let batch::BatchSize { longest, total, one_tag } = batch::measure(records);
         self.admit("record", longest, layout::RECORD_LEN_MAX)?;
         self.admit("batch", total, layout::BATCH_LEN_MAX)?;
         let mark = self.due_mark();
-        let len = if total <= self.batch_frame_max {
+        let len = if one_tag && total <= self.batch_frame_max {
             let len = frame_len(total, mark.is_some());
             self.make_room(len)?;
             self.reserve(len);
-            self.place_batch_frame(records, false, mark);
+            let tag = records.first().map_or(Tag::NONE, Part::tag);
+            self.place_batch_frame(records, (tag, false), mark);
             len
         } else {
             self.place_cut(records, mark)?

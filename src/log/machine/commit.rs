@@ -144,6 +144,9 @@ impl Machine {
         {
             self.marks.written = after(run.lsn, run.len);
         }
+        if self.own_blocks && self.retry.is_none() {
+            self.pad();
+        }
         let run = self.retry.take().unwrap_or_else(|| {
             let empty = std::mem::take(&mut self.empty);
             let bytes = std::mem::replace(&mut self.pending, empty);

@@ -28,6 +28,7 @@ mod accept;
 mod arrivals;
 mod commit;
 mod failed;
+mod pad;
 mod reserve;
 mod upkeep;
 
@@ -206,6 +207,7 @@ pub(crate) struct Machine {
     prepare_ahead: bool,
     zeros_ahead: bool,
     write_back: Option<u64>,
+    own_blocks: bool,
 
     live: VecDeque<Live>,
     origin: Origin,
@@ -348,6 +350,7 @@ impl Machine {
             prepare_ahead: options.prepare_ahead,
             zeros_ahead,
             write_back: options.write_back.filter(|_| !syncs),
+            own_blocks: options.own_blocks,
             active: active.map(|segment| {
                 let in_place = planted!("raised-log-goes-on-in-its-segment");
                 let takes_records = !start.raised || in_place;

@@ -206,7 +206,7 @@ fn records_and_batches_say_when_a_write_is_worth_a_call() {
         let mut taken = 0;
         loop {
             let accepted = if batches {
-                machine.append_batch(&[record], Durability::Buffered).unwrap()
+                machine.append_batch(&[&record], Durability::Buffered).unwrap()
             } else {
                 append(&mut machine, &record)
             };

@@ -104,14 +104,14 @@ impl Watch {
         let last = self.last.frame();
         let kind = write.run.first().get(KIND_AT).copied();
         // The sync of a close mark is that of the close record.
-        let closes = kind == Some(FrameKind::CloseMark as u8);
+        let closes = kind == Some(FrameKind::CloseMark.byte());
         if write.sync || last.is_none() || closes {
             self.may_go_on(file, last, write)?;
         }
         // Marks for which no record was appended are written when the log is idle, or closes: there
         // is time.
         let rests = [FrameKind::IdleMark, FrameKind::CloseMark];
-        if rests.into_iter().any(|mark| kind == Some(mark as u8)) {
+        if rests.into_iter().any(|mark| kind == Some(mark.byte())) {
             return self.look_by_name(Listing::Earned);
         }
         Ok(())

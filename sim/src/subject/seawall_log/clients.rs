@@ -7,7 +7,7 @@ use crate::oracle::Violation;
 use crate::silence::{Check, is_silent};
 use crate::subject::{Class, Stop, World};
 use seawall::log::stepped::Answer;
-use seawall::{Error, Log, LogView, Lsn, Verdict};
+use seawall::{Error, Log, LogView, Lsn, Tag, Verdict};
 use std::time::Duration;
 
 /// What clients do.
@@ -104,11 +104,13 @@ impl SeawallLog {
             return Ok(());
         }
         let id = self.model.begin(lens);
-        let mut records = self.model.records(id);
+        let mut records: Vec<_> =
+            self.model.tags(id).into_iter().zip(self.model.records(id)).collect();
         let call = if batch {
-            log.begin_batch(records, level.durability())
+            log.begin_batch_tagged(records, level.durability())
         } else {
-            log.begin_append(records.pop().unwrap_or_default(), level.durability())
+            let (tag, record) = records.pop().unwrap_or_default();
+            log.begin_append_tagged(tag, record, level.durability())
         };
         let sure = self.sure_of(level);
         self.begin(client, Pending { call, asked: Asked::Append(id, sure) });
@@ -128,7 +130,12 @@ impl SeawallLog {
         let log = self.log()?;
         let id = self.model.begin(&[len]);
         let record = self.model.records(id).pop().unwrap_or_default();
-        let answer = log.log().append_at(&record, level.durability());
+        let tag = self.model.tags(id).pop().unwrap_or_default();
+        // Records without a tag go the way that most appends go.
+        let answer = match tag {
+            Tag::NONE => log.log().append_at(&record, level.durability()),
+            tag => log.log().append_tagged_at(tag, &record, level.durability()),
+        };
         let asked = Asked::Append(id, self.sure_of(level));
         self.answered(world, asked, answer.map(Answer::Appended))
     }
@@ -142,7 +149,13 @@ impl SeawallLog {
         let log = self.log()?;
         let id = self.model.begin(lens);
         let records = self.model.records(id);
-        let answer = log.log().append_batch_at(&records, level.durability());
+        let tags = self.model.tags(id);
+        let answer = if tags.iter().all(|tag| *tag == Tag::NONE) {
+            log.log().append_batch_at(&records, level.durability())
+        } else {
+            let records: Vec<_> = tags.into_iter().zip(records).collect();
+            log.log().append_batch_tagged_at(&records, level.durability())
+        };
         let asked = Asked::Append(id, self.sure_of(level));
         self.answered(world, asked, answer.map(Answer::Appended))
     }
@@ -150,7 +163,7 @@ impl SeawallLog {
     fn try_append(&mut self, world: &World, len: u32) -> Result<(), Stop> {
         self.bring_back();
         let log = self.log()?;
-        let id = self.model.begin(&[len]);
+        let id = self.model.begin_untagged(&[len]);
         let record = self.model.records(id).pop().unwrap_or_default();
         match log.log().try_append(&record) {
             Err(Error::Busy) if self.poisoned_at.is_none() => {
@@ -188,7 +201,7 @@ impl SeawallLog {
             left -= 1;
             match scan.next_ref() {
                 Ok(Some(record)) => {
-                    if !self.model.wrote(record.bytes) {
+                    if !self.model.wrote(record.tag, record.bytes) {
                         let what = format!("a reader is shown at {} what nobody wrote", record.lsn);
                         return Err(Violation { promise: "G2", what }.into());
                     }
@@ -222,7 +235,7 @@ impl SeawallLog {
         let log = self.log()?;
         match log.log().read_batch(lsn) {
             Ok(read) => {
-                if self.model.are_records(id, read.iter().map(|record| &*record.bytes)) {
+                if self.model.are_records(id, &read) {
                     return Ok(());
                 }
                 let what = format!("the address {lsn} gives other bytes than were appended");
@@ -246,7 +259,7 @@ impl SeawallLog {
         let answers = self.log()?.log().read_many(&lsns);
         for (answer, (lsn, id)) in answers.into_iter().zip(near) {
             match answer {
-                Ok(read) if self.model.is_first_record(id, &read.bytes) && read.lsn == lsn => {}
+                Ok(read) if self.model.is_first_record(id, &read) && read.lsn == lsn => {}
                 Ok(_) => {
                     let what = format!("the address {lsn}, one of many, gives other bytes");
                     return Err(Violation { promise: "G1", what }.into());
@@ -283,6 +296,11 @@ impl SeawallLog {
                     if record.lsn >= bound {
                         let what = format!("a follower is shown {}, beyond {bound}", record.lsn);
                         return Err(Violation { promise: "G1", what }.into());
+                    }
+                    if !self.model.wrote(record.tag, &record.bytes) {
+                        let what =
+                            format!("a follower is shown at {} what nobody wrote", record.lsn);
+                        return Err(Violation { promise: "G2", what }.into());
                     }
                     shown.push(record.lsn);
                     if record.index == 0
@@ -374,7 +392,7 @@ impl SeawallLog {
         let mut look = self.model.look();
         loop {
             match scan.next_ref() {
-                Ok(Some(record)) => look.record(record.lsn, record.index, record.bytes)?,
+                Ok(Some(record)) => look.record(record)?,
                 Ok(None) => break,
                 Err(error) => {
                     return self.excuse(world, "G5", "a scan", &error).map(|()| false);
@@ -415,7 +433,7 @@ impl SeawallLog {
             look.outside = true;
             loop {
                 match scan.next_ref() {
-                    Ok(Some(record)) => look.record(record.lsn, record.index, record.bytes)?,
+                    Ok(Some(record)) => look.record(record)?,
                     Ok(None) => break,
                     Err(error) => return self.excuse(world, "G5", "a reader's scan", &error),
                 }

@@ -19,8 +19,8 @@
 //! Pure: it judges what others read.
 
 use super::evidence::Evidence;
+use super::open_hurt::print_of;
 use crate::damage::Hurt;
-use crate::hash::Fingerprint;
 use crate::medium::HurtKind;
 use crate::model::Model;
 use crate::oracle::Violation;
@@ -127,7 +127,7 @@ impl Case<'_> {
         });
         self.harmed.count > 1
             && cut_is_forgotten
-            && self.model.any_record(|bytes| Fingerprint::of(bytes) == print)
+            && self.model.any_record(|tag, bytes| print_of(tag, bytes) == print)
     }
 
     /// Records are missing from `end` on, without an error.

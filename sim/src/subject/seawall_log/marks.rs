@@ -4,6 +4,8 @@
 //! which a drawn crash seldom does. Here it is seen when it is written: the frames are decoded as
 //! they reach the page cache, and nothing before the mark may be pending then.
 //!
+//! Where commits own their blocks, what is synced ends with a block.
+//!
 //! The chain is held in the same way: each frame names the check of the frame before it, the first
 //! of a segment what its header names, and a header the last frame of the segment before.
 
@@ -14,9 +16,9 @@ use crate::state::State;
 use crate::subject::{Class, World};
 use parking_lot::Mutex;
 use seawall::format::checksum::FrameSeed;
-use seawall::format::frame::{FrameHeader, HEADER_LEN, MARKED_HEADER_LEN};
+use seawall::format::frame::{FrameHeader, FrameKind, HEADER_LEN, MARKED_HEADER_LEN};
 use seawall::format::header::{self, SegmentHeader};
-use seawall::format::layout::{FRAMES_START, trailer_offset};
+use seawall::format::layout::{BLOCK, FRAMES_START, trailer_offset};
 use seawall::storage::{
     DirLock, DirState, Entry, Environment, Eviction, FileState, OpenMode, Storage, StorageFile,
 };
@@ -34,6 +36,8 @@ pub(super) struct Book {
     broken: Option<String>,
     /// The page cache shows what the device has, but for what is pending.
     honest: bool,
+    /// No two commits share a block.
+    own_blocks: bool,
 }
 
 /// How far a file was looked at.
@@ -48,16 +52,20 @@ struct Place {
     compared: u64,
     /// The check of the frame that ends at `next`, where it is known.
     check: Option<u32>,
+    /// The last write went wrong, and may have landed in part.
+    in_part: bool,
+    /// The last frame was a close mark, which is not padded.
+    closes: bool,
 }
 
 /// What is known of the files of this process.
 pub(super) type Shared = Arc<Mutex<Book>>;
 
 /// The environment of a process whose writes are looked at.
-pub(super) fn watched(world: &World, book: &Shared) -> Environment {
+pub(super) fn watched(world: &World, book: &Shared, own_blocks: bool) -> Environment {
     let honest = world.class != Class::Media
         && world.disk.lock_inner().state.options.eviction == EvictionBehaviour::Seen;
-    *book.lock() = Book { honest, ..Book::default() };
+    *book.lock() = Book { honest, own_blocks, ..Book::default() };
     let environment = world.environment();
     let (inner, disk) = (Arc::clone(&environment.storage), world.disk.clone());
     Environment {
@@ -164,7 +172,10 @@ impl StorageFile for WatchedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.inner.sync_data()
+        self.inner.sync_data()?;
+        let inner = self.disk.lock_inner();
+        self.book.lock().look_at_end(&inner.state, self.id);
+        Ok(())
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -212,7 +223,9 @@ impl Book {
         // A file that is used again is another segment.
         let same = |place: &Place| place.salt == header.salt;
         let compared = FRAMES_START;
-        let fresh = Place { salt: header.salt, next: offset, end: 0, compared, check: None };
+        let (check, in_part, closes) = (None, false, false);
+        let fresh =
+            Place { salt: header.salt, next: offset, end: 0, compared, check, in_part, closes };
         let mut place = self.places.remove(&id).filter(same).unwrap_or(fresh);
         if offset != place.end {
             // A run of frames begins; one that failed begins again.
@@ -220,6 +233,7 @@ impl Book {
             place.check = check_before(file, &header, offset);
         }
         place.end = end;
+        place.in_part = !whole;
         let seed = FrameSeed::new(header.log, header.salt);
         while place.next < end {
             let mut bytes = [0; MARKED_HEADER_LEN];
@@ -235,6 +249,7 @@ impl Book {
                 self.broken.get_or_insert(what);
             }
             place.check = Some(frame.check);
+            place.closes = frame.kind == FrameKind::CloseMark;
             if let Some(mark) = frame.mark
                 && let Some(what) = self.overdone(state, id, &mut place, &header, mark)
             {
@@ -244,6 +259,21 @@ impl Book {
             place.next = place.next.saturating_add(frame.frame_len());
         }
         self.places.insert(id, place);
+    }
+
+    /// What was written before this sync ends with a block, where commits own theirs. In the last block
+    /// of a file stand control frames of several commits.
+    fn look_at_end(&mut self, state: &State, id: FileId) {
+        let Some(place) = self.places.get(&id).filter(|_| self.own_blocks) else { return };
+        let Some(header) = state.files.get(&id).and_then(header_of) else { return };
+        // Where calls were interrupted in the midst of a frame, the frames were not followed to the end.
+        let followed = place.next == place.end && !place.in_part;
+        let ours = place.salt == header.salt && followed && !place.closes;
+        let end = place.end;
+        if ours && end < header.file_len.saturating_sub(BLOCK) && !end.is_multiple_of(BLOCK) {
+            let what = format!("a commit ends at byte {end}, and the next one in the same block");
+            self.broken.get_or_insert(what);
+        }
     }
 
     /// A header says where the log ended before, which is a mark, too.

@@ -15,7 +15,7 @@ mod rescue;
 mod tamper;
 
 pub(crate) use op::KINDS;
-pub use op::{Level, LogOptions, Op, Turn, What};
+pub use op::{Level, LogOptions, Op, Tags, Turn, What};
 
 use crate::damage::Hurt;
 use crate::disk::{EvictionBehaviour, SimDisk};
@@ -173,6 +173,7 @@ impl Subject for SeawallLog {
 
     fn draw_more_options(options: &mut LogOptions, rng: &mut Rng) {
         options.draw_growth(rng);
+        options.draw_later(rng);
     }
 
     fn draw_op(options: &LogOptions, rng: &mut Rng) -> Op {
@@ -207,7 +208,7 @@ impl Subject for SeawallLog {
     fn new(options: &LogOptions) -> Self {
         Self {
             options: options.clone(),
-            model: Model::default(),
+            model: Model::of(options.tags),
             log: None,
             commit: Out::Nowhere,
             upkeep: Out::Nowhere,
@@ -267,7 +268,7 @@ impl Subject for SeawallLog {
         // The faults are over: what the log refuses now it refuses for good.
         let poisoned = self.poisoned_at.is_some();
         let lens = [40];
-        let id = self.model.begin(&lens);
+        let id = self.model.begin_untagged(&lens);
         let record = self.model.records(id).pop().unwrap_or_default();
         let appended = self.log()?.log().append_at(&record, Durability::Sync);
         match appended {
@@ -310,7 +311,7 @@ impl SeawallLog {
         let mut tries = 0;
         let log = loop {
             let before = world.disk.content_hash();
-            let environment = marks::watched(world, &self.marks);
+            let environment = marks::watched(world, &self.marks, self.options.own_blocks);
             match Log::open_in(environment, self.options.options()) {
                 Ok(log) => break log,
                 Err(_) if world.disk.is_dead() => return Err(Stop::Down),

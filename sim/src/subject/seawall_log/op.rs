@@ -3,7 +3,7 @@
 use crate::model::FIRST_LEN_MIN;
 use crate::rng::Rng;
 use crate::subject::Class;
-use seawall::{Durability, Options};
+use seawall::{Durability, Options, Tag};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -28,6 +28,45 @@ impl Level {
             Self::Os => Durability::Os,
             Self::Interval => Durability::Interval(Duration::from_millis(5)),
             Self::Sync => Durability::Sync,
+        }
+    }
+}
+
+/// Which tags the records of a run have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tags {
+    /// None.
+    #[default]
+    None,
+    /// One of four, the same for all records of a batch.
+    Batches,
+    /// One of four for each record.
+    Records,
+    /// Any for each record.
+    Any,
+}
+
+impl Tags {
+    const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// The tag of the record `index` of this append.
+    pub(crate) fn of(self, append: u32, index: u32) -> Tag {
+        let mixed = |index: u32| {
+            let place = u64::from(append) << 32 | u64::from(index);
+            let mixed = place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9).to_be_bytes()
+        };
+        let [high, low, ..] = match self {
+            Self::None => return Tag::NONE,
+            Self::Batches => mixed(0),
+            Self::Records | Self::Any => mixed(index),
+        };
+        match self {
+            Self::Any => Tag::new(u16::from_le_bytes([low, high])),
+            _ => Tag::new(u16::from(high % 4)),
         }
     }
 }
@@ -64,6 +103,12 @@ pub struct LogOptions {
     /// taken in turn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub direct: bool,
+    /// Which tags records have.
+    #[serde(default, skip_serializing_if = "Tags::is_none")]
+    pub tags: Tags,
+    /// Whether no two commits share a block.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_blocks: bool,
     /// Clients.
     pub clients: u8,
     /// Weights of the operations, in the order of [`What`]'s kinds. Of no matter to a run that
@@ -85,6 +130,7 @@ impl LogOptions {
             .batch_frame_max(self.batch_frame_max)
             .spares_max(self.spares_max)
             .prepare_ahead(self.prepare_ahead)
+            .own_blocks(self.own_blocks)
             .idle_mark(self.idle_mark.then_some(Duration::from_millis(10)));
         options.zeros_ahead = self.zeros_ahead;
         options.write_back = self.write_back;
@@ -117,6 +163,8 @@ impl LogOptions {
             zeros_ahead: *rng.pick(&[None, Some(true), Some(false)]).unwrap_or(&None),
             write_back: None,
             direct: false,
+            tags: Tags::None,
+            own_blocks: false,
             clients: *rng.pick(&[1, 1, 2, 4, 8, 24]).unwrap_or(&1),
             weights,
             record_max: *rng.pick(&[60, 200, 200, 700, 3000]).unwrap_or(&200),
@@ -144,8 +192,17 @@ impl LogOptions {
         Self { direct: true, clients: 1, level, ..self }
     }
 
+    /// What seeds did not draw at first.
+    pub(crate) fn draw_later(&mut self, rng: &mut Rng) {
+        let tags = [Tags::None, Tags::Batches, Tags::Records, Tags::Any];
+        self.tags = *rng.pick(&tags).unwrap_or(&Tags::None);
+        self.own_blocks = rng.chance(1, 4);
+    }
+
     pub(crate) fn simpler(&self) -> Vec<Self> {
         let mut simpler = vec![
+            Self { tags: Tags::None, ..self.clone() },
+            Self { own_blocks: false, ..self.clone() },
             Self { direct: false, ..self.clone() },
             Self { clients: 1, ..self.clone() },
             Self { idle_mark: false, ..self.clone() },

@@ -14,7 +14,7 @@ use crate::scenario::Harmed;
 use crate::subject::{Before, Class, Opened, Stop, Subject, World};
 use seawall::format::name::FileName;
 use seawall::storage::EntryKind;
-use seawall::{Durability, Error, Finding, Log, LogView, Lsn, RecordRef, Row, SegmentId};
+use seawall::{Durability, Error, Finding, Log, LogView, Lsn, RecordRef, Row, SegmentId, Tag};
 
 /// More than the options of any run keep.
 const SPARES: u64 = 4;
@@ -180,12 +180,20 @@ pub(super) fn read_view(view: &LogView) -> Result<Shown, Stop> {
     Ok(shown)
 }
 
+/// The same for the same tag and bytes.
+pub(super) fn print_of(tag: Tag, bytes: &[u8]) -> u64 {
+    let mut print = Fingerprint::new();
+    print.word(u64::from(tag.get()));
+    print.bytes(bytes);
+    print.value()
+}
+
 impl Shown {
     /// What a scan says next; whether it goes on.
     fn meet(&mut self, next: seawall::Result<Option<RecordRef<'_>>>) -> Result<bool, Stop> {
         match next {
             Ok(Some(record)) => {
-                let print = Fingerprint::of(record.bytes);
+                let print = print_of(record.tag, record.bytes);
                 self.records.push(((record.lsn, record.index), print));
                 Ok(true)
             }

@@ -1,10 +1,12 @@
 //! Long appends, made into frames apart: what is done under the lock copies none of their bytes.
 
 use super::*;
+use crate::format::tag::Tag;
 use crate::log::encoded::Encoded;
 
-fn records(count: u8, len: usize) -> Vec<Vec<u8>> {
-    (0..count).map(|nth| vec![nth; len]).collect()
+/// Sixteen in a row have the same tag.
+fn records(count: u8, len: usize) -> Vec<(Tag, Vec<u8>)> {
+    (0..count).map(|nth| (Tag::new(u16::from(nth / 16)), vec![nth; len])).collect()
 }
 
 /// The bytes of the next run, as they go to the disk, and where they begin.
@@ -68,13 +70,13 @@ fn a_mark_that_is_due_goes_before_what_was_made_apart() {
     sync(&mut machine);
     let (durable, end) = (machine.marks.durable, machine.marks.accepted);
     assert!(machine.marked < durable, "a mark is due");
-    let mut encoded = Encoded::of_record(&[5; 3000]);
+    let mut encoded = Encoded::of_record(&&[5; 3000]);
     let accepted = machine.append_encoded(&mut encoded, Durability::Buffered).unwrap();
     assert_eq!(accepted.lsn.since(end), Some(frame_len(0, true)));
     assert_eq!(machine.marked, durable);
     let (bytes, lsn) = written(&mut machine);
     assert_eq!(lsn, end);
-    assert_eq!(bytes[16], FrameKind::IdleMark as u8);
+    assert_eq!(bytes[16], FrameKind::IdleMark.byte());
     assert_eq!(bytes[20..28], durable.get().to_le_bytes());
 }
 
@@ -95,7 +97,7 @@ fn one_that_cannot_be_written_becomes_void_and_what_is_around_it_stays() {
         assert_eq!(machine.unwritten(lsn).unwrap().unwrap().body, body);
     }
     let void = machine.unwritten(accepted.lsn).unwrap().unwrap();
-    assert_eq!(void.kind, FrameKind::Void as u8);
+    assert_eq!(void.kind, FrameKind::Void.byte());
     // It is written again with the rest, from where it stood.
     let (bytes, lsn) = written(&mut machine);
     assert_eq!((lsn, bytes.len() as u64), (before.lsn, behind.end.since(before.lsn).unwrap()));

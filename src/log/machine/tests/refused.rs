@@ -50,7 +50,7 @@ fn batches_and_trims_that_failed_are_told_so_as_well() {
     let mut machine = begun(Durability::Sync);
     append(&mut machine, &[7; 4000]);
     sync(&mut machine);
-    let batch = machine.append_batch(&[[1; 100], [2; 100]], Durability::Sync).unwrap();
+    let batch = machine.append_batch(&[&[1; 100], &[2; 100]], Durability::Sync).unwrap();
     let trim = machine.accept_trim(Lsn::new(64)).unwrap().unwrap();
     machine.request(trim.goal.unwrap());
     fail_write(&mut machine, ENOSPC);
