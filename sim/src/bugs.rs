@@ -302,7 +302,8 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     crash("stale-spare-not-zeroed", "G5", "A recycled file keeps its old headers and first frames until the new header comes.")
         .judged(Judge::Scene),
-    crash("prepared-file-grows-in-place", "G5", "A prepared file that is too short grows under its name."),
+    crash("prepared-file-grows-in-place", "G5", "A prepared file that is too short grows under its name.")
+        .judged(Judge::Scene),
     crash("spare-used-twice", "progress", "A spare that was used stays on the list.").at_once(),
     // Orders of threads.
     threads("lost-wakeup", "progress", "A waiter looks, and sleeps after the event that it waits for was told."),
