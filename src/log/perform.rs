@@ -354,7 +354,10 @@ impl Performer {
             return Err(trouble);
         }
         self.watch.may_found(&header);
-        self.watch.name(&from.text(), number).map_err(trouble)?;
+        // That the file is not there any more is the work of another writer, who perhaps uses it.
+        self.watch
+            .name(&from.text(), number)
+            .map_err(|error| trouble(self.watch.explain(number, error)))?;
         self.storage.sync_dir().map_err(Trouble::SyncFailed)?;
         self.end.store(layout::FRAMES_START, Ordering::Relaxed);
         self.watch.began(&header).map_err(|found| trouble(found.into()))?;
