@@ -156,7 +156,8 @@ fn claims(header: SegmentHeader, lens: &[u32]) -> Vec<u8> {
 
 /// A real log of records of a few bytes, of which every fourth does not verify.
 fn damaged(dir: &Path, closed: bool) {
-    let options = Options::new().segment_len(DIRECTORY_LEN as u64).idle_mark(None);
+    let len = DIRECTORY_LEN as u64;
+    let options = Options::new().first_segment_len(len).segment_len(len).idle_mark(None);
     let log = Log::open(dir, options.durability(seawall::Durability::Buffered)).unwrap();
     let full = |log: &Log| log.segments().len() > 1;
     let far = |log: &Log| log.watermarks().accepted.get() >= 900_000;
