@@ -72,7 +72,7 @@ const DIRECTORIES: [Hostile; 13] = [
     }),
     (
         "every second record damaged, in the last segment",
-        (&[Row::Undecodable, Row::Unborn], 20_000, Verdict::Damaged),
+        (&[Row::Undecodable], 20_000, Verdict::Damaged),
         |dir| damaged(dir, false),
     ),
     ("thousands of small files", (&[Row::HeaderLost], 0, Verdict::Damaged), |dir| {
@@ -158,6 +158,8 @@ fn claims(header: SegmentHeader, lens: &[u32]) -> Vec<u8> {
 fn damaged(dir: &Path, closed: bool) {
     let len = DIRECTORY_LEN as u64;
     let options = Options::new().first_segment_len(len).segment_len(len).idle_mark(None);
+    // Whether a next file is ready would depend on how fast it is made.
+    let options = options.prepare_ahead(false);
     let log = Log::open(dir, options.durability(seawall::Durability::Buffered)).unwrap();
     let full = |log: &Log| log.segments().len() > 1;
     let far = |log: &Log| log.watermarks().accepted.get() >= 900_000;
