@@ -354,3 +354,24 @@ pub(super) fn append_and_close(seed: u64) {
     stage.run(|actor| actor.close());
     stage.finish();
 }
+
+/// The next file cannot be made while callers of one group wait for the others, and one of them needs it.
+pub(super) fn preparing(seed: u64) {
+    let mut rng = rng(seed);
+    let options = small(Durability::Sync).prepare_ahead(true).spares_max(0);
+    let operation = if rng.chance(1, 2) { Operation::Create } else { Operation::SyncAll };
+    let fault = FaultPlan::new(operation, EIO).times(1 + rng.below(3)).suffix(".spare");
+    let plan =
+        Plan { fault: Some(fault), crashes: false, begun: true, reopened: false, ..plan(options) };
+    let mut stage = Stage::open(seed, rng, plan);
+    for _ in 0..2 {
+        stage.run(|mut actor| {
+            actor.append(LARGE);
+            actor.append(40);
+            actor.append(50);
+            actor.append(LARGE);
+        });
+    }
+    stage.run(|mut actor| (0..4).for_each(|_| _ = actor.append(60)));
+    stage.finish();
+}

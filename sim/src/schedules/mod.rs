@@ -33,7 +33,7 @@ const fn small(name: &'static str, run: fn(u64)) -> Harness {
 }
 
 /// All of them.
-pub const HARNESSES: [Harness; 18] = [
+pub const HARNESSES: [Harness; 19] = [
     harness("group_commit", harnesses::group_commit),
     harness("rotation", harnesses::rotation),
     harness("batches", harnesses::batches),
@@ -45,6 +45,7 @@ pub const HARNESSES: [Harness; 18] = [
     harness("waits", harnesses::waits),
     harness("tickets", tickets::tickets),
     harness("polls", tickets::polls),
+    harness("preparing", harnesses::preparing),
     harness("views", harnesses::views),
     harness("trimming", harnesses::trimming),
     harness("interval", harnesses::interval),
@@ -74,7 +75,7 @@ pub const PLANTED: [(&str, &str); 30] = [
     ("write-back-shares-the-descriptor", "levels"),
     ("handover-forgotten", "group_commit"),
     ("turn-not-given-back", "group_commit"),
-    ("wants-lost-while-gathering", "batches"),
+    ("wants-lost-while-gathering", "preparing"),
     ("told-by-watermark-alone", "failing_writes"),
     ("count-looked-at-too-late", "group_commit"),
     ("through-beside-a-write", "levels"),
