@@ -135,7 +135,7 @@ fn a_ticket_that_is_dropped_is_synced_all_the_same() {
     let mut follower = log.follow(Lsn::FIRST).unwrap();
     for nth in 0..50_u8 {
         drop(submitted(&log, &[&[nth; 100]].into_iter().collect(), Durability::Sync));
-        // It shows what is durable, and asks nobody for it.
+        // It shows what is durable, and asks for no sync.
         assert_eq!(follower.next().unwrap().unwrap().bytes, [nth; 100].as_slice());
     }
     log.close().unwrap();

@@ -326,7 +326,7 @@ pub const BUGS: &[PlantedBug] = &[
     threads("round-ends-without-a-look", "progress", "Who ends a round of followers does not look whether the next one is due."),
     threads("turn-kept-by-who-sleeps-again", "progress", "A follower that was woken for nothing it can show sleeps again, and wakes no other."),
     threads("failure-calls-no-follower", "progress", "Followers are woken by records alone, and not when a failure or a close ends the log."),
-    threads("waker-lost-before-it-is-entered", "progress", "A poll looks at the outcome and enters its waker in two steps: what comes true between them calls nobody."),
+    threads("waker-lost-before-it-is-entered", "progress", "A poll looks at the outcome and enters its waker in two steps: what comes true between them calls no waker."),
     threads("ticket-answered-by-watermark-alone", "G2", "A ticket is answered by the watermark, which also moves over the void that stands for its failed write."),
     threads("stale-submit-accepted", "G2", "A submit is taken behind a failed write that its caller has not seen."),
     threads("dropped-ticket-never-written", "progress", "A ticket that no caller waits for is written by none."),

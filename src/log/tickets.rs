@@ -143,7 +143,7 @@ mod tests {
         tickets.note(durable(128), || unreachable!("the time is known already"));
         assert!(!tickets.due_by(ms(10)));
         assert!(tickets.due_by(ms(11)));
-        let asked = tickets.overdue(marks(0, 0), ms(11)).expect("nobody did it");
+        let asked = tickets.overdue(marks(0, 0), ms(11)).expect("no caller asked");
         assert_eq!(asked[1], durable(128));
         assert!(tickets.are_left_to_the_log());
         assert!(!tickets.due_by(ms(110)));

@@ -89,7 +89,7 @@ fn submit(
             return shown(log, receipt.lsn).map(|()| receipt);
         }
     };
-    // Whoever asks again gets the same answer.
+    // Who asks again gets the same answer.
     let again = [ticket.wait(asked), polled(&mut ticket, asked)];
     assert!(again.iter().all(|again| again.is_ok() == outcome.is_ok()), "{outcome:?}, {again:?}");
     // What was only buffered stays, to be written again.

@@ -16,7 +16,7 @@ fn skippable(number: u8) -> Result<FrameSpec, String> {
     Ok(FrameSpec::of(FrameKind::Skippable(kind)))
 }
 
-fn told<T>(what: &str, answer: seawall::Result<T>) -> Result<T, String> {
+fn answered<T>(what: &str, answer: seawall::Result<T>) -> Result<T, String> {
     answer.map_err(|error| format!("{what}: {error:?}"))
 }
 
@@ -24,8 +24,8 @@ fn told<T>(what: &str, answer: seawall::Result<T>) -> Result<T, String> {
 /// addresses of those that this release passes over, and where all of them end.
 fn written() -> Result<(SimDisk, Vec<Lsn>, Lsn), String> {
     let disk = SimDisk::new(Seed::new(1));
-    let log = told("open", Log::open_in(environment(&disk, 1), options()))?;
-    let first = told("append", log.append(RECORDS[0].as_bytes()))?;
+    let log = answered("open", Log::open_in(environment(&disk, 1), options()))?;
+    let first = answered("append", log.append(RECORDS[0].as_bytes()))?;
     let header = log.segments().pop().ok_or("no segment")?.header;
     disk.crash_now(CrashKind::Kill);
     drop(log);
@@ -65,7 +65,7 @@ fn shows(
     count: usize,
 ) -> Result<(), String> {
     let found: Result<Vec<_>, _> = found.into_iter().collect();
-    let found = told(what, found)?;
+    let found = answered(what, found)?;
     let texts: Vec<_> =
         found.iter().map(|r| String::from_utf8_lossy(&r.bytes).into_owned()).collect();
     if texts == RECORDS[..count] { Ok(()) } else { Err(format!("G1: {what}: {texts:?} are shown")) }
@@ -73,12 +73,12 @@ fn shows(
 
 /// The directory is sound, and shows so many records.
 fn is_sound(what: &str, disk: &SimDisk, count: usize) -> Result<(), String> {
-    let mut view = told(what, LogView::open_in(&environment(disk, 2)))?;
-    let found = told(what, view.verify(|_| {}))?;
+    let mut view = answered(what, LogView::open_in(&environment(disk, 2)))?;
+    let found = answered(what, view.verify(|_| {}))?;
     if found.verdict != Verdict::Clean {
         return Err(format!("G5: {what}: {found:?}"));
     }
-    shows(what, told(what, view.scan(Lsn::FIRST))?.collect(), count)
+    shows(what, answered(what, view.scan(Lsn::FIRST))?.collect(), count)
 }
 
 /// # Errors
@@ -87,18 +87,18 @@ pub(crate) fn are_passed_over() -> Result<(), String> {
     let (disk, passed_over, end) = written()?;
     // Where they stand at the end, and then, behind an unclean end, in a closed segment.
     is_sound("a view of the tail", &disk, 4)?;
-    let log = told("open", Log::open_in(environment(&disk, 3), options()))?;
+    let log = answered("open", Log::open_in(environment(&disk, 3), options()))?;
     if log.report().end != end {
         return Err(format!("G1: the log ends at {}, not at {end}", log.report().end));
     }
-    shows("a scan", told("scan", log.scan(Lsn::FIRST))?.collect(), 4)?;
+    shows("a scan", answered("scan", log.scan(Lsn::FIRST))?.collect(), 4)?;
     for lsn in &passed_over {
         match log.read(*lsn) {
             Err(Error::NoRecord { .. }) => {}
             other => return Err(format!("G5: a read at {lsn}: {other:?}")),
         }
         // A scan begins there as anywhere.
-        let from = told("scan", log.scan(*lsn))?.count();
+        let from = answered("scan", log.scan(*lsn))?.count();
         if from == 0 && *lsn != passed_over[passed_over.len() - 1] {
             return Err(format!("G1: a scan from {lsn} shows nothing"));
         }
@@ -108,18 +108,18 @@ pub(crate) fn are_passed_over() -> Result<(), String> {
             return Err(format!("G5: one of many reads: {answer:?}"));
         }
     }
-    told("append", log.append(RECORDS[4].as_bytes()))?;
-    let mut follower = told("follow", log.follow(Lsn::FIRST))?;
+    answered("append", log.append(RECORDS[4].as_bytes()))?;
+    let mut follower = answered("follow", log.follow(Lsn::FIRST))?;
     let mut followed = Vec::new();
-    while let Some(record) = told("follow", follower.try_next())? {
+    while let Some(record) = answered("follow", follower.try_next())? {
         followed.push(Ok(record));
     }
     shows("a follower", followed, 5)?;
-    told("close", log.close())?;
+    answered("close", log.close())?;
     drop(log);
     is_sound("a view of a closed log", &disk, 5)?;
     let copied = SimDisk::new(Seed::new(2));
-    told("copy", copy(&environment(&disk, 2), &copied))?;
+    answered("copy", copy(&environment(&disk, 2), &copied))?;
     is_sound("a copy", &copied, 5)
 }
 
@@ -129,16 +129,16 @@ pub(crate) fn are_passed_over() -> Result<(), String> {
 /// What else was lost.
 pub(crate) fn are_left_by_a_repair() -> Result<(), String> {
     let (disk, _, _) = written()?;
-    let log = told("open", Log::open_in(environment(&disk, 3), options()))?;
-    told("append", log.append(RECORDS[4].as_bytes()))?;
-    told("close", log.close())?;
+    let log = answered("open", Log::open_in(environment(&disk, 3), options()))?;
+    answered("append", log.append(RECORDS[4].as_bytes()))?;
+    answered("close", log.close())?;
     drop(log);
     let disk = settled(&disk);
     // In the first record, which stands in a closed segment now.
     disk.flip_bit(&name(1), 8192 + 21, 0).map_err(|error| error.to_string())?;
-    told("repair", repair(&disk, "once"))?;
-    let view = told("view", LogView::open_in(&environment(&disk, 2)))?;
-    let found: Vec<_> = told("scan", view.scan(Lsn::FIRST))?.collect();
+    answered("repair", repair(&disk, "once"))?;
+    let view = answered("view", LogView::open_in(&environment(&disk, 2)))?;
+    let found: Vec<_> = answered("scan", view.scan(Lsn::FIRST))?.collect();
     let texts: Vec<_> = found
         .iter()
         .filter_map(|record| record.as_ref().ok())

@@ -37,7 +37,7 @@ struct History {
     seed: u64,
     /// Whether the system tells files apart. Otherwise a copy of files goes unnoticed, so none is
     /// made.
-    told_apart: bool,
+    identified: bool,
     directories: Vec<Directory>,
     /// Which record each name in the wide sense was given to.
     ledger: BTreeMap<([u8; 16], Lineage, Lsn), u64>,
@@ -83,11 +83,11 @@ fn put(disk: &SimDisk, files: &Files) {
 impl History {
     fn new(seed: u64, tally: Tally) -> Self {
         let mut rng = Seed::new(seed).rng(Concern::Workload);
-        let told_apart = !rng.chance(1, 4);
+        let identified = !rng.chance(1, 4);
         let mut history = Self {
             rng,
             seed,
-            told_apart,
+            identified,
             directories: Vec::new(),
             ledger: BTreeMap::new(),
             runs: 0,
@@ -101,7 +101,7 @@ impl History {
     /// An empty directory of its own.
     fn disk(&mut self) -> SimDisk {
         let disk = SimDisk::new(Seed::new(self.seed << 8 | self.run()));
-        if !self.told_apart {
+        if !self.identified {
             disk.set_identity(None);
         }
         disk
@@ -121,9 +121,9 @@ impl History {
                 5 => self.copy(which),
                 6 => self.repair(which)?,
                 7 => self.directories[which].backup = Some(files(&self.directories[which].disk)),
-                8 if self.told_apart => self.put_back(which),
-                9 if self.told_apart => self.copy_files(which),
-                10 if self.told_apart => {
+                8 if self.identified => self.put_back(which),
+                9 if self.identified => self.copy_files(which),
+                10 if self.identified => {
                     let elsewhere = self.rng.next_u64();
                     self.directories[which].disk.set_identity(Some(elsewhere));
                 }
@@ -248,7 +248,7 @@ impl History {
         let noticed = LogView::open_in(&environment(&disk, run)).unwrap().damage().is_some();
         if !(sound && noticed) {
             // By hand, under its name: a new file. Where that is not seen the old one stays.
-            if self.told_apart {
+            if self.identified {
                 put(&disk, &before.into_iter().filter(|(name, _)| *name == newest).collect());
             } else {
                 self.directories[which].disk = self.disk();

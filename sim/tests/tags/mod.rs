@@ -8,7 +8,7 @@ use seawall_sim::{CrashKind, Seed, SimDisk, environment};
 /// Longer than what is read the quick way.
 const LONG: usize = (1 << 20) + 5000;
 
-fn told<T>(what: &str, answer: seawall::Result<T>) -> Result<T, String> {
+fn answered<T>(what: &str, answer: seawall::Result<T>) -> Result<T, String> {
     answer.map_err(|error| format!("{what}: {error:?}"))
 }
 
@@ -26,17 +26,17 @@ fn of(record: &Record) -> (Tag, u8) {
 pub(crate) fn come_back() -> Result<(), String> {
     let disk = SimDisk::new(Seed::new(1));
     let options = options().segment_len(8 << 20).buffer_max(1 << 20);
-    let log = told("open", Log::open_in(environment(&disk, 1), options.clone()))?;
+    let log = answered("open", Log::open_in(environment(&disk, 1), options.clone()))?;
     let tag = Tag::new;
     let long = |byte: u8| vec![byte; LONG];
     let mut expected = Vec::new();
     let mut addresses = Vec::new();
     for (number, record) in [(7, vec![b'a'; 100]), (0x1234, long(b'b')), (0, vec![b'c'; 100])] {
         expected.push((tag(number), record[0]));
-        let receipt = told("append", log.append_tagged(tag(number), &record))?;
+        let receipt = answered("append", log.append_tagged(tag(number), &record))?;
         addresses.push(receipt.lsn);
         // Not durable yet, or not even written, and read by its address.
-        let read = told("read", log.read(receipt.lsn))?;
+        let read = answered("read", log.read(receipt.lsn))?;
         expect("a read by address", &[of(&read)], &expected[expected.len() - 1..])?;
     }
     let at = Durability::Buffered;
@@ -45,11 +45,11 @@ pub(crate) fn come_back() -> Result<(), String> {
         vec![(tag(3), long(b'g')), (tag(3), vec![b'h'; 10]), (tag(0xffff), vec![b'i'; 10])],
     ] {
         let wanted: Vec<_> = batch.iter().map(|(tag, record)| (*tag, record[0])).collect();
-        let receipt = told("append", log.append_batch_tagged_at(&batch, at))?;
-        let read = told("read", log.read_batch(receipt.lsn))?;
+        let receipt = answered("append", log.append_batch_tagged_at(&batch, at))?;
+        let read = answered("read", log.read_batch(receipt.lsn))?;
         expect("a batch by address", &read.iter().map(of).collect::<Vec<_>>(), &wanted)?;
         for (nth, wanted) in (0..).zip(&wanted) {
-            let one = told("read", log.read_in_batch(receipt.lsn, nth))?;
+            let one = answered("read", log.read_in_batch(receipt.lsn, nth))?;
             expect("a record of a batch", &[of(&one)], &[*wanted])?;
         }
         expected.extend(wanted);
@@ -58,31 +58,31 @@ pub(crate) fn come_back() -> Result<(), String> {
     batch.push_tagged(tag(5), &[b"j", b"oined"]).push(b"k").push_tagged(tag(6), &[b"l"]);
     let submitted = log.submit(&batch, Durability::Sync, Failures::ANY);
     let ticket = submitted.map_err(|refused| format!("submit: {refused:?}"))?;
-    told("wait", ticket.wait(Durability::Sync))?;
+    answered("wait", ticket.wait(Durability::Sync))?;
     for (nth, wanted) in (0..).zip([(tag(5), b'j'), (Tag::NONE, b'k'), (tag(6), b'l')]) {
         let (lsn, index) = ticket.place(nth).ok_or("a ticket knows no place")?;
-        let one = told("read", log.read_in_batch(lsn, index))?;
+        let one = answered("read", log.read_in_batch(lsn, index))?;
         expect("a record of a ticket", &[of(&one)], &[wanted])?;
         expected.push(wanted);
     }
-    told("sync", log.sync())?;
+    answered("sync", log.sync())?;
     let many: Result<Vec<_>, _> = log.read_many(&addresses).into_iter().collect();
-    let many: Vec<_> = told("read", many)?.iter().map(of).collect();
+    let many: Vec<_> = answered("read", many)?.iter().map(of).collect();
     expect("many addresses", &many, &expected[..3])?;
-    all("a scan", told("scan", log.scan(Lsn::FIRST))?.collect(), &expected)?;
-    let mut follower = told("follow", log.follow(Lsn::FIRST))?;
+    all("a scan", answered("scan", log.scan(Lsn::FIRST))?.collect(), &expected)?;
+    let mut follower = answered("follow", log.follow(Lsn::FIRST))?;
     let mut followed = Vec::new();
-    while let Some(record) = told("follow", follower.try_next())? {
+    while let Some(record) = answered("follow", follower.try_next())? {
         followed.push(Ok(record));
     }
     all("a follower", followed, &expected)?;
     disk.crash_now(CrashKind::Kill);
     drop(log);
     let disk = settled(&disk);
-    let view = told("view", LogView::open_in(&environment(&disk, 2)))?;
-    all("a view", told("scan", view.scan(Lsn::FIRST))?.collect(), &expected)?;
-    let log = told("open", Log::open_in(environment(&disk, 3), options))?;
-    all("a scan after an open", told("scan", log.scan(Lsn::FIRST))?.collect(), &expected)
+    let view = answered("view", LogView::open_in(&environment(&disk, 2)))?;
+    all("a view", answered("scan", view.scan(Lsn::FIRST))?.collect(), &expected)?;
+    let log = answered("open", Log::open_in(environment(&disk, 3), options))?;
+    all("a scan after an open", answered("scan", log.scan(Lsn::FIRST))?.collect(), &expected)
 }
 
 fn all(
@@ -91,5 +91,5 @@ fn all(
     expected: &[(Tag, u8)],
 ) -> Result<(), String> {
     let found: Result<Vec<_>, _> = found.into_iter().collect();
-    expect(what, &told(what, found)?.iter().map(of).collect::<Vec<_>>(), expected)
+    expect(what, &answered(what, found)?.iter().map(of).collect::<Vec<_>>(), expected)
 }

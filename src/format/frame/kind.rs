@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   1 to 7       known, see `FrameKind`
-//!   64 to 127    skippable: whoever does not know the kind passes over the frame
-//!   all others   unknown: whoever does not know the kind refuses the log
+//!   64 to 127    skippable: a reader that does not know the kind passes over the frame
+//!   all others   unknown: a reader that does not know the kind refuses the log
 //! ```
 
 /// What a frame is.
@@ -15,7 +15,7 @@ pub enum FrameKind {
     Batch,
     /// Stands where appends failed; holds nothing.
     Void,
-    /// Carries a mark while nobody appends.
+    /// Carries a mark while the log is idle.
     IdleMark,
     /// States a trim point.
     Trim,

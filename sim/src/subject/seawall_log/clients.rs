@@ -202,7 +202,8 @@ impl SeawallLog {
             match scan.next_ref() {
                 Ok(Some(record)) => {
                     if !self.model.wrote(record.tag, record.bytes) {
-                        let what = format!("a reader is shown at {} what nobody wrote", record.lsn);
+                        let what =
+                            format!("a reader is shown at {} what was never appended", record.lsn);
                         return Err(Violation { promise: "G2", what }.into());
                     }
                 }
@@ -298,8 +299,10 @@ impl SeawallLog {
                         return Err(Violation { promise: "G1", what }.into());
                     }
                     if !self.model.wrote(record.tag, &record.bytes) {
-                        let what =
-                            format!("a follower is shown at {} what nobody wrote", record.lsn);
+                        let what = format!(
+                            "a follower is shown at {} what was never appended",
+                            record.lsn
+                        );
                         return Err(Violation { promise: "G2", what }.into());
                     }
                     shown.push(record.lsn);

@@ -242,7 +242,7 @@ impl Subject for SeawallLog {
         let log = self.log()?;
         let report = log.log().report();
         if report.raised {
-            let what = format_args!("a log that nobody copied is of lineage {}", report.lineage);
+            let what = format_args!("a log that was never copied is of lineage {}", report.lineage);
             broken::<()>("G4", what)?;
         }
         let parts = log.log().segments().len();
