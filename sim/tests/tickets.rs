@@ -86,7 +86,11 @@ fn what_failed_is_known_by_its_range_and_nothing_is_placed_behind_it_unseen() {
     disk.fail(FaultPlan::new(Operation::Write, EIO));
     assert!(matches!(tickets.first().unwrap().wait(Durability::Sync), Err(Error::Io { .. })));
     let lost = tickets.first().unwrap().lsn()..tickets.last().unwrap().end();
-    assert_eq!(log.failed(), [lost.clone()], "from one point to what was accepted then");
+    assert_eq!(
+        log.failed(),
+        std::slice::from_ref(&lost),
+        "from one point to what was accepted then"
+    );
     for _ in 0..2 {
         for ticket in &tickets {
             assert!(log.is_failed(ticket.lsn()));
