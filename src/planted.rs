@@ -99,6 +99,7 @@ mod table {
         "header-names-no-frame",
         "mark-check-not-checked",
         "one-header-copy",
+        "first-of-two-copies-taken",
         "trim-not-in-headers",
         // Recovery.
         "first-without-last",

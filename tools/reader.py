@@ -320,6 +320,13 @@ class Segment:
     def offset(self, lsn):
         return FRAMES_AT + lsn - self.header.base
 
+    def is_begun(self):
+        """Whether the first frame header in the file keeps law 1 with this header."""
+        head = self.file.at(FRAMES_AT, 20)
+        at = self.header.base.to_bytes(8, "little")
+        return len(head) == 20 and any(head) and head[:4] == crc32c(
+            self.header.use, at, head[4:]).to_bytes(4, "little")
+
     def frame(self, lsn, prev, limit):
         """The frame at this place with its records, all laws kept; law 7 unless `prev` is None."""
         frame = Frame(self, lsn)
@@ -572,7 +579,9 @@ class Log:
         ours = [copy for copy in copies if copy[0].number == number]
         if ours:
             both = len(ours) == 2 and ours[0][1] == ours[1][1]
-            return Segment(name, file, ours[0][0]), None if both else "OneCopy"
+            segments = [Segment(name, file, header) for header, _ in ours]
+            begun = [segment for segment in segments if segment.is_begun()]
+            return (begun or segments)[0], None if both else "OneCopy"
         if copies:
             return None, "NotLog"
         whole = file.size % BLOCK == 0 and 4 * BLOCK <= file.size <= FILE_LEN_MAX

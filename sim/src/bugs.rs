@@ -186,6 +186,8 @@ pub const BUGS: &[PlantedBug] = &[
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
         .judged(Judge::Exhaustive),
     media("one-header-copy", "G5", "The second copy of a header is not written."),
+    media("first-of-two-copies-taken", "G1", "Of two valid copies of a header that differ the first is believed, also where the frames are of the second.")
+        .judged(Judge::Scene),
     crash("trim-not-in-headers", "G5", "Headers carry no trim point.")
         .at_once(),
     // Recovery.

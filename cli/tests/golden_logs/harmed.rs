@@ -8,7 +8,7 @@ use seawall::format::checksum::{FrameSeed, crc64};
 use seawall::format::header::SegmentHeader;
 use seawall::position::LogId;
 use seawall::storage::Storage;
-use seawall::{Durability, Log, Lsn, Receipt, SegmentId};
+use seawall::{Durability, Log, Lsn, Receipt, Salt, SegmentId};
 use seawall_sim::{SimDisk, environment};
 
 pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
@@ -22,6 +22,11 @@ pub(crate) fn all() -> impl Iterator<Item = GoldenLog> {
         ("torn-recycled", "the newest commit is torn, in a recycled file", torn_recycled()),
         ("removed-file-back", "a file below the trim point is there again", removed_file_back()),
         ("one-header-copy", "one copy of a header is bad", one_header_copy()),
+        (
+            "older-header-copy",
+            "the first copy of a header is an older one, of another use of the file",
+            older_header_copy(),
+        ),
         ("stray", "a file whose header has another number than its name", stray()),
         ("rotten-seal", "a seal that does not verify says nothing", rotten_seal()),
         ("damaged-record", "a record below a mark", damaged_record()),
@@ -163,6 +168,14 @@ fn removed_file_back() -> SimDisk {
 fn one_header_copy() -> SimDisk {
     let (disk, _) = three_segments();
     disk.flip_bit(&file(2), 4096 + 40, 3).unwrap();
+    disk
+}
+
+fn older_header_copy() -> SimDisk {
+    let (disk, _) = three_segments();
+    let header = header(&disk, 2);
+    let older = SegmentHeader { salt: Salt::new(header.salt.get() ^ 1), ..header };
+    disk.overwrite_durably(&file(2), 0, &older.encode()).unwrap();
     disk
 }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What may go wrong in a run, and so what its oracle may accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,6 +103,9 @@ pub struct World {
     pub entropy: u64,
     /// What is hurt, if anything is.
     pub hurt: Option<Harmed>,
+    /// How often something was opened in it: two opens that drew the same would give two uses of one file
+    /// the same salt.
+    opened: Arc<AtomicU64>,
 }
 
 impl World {
@@ -109,7 +113,8 @@ impl World {
     #[must_use]
     pub fn new(disk: SimDisk, class: Class, before: Before, entropy: u64) -> Self {
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-        Self { disk, storage, clock: SimClock::new(), class, before, entropy, hurt: None }
+        let (clock, opened) = (SimClock::new(), Arc::default());
+        Self { disk, storage, clock, class, before, entropy, hurt: None, opened }
     }
 
     /// The same, with a storage that breaks a promise of its own.
@@ -129,10 +134,12 @@ impl World {
     /// What a log is opened in.
     #[must_use]
     pub fn environment(&self) -> Environment {
+        let before = self.opened.fetch_add(1, Ordering::Relaxed);
+        let entropy = self.entropy.wrapping_add(before << 40);
         Environment {
             storage: Arc::clone(&self.storage),
             clock: Arc::new(self.clock.clone()),
-            entropy: Arc::new(SimEntropy::new(self.entropy)),
+            entropy: Arc::new(SimEntropy::new(entropy)),
             threads: false,
         }
     }

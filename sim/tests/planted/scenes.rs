@@ -48,6 +48,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("trim-waits-for-next-segment", trim_on_a_full_disk),
     ("view-calls-unacknowledged-damage", view_of_what_was_never_told),
     ("one-header-copy", rot_in_the_first_header_copy),
+    ("first-of-two-copies-taken", stored_run_of_an_older_header),
     ("stale-spare-not-zeroed", crashes_around_recycled_files),
     ("prepared-file-grows-in-place", crashes_around_a_file_that_is_too_short),
     ("spare-used-twice", rotations_over_spares),
@@ -611,6 +612,10 @@ fn stored_run_of_a_write_that_fails() -> Option<String> {
 /// A trim waits for room that the files of another one give.
 fn stored_run_of_two_trims() -> Option<String> {
     stored_run(include_str!("../../regressions/trim-beside-a-trim-on-a-full-disk.json"))
+}
+
+fn stored_run_of_an_older_header() -> Option<String> {
+    stored_run(include_str!("../../regressions/older-header-in-place-of-a-copy.json"))
 }
 
 fn stored_run(text: &str) -> Option<String> {
