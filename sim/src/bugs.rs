@@ -160,7 +160,7 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("failed-sync-of-a-close-forgiven", "G7", "A close whose last sync failed says so as if a write had failed, and the log goes on.")
         .judged(Judge::Scene),
-    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
+    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the next segment, as records do, and is told that there is no room for it."),
     error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
     error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
     error("trim-fails-while-files-go", "G8", "A trim on a full disk fails while the files of an earlier one, which give it room, are being removed.")
@@ -300,8 +300,8 @@ pub const BUGS: &[PlantedBug] = &[
     // Files.
     crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once()
         .judged(Judge::Scene),
-    crash("stale-spare-not-zeroed", "G5", "A recycled file keeps its old headers and first frames until the new header comes.")
-        .judged(Judge::Scene),
+    crash("stale-spare-not-zeroed", "progress", "A recycled file keeps its old headers and first frames until the new header comes: the log takes them for another writer's.")
+        .at_once(),
     crash("prepared-file-grows-in-place", "G5", "A prepared file that is too short grows under its name.")
         .judged(Judge::Scene),
     crash("spare-used-twice", "progress", "A spare that was used stays on the list.").at_once(),
