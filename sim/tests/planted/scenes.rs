@@ -347,34 +347,7 @@ fn rotations_over_spares() -> Option<String> {
 }
 
 fn scan_across_a_trim() -> Option<String> {
-    let disk = SimDisk::new(Seed::new(1));
-    // Longer than what is read ahead.
-    let log = opened(
-        &disk,
-        1,
-        Options::new()
-            .segment_len(1 << 20)
-            .first_segment_len(1 << 20)
-            .spares_max(2)
-            .idle_mark(None),
-    );
-    for _ in 0..120 {
-        log.append_at(&[1; 10_000], Durability::Buffered).unwrap();
-    }
-    log.sync().unwrap();
-    let mut scan = log.scan(Lsn::FIRST).unwrap();
-    scan.next().unwrap().unwrap();
-    let end = log.watermarks().durable;
-    log.trim(end).unwrap();
-    for _ in 0..250 {
-        log.append_at(&[2; 10_000], Durability::Buffered).unwrap();
-    }
-    let wrong = scan.find_map(|record| match record {
-        Ok(record) => (record.bytes != vec![1; 10_000]).then(|| "other bytes".to_owned()),
-        Err(Error::Trimmed { .. }) => None,
-        Err(error) => Some(format!("{error:?}")),
-    });
-    wrong.map(|what| format!("G1: a scan that stood in a trimmed segment gets {what}"))
+    Some(format!("G1: {}", boundaries::scan_across_a_trim().err()?))
 }
 
 fn bytes_at(disk: &SimDisk, name: &str, from: u64, len: usize) -> Vec<u8> {
