@@ -16,6 +16,7 @@ use seawall::format::frame::{FrameKind, decode_frame};
 use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::{SegmentHeader, VERSION};
 use seawall::format::trailer::{Trailer, TrailerKind};
+use seawall::log::stepped::{Answer, Call, Lane, Stepped};
 use seawall::storage::{OpenMode, Storage, write_full};
 use seawall::{Durability, Error, Log, LogId, LogView, Lsn, Options, Salt, SegmentId, Verdict};
 use seawall_sim::{
@@ -336,14 +337,35 @@ fn crashes_around_a_file_that_is_too_short() -> Option<String> {
 
 fn rotations_over_spares() -> Option<String> {
     let disk = SimDisk::new(Seed::new(1));
-    let log = opened(&disk, 1, small().spares_max(2));
-    for _ in 0..60 {
-        match log.append(&[1; 2000]) {
-            Ok(receipt) => drop(log.trim(receipt.lsn).unwrap()),
-            Err(error) => return Some(format!("an append fails on a sound disk: {error:?}")),
+    let log = Stepped::new(opened(&disk, 1, small().spares_max(2)));
+    let ended = (0..60).find_map(|_| {
+        let mut append = log.begin_append(vec![1; 2000], Durability::Sync);
+        let lsn = match settled_in(&log, &mut append, 100) {
+            Some(Ok(Answer::Appended(receipt))) => receipt.lsn,
+            other => return Some(format!("progress: an append on a sound disk: {other:?}")),
+        };
+        let mut trim = log.begin_trim(lsn);
+        match settled_in(&log, &mut trim, 100) {
+            Some(Ok(_)) => None,
+            other => Some(format!("progress: a trim on a sound disk: {other:?}")),
         }
-    }
-    None
+    });
+    // What never ends is not waited for.
+    disk.crash_now(CrashKind::Kill);
+    ended
+}
+
+/// What a call comes to within so many pieces of work.
+fn settled_in(log: &Stepped, call: &mut Call, pieces: usize) -> Option<seawall::Result<Answer>> {
+    (0..pieces).find_map(|_| {
+        let answer = log.poll(call);
+        if answer.is_none() {
+            for work in [Lane::Commit, Lane::Upkeep].into_iter().filter_map(|lane| log.take(lane)) {
+                log.give_back(work.perform());
+            }
+        }
+        answer
+    })
 }
 
 fn scan_across_a_trim() -> Option<String> {
