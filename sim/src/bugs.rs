@@ -160,7 +160,7 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("failed-sync-of-a-close-forgiven", "G7", "A close whose last sync failed says so as if a write had failed, and the log goes on.")
         .judged(Judge::Scene),
-    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the segment that somebody else asked for."),
+    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the next segment, as records do, and is told that there is no room for it."),
     error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
     error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
     error("trim-fails-while-files-go", "G8", "A trim on a full disk fails while the files of an earlier one, which give it room, are being removed.")
@@ -180,7 +180,7 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     media("chain-ends-with-its-segment", "G2", "No reader compares the last check of a segment with what the next header names.")
         .judged(Judge::Scene),
-    crash("header-names-no-frame", "G5", "A header names 0 as the check of the frame before it."),
+    crash("header-names-no-frame", "G5", "A header names 0 as the check of the frame before it.").at_once(),
     media("chain-not-checked", "G2", "Nobody compares a frame's `prev` with the check of the frame before.")
         .judged(Judge::Scene),
     media("mark-check-not-checked", "G5", "A mark is believed without its own check.")
@@ -229,13 +229,13 @@ pub const BUGS: &[PlantedBug] = &[
     crash("content-not-checked", "G2", "A program appends to a log whose records mean something else.")
         .judged(Judge::Scene).at_once(),
     crash("copy-goes-on-as-its-log", "G4", "Who goes on with a copy does not look whether its headers say that it is one.")
-        .judged(Judge::Scene).at_once(),
+        .at_once(),
     crash("copy-keeps-the-home-of-its-log", "G4", "A copy does not say that it is one: where the system tells no file from another, two of them give out the same names.")
-        .judged(Judge::Scene).at_once(),
+        .at_once(),
     crash("home-of-the-directory-alone", "G4", "The place of a segment is its directory: files that were put back there from a backup are not noticed.")
         .judged(Judge::Scene).at_once(),
     crash("raised-log-goes-on-in-its-segment", "G4", "A raised lineage goes on in a segment whose header states the one before.")
-        .judged(Judge::Scene).at_once(),
+        .at_once(),
     media("repaired-end-unmarked", "G4", "A repair that makes the end of a log anew does not say so: what was lost after it had LSNs that are given out again.")
         .judged(Judge::Scene),
     media("raise-leaves-the-close-record", "G5", "A copy that goes on leaves the close record: the segment after it can lose its headers without a word.")
@@ -302,8 +302,8 @@ pub const BUGS: &[PlantedBug] = &[
     // Files.
     crash("recycled-while-read", "G1", "A trimmed segment is recycled while a reader stands in it.").at_once()
         .judged(Judge::Scene),
-    crash("stale-spare-not-zeroed", "G5", "A recycled file keeps its old headers and first frames until the new header comes.")
-        .judged(Judge::Scene),
+    crash("stale-spare-not-zeroed", "progress", "A recycled file keeps its old headers and first frames until the new header comes: the log takes them for another writer's.")
+        .at_once(),
     crash("prepared-file-grows-in-place", "G5", "A prepared file that is too short grows under its name.")
         .judged(Judge::Scene),
     crash("spare-used-twice", "progress", "A spare that was used stays on the list.").at_once(),

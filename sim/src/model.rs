@@ -335,6 +335,12 @@ impl Model {
         }
     }
 
+    /// The append that was told to be at this address, if one was.
+    pub(crate) fn told_at(&self, lsn: Lsn) -> Option<EntryId> {
+        let at = self.told.binary_search_by_key(&lsn, |&(lsn, _)| lsn).ok()?;
+        self.told.get(at).map(|&(_, id)| id)
+    }
+
     /// Begins to compare what a log shows, record by record.
     pub(crate) fn look(&mut self) -> Look<'_> {
         self.looks += 1;

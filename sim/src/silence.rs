@@ -13,9 +13,16 @@ pub enum Check {
     Refused,
     /// A follower is shown everything below its bound.
     Follower,
+    /// An open says whether what it judged came from the device.
+    Device,
 }
 
-words!("check", Check { Marks = "marks", Refused = "refused", Follower = "follower" });
+words!("check", Check {
+    Marks = "marks",
+    Refused = "refused",
+    Follower = "follower",
+    Device = "device",
+});
 
 /// Whether a check says nothing.
 #[cfg(not(seawall_planted))]

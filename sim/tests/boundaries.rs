@@ -1,4 +1,4 @@
-//! What happens where the blocks of a search and the pieces of a copy meet.
+//! What happens where the blocks of a search and the pieces of a copy meet, and where a segment ends.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -14,6 +14,11 @@ fn a_mark_is_found_wherever_the_block_that_is_searched_ends() {
 #[test]
 fn a_closed_segment_ends_with_the_frame_that_the_next_header_names() {
     assert_eq!(checks::another_last_frame_of_a_closed_segment(), Ok(()));
+}
+
+#[test]
+fn a_scan_in_a_segment_that_is_trimmed_is_shown_what_stood_there() {
+    assert_eq!(checks::scan_across_a_trim(), Ok(()));
 }
 
 #[test]

@@ -5,7 +5,11 @@
 #[path = "disturbed/mod.rs"]
 mod disturbed;
 
-use disturbed::{Before, Collision, Piece, Victim, removed_under_a_writer, two_writers};
+use disturbed::{
+    Before, Collision, Piece, Victim, removed_under_a_writer, removed_without_a_trace, two_writers,
+};
+use seawall::{Durability, Error};
+use std::time::Duration;
 
 #[test]
 fn what_is_removed_under_a_writer_is_noticed_by_the_next_sync_idle_mark_or_close() {
@@ -13,6 +17,20 @@ fn what_is_removed_under_a_writer_is_noticed_by_the_next_sync_idle_mark_or_close
         for seed in 0..300 {
             assert_eq!(removed_under_a_writer(seed, victim), None);
         }
+    }
+}
+
+#[test]
+fn a_sealed_segment_that_goes_without_a_trace_is_missed_when_the_next_one_is_sealed() {
+    let interval = Durability::Interval(Duration::from_millis(5));
+    for level in [Durability::Sync, interval, Durability::Os, Durability::Buffered] {
+        for number in 1..=3 {
+            let outcome = removed_without_a_trace(level, Some(number));
+            let file = format!("{number:020}.seg");
+            let named = matches!(&outcome, Err(Error::Disturbed { name, .. }) if *name == file);
+            assert!(named, "{level:?}, segment {number}: {outcome:?}");
+        }
+        removed_without_a_trace(level, None).unwrap();
     }
 }
 

@@ -52,6 +52,8 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("power cut in a repair", &["repairs_cut_off"]),
     ("failing call in a repair", &["repairs_with_a_failing_call"]),
     ("copy of a hurt log", &["hurt_logs_copied"]),
+    ("copy beside its log", &["copies", "copies_of_files"]),
+    ("copy that goes on", &["copies_gone_on"]),
 ];
 
 /// Every fault with how often it happened, those that never did too.

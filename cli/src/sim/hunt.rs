@@ -40,7 +40,7 @@ pub(crate) struct Hunt {
     /// Print the hash of each seed instead.
     #[arg(long)]
     hashes: bool,
-    /// Keep a check silent, to see whether another one finds the bug: marks, refused or follower.
+    /// Keep a check silent, to see whether another one finds the bug: marks, refused, follower or device.
     #[arg(long)]
     without: Option<Check>,
     /// Make the run small, and say how small.

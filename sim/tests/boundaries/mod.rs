@@ -1,5 +1,6 @@
 //! Boundaries that drawn runs seldom meet: the end of a block of the search after a broken place, the
-//! pieces in which files are copied, and the last frame of a closed segment, which no frame follows.
+//! pieces in which files are copied, the last frame of a closed segment, which no frame follows, and the
+//! end of a segment that is trimmed while a scan stands in it, longer than what is read ahead.
 
 use super::repairs::{copy, files, records, repair, settled};
 use seawall::{Durability, Error, Log, LogView, Lsn, Options, Verdict};
@@ -178,4 +179,44 @@ pub(crate) fn another_last_frame_of_a_closed_segment() -> Result<(), String> {
         return Err(format!("a scan over another last frame ends with {ends:?}"));
     }
     Ok(())
+}
+
+/// A scan stands in a segment while it is trimmed and the log goes on in recycled files.
+///
+/// # Errors
+/// Where the scan is shown anything but what was appended there, up to a word that it was trimmed.
+pub(crate) fn scan_across_a_trim() -> Result<(), String> {
+    const LEN: usize = 10_000;
+    let disk = SimDisk::new(Seed::new(1));
+    let options = Options::new()
+        // Longer than what is read ahead.
+        .segment_len(1 << 20)
+        .first_segment_len(1 << 20)
+        .spares_max(2)
+        .idle_mark(None);
+    let log =
+        Log::open_in(environment(&disk, 1), options).map_err(|error| format!("open: {error:?}"))?;
+    let append_all = |count: usize, byte: u8| -> Result<(), String> {
+        for _ in 0..count {
+            log.append_at(&[byte; LEN], Durability::Buffered)
+                .map_err(|error| format!("append: {error:?}"))?;
+        }
+        log.sync().map(drop).map_err(|error| format!("sync: {error:?}"))
+    };
+    append_all(120, 1)?;
+    let mut scan = log.scan(Lsn::FIRST).map_err(|error| format!("scan: {error:?}"))?;
+    if !matches!(scan.next(), Some(Ok(first)) if first.bytes == [1; LEN][..]) {
+        return Err("a scan does not show the first record".to_owned());
+    }
+    log.trim(log.watermarks().durable).map_err(|error| format!("trim: {error:?}"))?;
+    append_all(250, 2)?;
+    for record in scan {
+        match record {
+            Ok(record) if record.bytes == [1; LEN][..] => {}
+            Ok(record) => return Err(format!("a scan shows other bytes at {}", record.lsn)),
+            Err(Error::Trimmed { .. }) => return Ok(()),
+            Err(error) => return Err(format!("a scan in a trimmed segment gets {error:?}")),
+        }
+    }
+    Err("a scan in a trimmed segment ends without a word".to_owned())
 }

@@ -401,8 +401,13 @@ impl Machine {
     /// Whether a trim frame has room in the segment that is written to, beside the close mark.
     fn has_room_for_trim(&mut self, len: u64) -> Result<bool, Refusal> {
         match self.active {
-            Some(_) if self.roll_wanted.is_some() && planted!("trim-waits-for-next-segment") => {
-                Err(self.want_roll(0))
+            // As records do that find no room: it is told what they are told.
+            Some(active)
+                if self.room.short
+                    && after(self.marks.accepted, layout::BLOCK) > active.record_limit()
+                    && planted!("trim-waits-for-next-segment") =>
+            {
+                Err(self.last_failure().map_or_else(|| self.want_roll(0), Refusal::Never))
             }
             Some(_) if !self.begun => {
                 self.begin_wanted = true;

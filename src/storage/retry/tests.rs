@@ -112,6 +112,14 @@ fn short_and_interrupted_writes_go_on_where_they_were() {
 }
 
 #[test]
+fn a_short_write_of_one_part_goes_on_where_it_was() {
+    let file = Scripted::new(&[Answer::AtMost(2), EINTR, Answer::AtMost(1)]);
+    write_full(&file, 4, &[b"abcdef"]).unwrap();
+    assert_eq!(*file.bytes.lock(), b"\0\0\0\0abcdef");
+    assert_eq!(*file.calls.lock(), [(4, 1, 6), (6, 1, 4), (6, 1, 4), (7, 1, 3)]);
+}
+
+#[test]
 fn short_and_interrupted_reads_go_on_where_they_were() {
     let file = Scripted::holding(b"0123456789", &[Answer::AtMost(1), EINTR, Answer::AtMost(4)]);
     let mut into = [0; 8];

@@ -59,7 +59,8 @@ impl SeawallLog {
             What::Follow => self.follow(world, op.client),
             What::Look => {
                 self.drive(world)?;
-                self.look(world)
+                self.look(world)?;
+                self.go_on_with_copies(world, true)
             }
             What::Tend => {
                 self.drive(world)?;

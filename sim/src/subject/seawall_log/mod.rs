@@ -6,6 +6,7 @@
 //! in which threads would meet is drawn step by step, and a crash can come between any two.
 
 mod clients;
+mod copies;
 mod damage;
 mod evidence;
 mod marks;
@@ -68,6 +69,8 @@ pub struct SeawallLog {
     poisoned_at: Option<Lsn>,
     /// A reader without the lock that stopped on its way.
     held: Option<ViewScan>,
+    /// Copies that go on beside the log.
+    copies: copies::Copies,
 }
 
 /// A call that failed is made again; after so many times no call fails any more.
@@ -217,11 +220,13 @@ impl Subject for SeawallLog {
             marks: marks::Shared::default(),
             poisoned_at: None,
             held: None,
+            copies: copies::Copies::default(),
         }
     }
 
     fn fork(&self) -> Self {
-        Self { model: self.model.clone(), ..Self::new(&self.options) }
+        let (model, copies) = (self.model.clone(), self.copies.fork());
+        Self { model, copies, ..Self::new(&self.options) }
     }
 
     fn open(&mut self, world: &World) -> Result<Opened, Stop> {
@@ -245,8 +250,9 @@ impl Subject for SeawallLog {
             let what = format_args!("a log that was never copied is of lineage {}", report.lineage);
             broken::<()>("G4", what)?;
         }
-        let parts = log.log().segments().len();
-        Ok(Opened { parts, cells: cells_of(&report.findings), ..Opened::default() })
+        let (parts, cells) = (log.log().segments().len(), cells_of(&report.findings));
+        self.go_on_with_copies(world, false)?;
+        Ok(Opened { parts, cells, done: self.copies.done(), ..Opened::default() })
     }
 
     fn make(&mut self, world: &World, op: &Op) -> Result<(), Stop> {
@@ -265,6 +271,7 @@ impl Subject for SeawallLog {
         }
         self.drive(world)?;
         self.copy_live(world)?;
+        self.go_on_with_copies(world, true)?;
         // The faults are over: what the log refuses now it refuses for good.
         let poisoned = self.poisoned_at.is_some();
         let lens = [40];
@@ -279,6 +286,7 @@ impl Subject for SeawallLog {
             }
             Err(error) => return self.refuse("progress", "append, all faults over,", &error),
         }
+        self.names_hold()?;
         self.compare(world, Sure::Accepted, false)?;
         self.log()?
             .log()
@@ -348,7 +356,7 @@ impl SeawallLog {
         let seen = world.disk.lock_inner().state.options.eviction == EvictionBehaviour::Seen;
         let said = log.report().verified_against_device;
         // Where there is no segment there was nothing to look at.
-        if said == seen || log.segments().is_empty() {
+        if said == seen || log.segments().is_empty() || is_silent(Check::Device) {
             return Ok(());
         }
         broken("G7", format_args!("evictions seen: {seen}; verified against the device: {said}"))
