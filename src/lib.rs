@@ -21,9 +21,9 @@ pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use format::tag::Tag;
 pub use log::{
     Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Log, LogScan, LogView,
-    Options, Progress, Receipt, Record, RecordRef, RecoveryReport, Refused, RepairPlan, RepairStep,
-    Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn, Stats, Ticket, Trimmed, Verdict,
-    Verification, ViewScan, Watermarks, decide,
+    Options, Placed, Progress, Receipt, Record, RecordRef, RecoveryReport, Refused, RepairPlan,
+    RepairStep, Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn, Stats, Ticket, Trimmed,
+    Verdict, Verification, ViewScan, Watermarks, decide,
 };
 pub use position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
 pub use storage::Environment;

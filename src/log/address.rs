@@ -88,6 +88,18 @@ impl Place {
         bytes: &[u8],
         (which, before): (Which, Option<u32>),
     ) -> Option<Part> {
+        let (header, body) = self.verified(span, file, bytes, before)?;
+        Part::of(self.lsn, &header, body, which)
+    }
+
+    /// The frame itself, on the same terms.
+    pub(super) fn verified<'a>(
+        &self,
+        span: &Span,
+        file: &dyn StorageFile,
+        bytes: &'a [u8],
+        before: Option<u32>,
+    ) -> Option<(FrameHeader, Body<'a>)> {
         let header = FrameHeader::decode(bytes, span.seed, self.lsn);
         let header =
             planted!("quick-read-unseeded", header => FrameHeader::unchecked(bytes)).ok()?;
@@ -103,7 +115,7 @@ impl Place {
         match bytes.get(from..to) {
             Some(body) => {
                 header.verify_body(body).ok()?;
-                Part::of(self.lsn, &header, Body::Shared(body), which)
+                Some((header, Body::Shared(body)))
             }
             None if to - from <= QUICK_MAX => {
                 let here = bytes.get(from..)?;
@@ -116,7 +128,7 @@ impl Place {
                     return None;
                 }
                 header.verify_body(&body).ok()?;
-                Part::of(self.lsn, &header, Body::Own(Bytes::from(body)), which)
+                Some((header, Body::Own(Bytes::from(body))))
             }
             None => None,
         }
@@ -176,6 +188,17 @@ pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Rec
         {
             (passed, at) = (records, at.then((frame, None)));
         }
+    }
+}
+
+/// The record at `index` in the frame at `lsn`, and in no other.
+pub(crate) fn read_in_frame(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Record> {
+    let files = &shared.files;
+    let guess = if index == 0 { &files.guess } else { &files.batch_guess };
+    match read_part(shared, guess, &At::first(lsn), Which::Nth(index))?.picked {
+        Picked::One(record) => Ok(record),
+        Picked::Fewer(records) => Err(Error::NoIndex { lsn, index, records }),
+        Picked::All(_) => Err(Error::NoRecord { lsn }),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod action;
 mod address;
+mod addressed;
 mod batches;
 mod copy;
 mod decide;
@@ -28,6 +29,7 @@ mod near;
 mod options;
 mod perform;
 mod picked;
+mod placed;
 mod record;
 mod recover;
 mod remains;
@@ -60,6 +62,7 @@ pub use follow::Follower;
 pub use handle::{Log, Stats, Trimmed};
 pub use machine::Watermarks;
 pub use options::{Durability, Options};
+pub use placed::Placed;
 pub use record::{Receipt, Record, RecordRef};
 pub use repair::{RepairPlan, RepairStep, Repaired, Rewrite, StandIn};
 pub use report::{Cut, RecoveryReport};
