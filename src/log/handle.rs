@@ -13,6 +13,7 @@ use super::perform::Performer;
 use super::record::{Receipt, Record};
 use super::recover::recover;
 use super::report::RecoveryReport;
+use super::retention::Trimmed;
 use super::shared::{Guard, Shared, State};
 use super::source::LogScan;
 use super::sparing::Sparing;
@@ -64,43 +65,20 @@ struct Owner {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What a trim did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Trimmed {
-    /// The trim point. Readers are held to it.
-    pub trim: Lsn,
-    /// The trim point that a crash leaves at least. It is less than `trim` only where the disk is
-    /// full and no file lies wholly before `trim`: then the trim stays in memory until the next
-    /// segment, trim or clean close states it.
-    pub durable: Lsn,
-    /// Segment files that were removed, or kept to be recycled, by this call or others meanwhile.
-    pub files: u64,
-    /// Where the log now really begins: a segment is kept as long as anything in it is.
-    pub first: Lsn,
-}
-
-impl Trimmed {
-    pub(crate) fn now(machine: &Machine, removed_before: u64) -> Self {
-        Self {
-            trim: machine.trim_point(),
-            durable: machine.durable_trim_point(),
-            files: machine.removed() - removed_before,
-            first: machine.first_lsn(),
-        }
-    }
-}
-
 /// Figures of an open log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Segments that are part of the log.
     pub segments: usize,
+    /// Bytes of their files.
+    pub bytes: u64,
     /// Files that wait to be recycled.
     pub spares: usize,
     /// Segments that were trimmed away since the log was opened.
     pub removed: u64,
+    /// Bytes of their files.
+    pub removed_bytes: u64,
     /// Things that could wait and failed: preparing a segment ahead, sealing, shortening,
     /// removing. Each is tried again when it matters, and then whoever needs it is told.
     pub upkeep_failures: u64,
@@ -513,7 +491,9 @@ impl Log {
     }
 
     /// Forgets the head of the log: everything before `before` may go. Durable before the first
-    /// file is removed; whole segments go, oldest first, never the active one.
+    /// file is removed; whole segments go, oldest first, never the active one. Where somebody
+    /// [holds](Self::hold) an LSN before it, the trim ends there, and [`Trimmed::held_by`] names the
+    /// holders; [`preview_trim`](Self::preview_trim) shows that before anything goes.
     ///
     /// Works on a full disk, as often as it is called, in every state of the log: 16 KiB are kept in
     /// reserve for it. Where no file lies wholly before `before` and there is no room to state it, the
@@ -526,8 +506,8 @@ impl Log {
     pub fn trim(&self, before: Lsn) -> Result<Trimmed> {
         let shared = self.shared();
         let mut state = shared.lock();
-        let removed = state.machine.removed();
-        let accepted = shared.admit_trim(&mut state, before)?;
+        let removed = state.machine.removed_since_open();
+        let (accepted, held_by) = shared.admit_trim(&mut state, before)?;
         if let Some(Accepted { goal: Some(goal), .. }) = accepted {
             shared.reach(&mut state, goal)?;
         }
@@ -541,7 +521,7 @@ impl Log {
         if let Some(error) = poisoned.or_else(|| state.machine.remove_failure()) {
             return Err(error);
         }
-        Ok(Trimmed::now(&state.machine, removed))
+        Ok(Trimmed::now(&state.machine, (before, held_by), removed))
     }
 
     /// What the last open found and did.
@@ -604,13 +584,19 @@ impl Log {
     }
 
     /// Figures.
+    ///
+    /// Cost: as [`segments`](Self::segments).
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let segments = self.segments();
         let state = self.shared().state.lock();
+        let (removed, removed_bytes) = state.machine.removed_since_open();
         Stats {
-            segments: state.machine.live().len(),
+            segments: segments.len(),
+            bytes: segments.iter().map(|segment| segment.file_len).sum(),
             spares: state.machine.spares().len(),
-            removed: state.machine.removed(),
+            removed,
+            removed_bytes,
             upkeep_failures: state.machine.upkeep_failures(),
         }
     }

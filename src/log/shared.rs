@@ -15,6 +15,7 @@
 use super::action::{Event, Lane};
 use super::doors::{Asleep, Door, Doors, Opened, Wakes};
 use super::files::Files;
+use super::holds::Holder;
 use super::machine::{Accepted, Goal, Machine, Refusal};
 use super::options::{Durability, Options};
 use super::perform::Performer;
@@ -600,7 +601,7 @@ impl Shared {
     }
 
     /// As [`admit`](Self::admit) for a trim.
-    pub(crate) fn admit_trim(&self, state: &mut Guard<'_>, point: Lsn) -> Result<Option<Accepted>> {
+    pub(crate) fn admit_trim(&self, state: &mut Guard<'_>, point: Lsn) -> Result<TrimTaken> {
         let before = state.machine.grave_failures();
         self.drive(state, |machine| try_admit_trim(machine, before, point))
     }
@@ -674,19 +675,23 @@ pub(crate) fn try_admit<T>(
     }
 }
 
-/// As [`try_admit`] for a trim, which no refused record concerns.
+/// A trim that was taken: its frame, if it has one, and who kept it from going further.
+pub(crate) type TrimTaken = (Option<Accepted>, Vec<Holder>);
+
+/// As [`try_admit`] for a trim, which no refused record concerns. It ends where a holder begins.
 pub(crate) fn try_admit_trim(
     machine: &mut Machine,
     before: u64,
-    point: Lsn,
-) -> Option<Result<Option<Accepted>>> {
+    asked: Lsn,
+) -> Option<Result<TrimTaken>> {
+    let point = machine.held_to(asked);
     // What failed since then may have been another's: it is no answer to a trim that is stated.
     let stated = machine.has_trimmed(point);
     if let Some(error) = grave_failure_since(machine, before).filter(|_| !stated) {
         return Some(Err(error));
     }
     match machine.accept_trim(point) {
-        Ok(taken) => Some(Ok(taken)),
+        Ok(taken) => Some(Ok((taken, machine.holds().before(asked)))),
         Err(Refusal::Never(error)) => Some(Err(error)),
         Err(Refusal::Wait) => None,
     }
