@@ -4,7 +4,7 @@
 //!   planted    nothing; every floor may ask it whether a bug is planted
 //!   position   nothing
 //!   format     position
-//!   storage    position
+//!   storage    position, observer
 //!   error      position, format
 //!   observer   position
 //!   log        position, format, error, observer, storage; never the real disk behind the trait
@@ -22,7 +22,7 @@ const FLOORS: [(&str, &[&str]); 7] = [
     ("planted", &[]),
     ("position", &["planted"]),
     ("format", &["position", "planted"]),
-    ("storage", &["position", "planted"]),
+    ("storage", &["position", "observer", "planted"]),
     ("error", &["position", "format", "planted"]),
     ("observer", &["position", "planted"]),
     ("log", &["position", "format", "error", "observer", "storage", "planted"]),

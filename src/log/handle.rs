@@ -8,6 +8,7 @@ use super::lineage::lineages;
 use super::lock::locked;
 use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
 use super::many::read_many;
+use super::observing::Observing;
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::{Receipt, Record};
@@ -32,6 +33,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An open log, for appending and reading. Cheap to clone; all clones are the same log, which
 /// is closed by [`close`](Self::close), or as well as it can be when the last one is dropped.
@@ -130,6 +132,7 @@ impl Log {
             storage.prefer_in_place();
         }
         let watch = Watch::new(Arc::clone(&storage), &start, before);
+        let observing = Observing::of(&environment);
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
             doors: Doors::new(machine.watermarks()),
@@ -137,13 +140,18 @@ impl Log {
             progress: Condvar::new(),
             tender: Condvar::new(),
             upkeep: Condvar::new(),
-            performer: Performer::new(Arc::clone(&storage), environment.entropy, watch),
+            performer: Performer::new(Arc::clone(&storage), environment.entropy, watch)
+                .observed(observing.clone()),
             files: Arc::new(Files::new(storage, options.open_files_max)),
             clock: environment.clock,
+            observing,
             lock: Mutex::new(Some(lock)),
             place,
             options,
         });
+        if let Some(observing) = &shared.observing {
+            observing.opened(&report);
+        }
         let owner = Owner { shared, report, threads: Mutex::new(Vec::new()) };
         if environment.threads {
             // Should the second not start, dropping the owner ends the first.
@@ -536,6 +544,13 @@ impl Log {
         self.shared().state.lock().machine.log_id()
     }
 
+    /// The time of day by the clock of the log's [`Environment`], since 1970 (UTC), if that keeps it:
+    /// for what stands on the log and gives its records an age. People set it, so it may step back.
+    #[must_use]
+    pub fn wall_clock(&self) -> Option<Duration> {
+        self.shared().clock.wall()
+    }
+
     /// What its records mean: what [`Options::content`] said when the log began.
     #[must_use]
     pub fn content(&self) -> Content {
@@ -692,6 +707,12 @@ impl Owner {
             let _printed = thread.join();
         }
         self.shared.lock.lock().take();
+        drop(threads);
+        // A thread that unwound left its reason in the machine, and reported nothing.
+        if let Some(observing) = &self.shared.observing {
+            observing.look(&self.shared.state.lock().machine);
+            observing.deliver();
+        }
     }
 }
 

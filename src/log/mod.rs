@@ -8,6 +8,7 @@
 mod action;
 mod address;
 mod addressed;
+mod attempts;
 mod batches;
 mod copy;
 mod decide;
@@ -27,6 +28,7 @@ mod lock;
 mod machine;
 mod many;
 mod near;
+mod observing;
 mod options;
 mod perform;
 mod picked;

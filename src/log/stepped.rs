@@ -11,6 +11,7 @@
 //! machine; they only wait between them.
 
 use super::action::{Action, Event};
+use super::attempts::{try_admit, try_admit_trim, try_reach, try_reach_all};
 use super::encoded::Encoded;
 use super::handle::Log;
 use super::holds::Holder;
@@ -18,7 +19,7 @@ use super::machine::{Accepted, Goal, Machine};
 use super::options::Durability;
 use super::record::Receipt;
 use super::retention::Trimmed;
-use super::shared::{NOBODY, Shared, try_admit, try_admit_trim, try_reach, try_reach_all};
+use super::shared::{NOBODY, Shared};
 use crate::error::{Error, Result};
 use crate::format::tag::Tag;
 use crate::position::Lsn;

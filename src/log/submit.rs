@@ -1,12 +1,13 @@
 //! Appends that never wait: a batch is taken at once, or refused with what to wait for.
 
+use super::attempts::try_admit;
 use super::encoded::Encoded;
 use super::handle::Log;
 use super::machine::{Accepted, Machine, Refusal};
 use super::options::Durability;
 use super::placed::{self, Placed};
 use super::record::Receipt;
-use super::shared::{Shared, try_admit};
+use super::shared::Shared;
 use super::ticket::{Taken, Ticket};
 use super::wakers::Place;
 use crate::error::{Error, Result};

@@ -8,12 +8,13 @@
 //!
 //! A waiting call drives the log as an append does. A poll leaves that to the log's own thread.
 
+use super::attempts::{grave_failure_since, try_reach};
 use super::handle::Log;
 use super::machine::{Goal, Machine};
 use super::options::Durability;
 use super::placed::Placed;
 use super::record::Receipt;
-use super::shared::{NOBODY, Shared, grave_failure_since, try_reach};
+use super::shared::{NOBODY, Shared};
 use super::wakers::Place;
 use crate::error::{Error, Result};
 use crate::position::Lsn;

@@ -129,12 +129,10 @@ impl World {
     /// What a log is opened in.
     #[must_use]
     pub fn environment(&self) -> Environment {
-        Environment {
-            storage: Arc::clone(&self.storage),
-            clock: Arc::new(self.clock.clone()),
-            entropy: Arc::new(SimEntropy::new(self.entropy)),
-            threads: false,
-        }
+        Environment::new(Arc::clone(&self.storage))
+            .clock(Arc::new(self.clock.clone()))
+            .entropy(Arc::new(SimEntropy::new(self.entropy)))
+            .threads(false)
     }
 }
 

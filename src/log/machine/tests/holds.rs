@@ -1,7 +1,7 @@
 //! Holds and trims that are under way.
 
 use super::*;
-use crate::log::shared::try_admit_trim;
+use crate::log::attempts::try_admit_trim;
 
 fn name() -> String {
     "holder".to_owned()

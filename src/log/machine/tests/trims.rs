@@ -1,7 +1,7 @@
 //! What a trim is answered.
 
 use super::*;
-use crate::log::shared::try_admit_trim;
+use crate::log::attempts::try_admit_trim;
 
 #[test]
 fn a_trim_that_is_stated_is_not_answered_with_a_failure_that_came_later() {
