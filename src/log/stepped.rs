@@ -93,6 +93,7 @@ enum Kind {
 
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// An append.
     Appended(Receipt),

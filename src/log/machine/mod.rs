@@ -187,6 +187,7 @@ pub(crate) enum Goal {
 
 /// How far the log has come. Always durable <= written <= accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Watermarks {
     /// Behind the last record that was accepted.
     pub accepted: Lsn,
