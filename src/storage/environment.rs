@@ -80,7 +80,6 @@ impl Entropy for SystemEntropy {
 /// more may be added to it, so a program that names every field stops compiling one day.
 ///
 /// ```
-/// # let dir = std::env::temp_dir().join(format!("seawall-around-{}", std::process::id()));
 /// use seawall::observer::{Observer, SegmentEvent};
 /// use seawall::{Environment, Log, Options};
 /// use std::sync::Arc;
@@ -97,6 +96,7 @@ impl Entropy for SystemEntropy {
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = std::env::temp_dir().join(format!("seawall-around-{}", std::process::id()));
 /// let environment = Environment::real(&dir)?.observer(Arc::new(Shipper));
 /// let log = Log::open_in(environment, Options::new())?;
 /// # log.close()?;
