@@ -81,25 +81,27 @@ impl Place {
     /// What is asked for of the frame with records that stands here, of which `bytes` is the
     /// beginning; `None` if it does not verify, or is for the thorough way. `before` is the check
     /// of the frame before, if that is known.
-    pub(super) fn pick(
+    fn pick(
         &self,
         span: &Span,
         file: &dyn StorageFile,
         bytes: &[u8],
         (which, before): (Which, Option<u32>),
     ) -> Option<Part> {
-        let (header, body) = self.verified(span, file, bytes, before)?;
-        Part::of(self.lsn, &header, body, which)
+        self.verified(span, file, (bytes, before), |header, body| {
+            Part::of(self.lsn, header, body, which)
+        })
     }
 
-    /// The frame itself, on the same terms.
-    pub(super) fn verified<'a>(
+    /// What `take` makes of the frame itself, on the same terms.
+    #[inline]
+    pub(super) fn verified<T>(
         &self,
         span: &Span,
         file: &dyn StorageFile,
-        bytes: &'a [u8],
-        before: Option<u32>,
-    ) -> Option<(FrameHeader, Body<'a>)> {
+        (bytes, before): (&[u8], Option<u32>),
+        take: impl FnOnce(&FrameHeader, Body<'_>) -> Option<T>,
+    ) -> Option<T> {
         let header = FrameHeader::decode(bytes, span.seed, self.lsn);
         let header =
             planted!("quick-read-unseeded", header => FrameHeader::unchecked(bytes)).ok()?;
@@ -115,7 +117,7 @@ impl Place {
         match bytes.get(from..to) {
             Some(body) => {
                 header.verify_body(body).ok()?;
-                Some((header, Body::Shared(body)))
+                take(&header, Body::Shared(body))
             }
             None if to - from <= QUICK_MAX => {
                 let here = bytes.get(from..)?;
@@ -128,7 +130,7 @@ impl Place {
                     return None;
                 }
                 header.verify_body(&body).ok()?;
-                Some((header, Body::Own(Bytes::from(body))))
+                take(&header, Body::Own(Bytes::from(body)))
             }
             None => None,
         }
@@ -164,8 +166,17 @@ enum Found {
     File(Option<Place>),
 }
 
-/// The record `index` places after the first one of the frame at `lsn`, in the same batch.
-pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Record> {
+/// Whose records an index counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// Those of the frame.
+    Frame,
+    /// Those of the batch, from the frame on.
+    Batch,
+}
+
+/// The record `index` places after the first one of the frame at `lsn`, in the same frame or batch.
+pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32, among: Among) -> Result<Record> {
     let files = &shared.files;
     let guess = if index == 0 { &files.guess } else { &files.batch_guess };
     let mut at = At::first(lsn);
@@ -174,6 +185,9 @@ pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Rec
         let part = read_part(shared, guess, &at, Which::Nth(index - passed))?;
         let count = match part.picked {
             Picked::One(record) => return Ok(record),
+            Picked::Fewer(records) if among == Among::Frame => {
+                return Err(Error::NoIndex { lsn, index, records });
+            }
             Picked::Fewer(count) => count,
             Picked::All(_) => 0,
         };
@@ -188,17 +202,6 @@ pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Rec
         {
             (passed, at) = (records, at.then((frame, None)));
         }
-    }
-}
-
-/// The record at `index` in the frame at `lsn`, and in no other.
-pub(crate) fn read_in_frame(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Record> {
-    let files = &shared.files;
-    let guess = if index == 0 { &files.guess } else { &files.batch_guess };
-    match read_part(shared, guess, &At::first(lsn), Which::Nth(index))?.picked {
-        Picked::One(record) => Ok(record),
-        Picked::Fewer(records) => Err(Error::NoIndex { lsn, index, records }),
-        Picked::All(_) => Err(Error::NoRecord { lsn }),
     }
 }
 

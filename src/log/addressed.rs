@@ -1,6 +1,6 @@
 //! Records of batches by their address: the LSN of the frame, and the index in that frame.
 
-use super::address::read_in_frame;
+use super::address::{Among, read_one};
 use super::handle::Log;
 use super::many::read_many_at;
 use super::options::Durability;
@@ -53,7 +53,7 @@ impl Log {
     /// [`Error::NoIndex`](crate::Error::NoIndex) if the frame has fewer records; otherwise as
     /// [`read`](Self::read).
     pub fn read_at(&self, lsn: Lsn, index: u32) -> Result<Record> {
-        read_in_frame(self.shared(), lsn, index)
+        read_one(self.shared(), lsn, index, Among::Frame)
     }
 
     /// The records at many addresses: for each the result of [`read_at`](Self::read_at), in the order

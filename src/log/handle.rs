@@ -1,6 +1,6 @@
 //! The log as its users hold it.
 
-use super::address::{read_all, read_one};
+use super::address::{Among, read_all, read_one};
 use super::doors::Doors;
 use super::encoded::Encoded;
 use super::follow::Follower;
@@ -426,7 +426,7 @@ impl Log {
     /// [`Error::NoRecord`] if no frame with records begins there; [`Error::Trimmed`];
     /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Closed`]; [`Error::Io`].
     pub fn read(&self, lsn: Lsn) -> Result<Record> {
-        read_one(self.shared(), lsn, 0)
+        read_one(self.shared(), lsn, 0, Among::Batch)
     }
 
     /// One record of a batch: the one that stands `index` places after the first record of the
@@ -444,7 +444,7 @@ impl Log {
     /// # Errors
     /// As [`read`](Self::read); [`Error::NoRecord`] too if the batch has no such record.
     pub fn read_in_batch(&self, lsn: Lsn, index: u32) -> Result<Record> {
-        read_one(self.shared(), lsn, index)
+        read_one(self.shared(), lsn, index, Among::Batch)
     }
 
     /// All records of the batch, or the one record, at this address. Of a batch in several

@@ -1,9 +1,9 @@
 //! Reads the records at many addresses: neighbours with one call of the disk.
 //!
-//! What does not verify here is read once more, alone, by [`read_one`] or [`read_in_frame`]: errors
+//! What does not verify here is read once more, alone, by [`read_one`]: errors
 //! come from one place.
 
-use super::address::{Place, read_in_frame, read_one};
+use super::address::{Among, Place, read_one};
 use super::guess;
 use super::picked::{Part, Which, picked};
 use super::record::Record;
@@ -27,20 +27,19 @@ const LOOK_UPS: usize = 256;
 /// The record at each address, in the order of `lsns`; of a batch, the first.
 pub(crate) fn read_many(shared: &Arc<Shared>, lsns: &[Lsn]) -> Vec<Result<Record>> {
     let addresses = lsns.iter().map(|&lsn| (lsn, 0));
-    read_each(shared, addresses, |lsn, _| read_one(shared, lsn, 0))
+    read_each(shared, addresses, Among::Batch)
 }
 
 /// The record at each address, in the order of `addresses`.
 pub(crate) fn read_many_at(shared: &Arc<Shared>, addresses: &[(Lsn, u32)]) -> Vec<Result<Record>> {
     let addresses = addresses.iter().copied();
-    read_each(shared, addresses, |lsn, index| read_in_frame(shared, lsn, index))
+    read_each(shared, addresses, Among::Frame)
 }
 
-/// `alone` reads what does not verify here.
 fn read_each(
     shared: &Arc<Shared>,
     addresses: impl ExactSizeIterator<Item = (Lsn, u32)> + Clone,
-    alone: impl Fn(Lsn, u32) -> Result<Record>,
+    among: Among,
 ) -> Vec<Result<Record>> {
     let mut answers: Vec<Option<Record>> = vec![None; addresses.len()];
     let mut sorted: Vec<((Lsn, u32), usize)> = addresses.clone().zip(0..).collect();
@@ -63,8 +62,10 @@ fn read_each(
             rest = others;
         }
     }
-    let answered = answers.into_iter().zip(addresses);
-    answered.map(|(record, (lsn, index))| record.map_or_else(|| alone(lsn, index), Ok)).collect()
+    let alone = |(record, (lsn, index)): (Option<Record>, (Lsn, u32))| {
+        record.map_or_else(|| read_one(shared, lsn, index, among), Ok)
+    };
+    answers.into_iter().zip(addresses).map(alone).collect()
 }
 
 /// A record that is to be read.
@@ -110,10 +111,6 @@ fn read_run(
     for of_frame in run.chunk_by(|one, other| one.place.lsn == other.place.lsn) {
         let place = of_frame.first()?.place;
         let bytes = block.get(from_first(&place)?..count).unwrap_or_default();
-        let frame = place.verified(&span, &*file, bytes, None);
-        if let Some((_, body)) = &frame {
-            shared.files.guess.learn(MARKED_HEADER_LEN + body.len());
-        }
         let mut answer = |nth: usize, mut record: Option<Record>| {
             if record.is_none() && planted!("neighbour-read-instead") {
                 record = before.clone();
@@ -122,19 +119,18 @@ fn read_run(
             *answers.get_mut(nth)? = record;
             Some(())
         };
-        match (of_frame, frame) {
-            ([alone], Some((header, body))) => {
-                let part = Part::of(place.lsn, &header, body, Which::Nth(alone.index));
-                answer(alone.nth, part.and_then(Part::one))?;
+        let taken = place.verified(&span, &*file, (bytes, None), |header, body| {
+            shared.files.guess.learn(MARKED_HEADER_LEN + body.len());
+            if let [alone] = of_frame {
+                let part = Part::of(place.lsn, header, body, Which::Nth(alone.index));
+                return answer(alone.nth, part.and_then(Part::one));
             }
-            (asked, Some((header, body))) => {
-                let indices = asked.iter().map(|asked| asked.index);
-                for (asked, record) in asked.iter().zip(picked(place.lsn, &header, &body, indices))
-                {
-                    answer(asked.nth, record)?;
-                }
-            }
-            (asked, None) => asked.iter().try_for_each(|asked| answer(asked.nth, None))?,
+            let indices = of_frame.iter().map(|asked| asked.index);
+            let mut records = of_frame.iter().zip(picked(place.lsn, header, &body, indices));
+            records.try_for_each(|(asked, record)| answer(asked.nth, record))
+        });
+        if taken.is_none() {
+            of_frame.iter().try_for_each(|asked| answer(asked.nth, None))?;
         }
     }
     Some(())

@@ -93,7 +93,9 @@ impl Observing {
         }))
     }
 
-    /// When something begins that is to be timed.
+    /// When something begins that is to be timed. Apart from the writes of a log that nobody looks at.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
     }
@@ -114,11 +116,15 @@ impl Observing {
         self.deliver();
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn wrote(&self, bytes: u64, since: Duration) {
         let took = self.now().saturating_sub(since);
         self.note(Notice::Wrote { bytes, took });
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn synced(&self, since: Duration) {
         let took = self.now().saturating_sub(since);
         self.note(Notice::Synced { took });
