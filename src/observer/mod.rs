@@ -67,7 +67,8 @@ pub trait Observer: Send + Sync + fmt::Debug {
     }
 
     /// The log stopped for good. `cause` is a [`seawall::Error`](crate::Error) that
-    /// [is poisoned](crate::Error::is_poisoned).
+    /// [is poisoned](crate::Error::is_poisoned). Where it stopped because a thread panicked in its
+    /// storage, this comes with the next piece of work that ends, or with the close.
     fn poisoned(&self, cause: &(dyn Error + 'static)) {
         let _ = cause;
     }
