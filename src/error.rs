@@ -162,6 +162,17 @@ pub enum Error {
         /// What was asked for.
         lsn: Lsn,
     },
+    /// A frame with records begins there, and has none at this index. Of a batch in several frames,
+    /// each has its own LSN and indices of its own, from 0.
+    #[error("the frame at LSN {lsn} has {records} records, none of them at index {index}")]
+    NoIndex {
+        /// The frame.
+        lsn: Lsn,
+        /// What was asked for.
+        index: u32,
+        /// How many records it has.
+        records: u32,
+    },
     /// The LSN lies beyond the end of the log.
     #[error("LSN {lsn} is beyond the end of the log at {end}")]
     Beyond {

@@ -12,6 +12,7 @@ pub mod planted;
 pub mod error;
 pub mod format;
 pub mod log;
+pub mod observer;
 pub mod position;
 pub mod storage;
 
@@ -20,10 +21,11 @@ pub use format::content::{Content, ContentError};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use format::tag::Tag;
 pub use log::{
-    Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Log, LogScan, LogView,
-    Options, Progress, Receipt, Record, RecordRef, RecoveryReport, Refused, RepairPlan, RepairStep,
-    Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn, Stats, Ticket, Trimmed, Verdict,
-    Verification, ViewScan, Watermarks, decide,
+    Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Hold, Holder, Log,
+    LogScan, LogView, Options, Placed, Progress, Receipt, Record, RecordRef, RecoveryReport,
+    Refused, RepairPlan, RepairStep, Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn,
+    Stats, Ticket, TrimPreview, Trimmed, Verdict, Verification, ViewScan, Watermarks, decide,
 };
+pub use observer::SegmentSpan;
 pub use position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
 pub use storage::Environment;

@@ -4,9 +4,10 @@
 //!   planted    nothing; every floor may ask it whether a bug is planted
 //!   position   nothing
 //!   format     position
-//!   storage    position
+//!   storage    position, observer
 //!   error      position, format
-//!   log        position, format, error, storage; never the real disk behind the trait
+//!   observer   position
+//!   log        position, format, error, observer, storage; never the real disk behind the trait
 //! ```
 //!
 //! Comments are not looked at: a document may point anywhere.
@@ -17,13 +18,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each floor, and which others it may name.
-const FLOORS: [(&str, &[&str]); 6] = [
+const FLOORS: [(&str, &[&str]); 7] = [
     ("planted", &[]),
     ("position", &["planted"]),
     ("format", &["position", "planted"]),
-    ("storage", &["position", "planted"]),
+    ("storage", &["position", "observer", "planted"]),
     ("error", &["position", "format", "planted"]),
-    ("log", &["position", "format", "error", "storage", "planted"]),
+    ("observer", &["position", "planted"]),
+    ("log", &["position", "format", "error", "observer", "storage", "planted"]),
 ];
 
 /// What stands behind the trait `Storage`. Only the floor itself, and whoever assembles an

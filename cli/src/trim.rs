@@ -237,8 +237,8 @@ mod tests {
 
     /// Segments with these bases and ends of predecessors.
     fn segments(places: &[(u64, u64)]) -> Vec<Segment> {
-        let segment = |(number, &(base, prev_end)): (u64, &(u64, u64))| Segment {
-            header: SegmentHeader {
+        let segment = |(number, &(base, prev_end)): (u64, &(u64, u64))| {
+            let header = SegmentHeader {
                 version: VERSION,
                 log: LogId::new([0; 16]),
                 number: SegmentId::new(number),
@@ -249,9 +249,8 @@ mod tests {
                 prev_check: 0,
                 trim: Lsn::FIRST,
                 extension: Extension::default(),
-            },
-            closed: None,
-            file_len: 16384,
+            };
+            Segment::new(header, None, 16384)
         };
         (1..).zip(places).map(segment).collect()
     }

@@ -81,7 +81,8 @@ impl Verified {
         match self.found.verdict {
             Verdict::Clean => Status::Clean,
             Verdict::TornTail => Status::Torn,
-            Verdict::Damaged => Status::Damaged,
+            // What a later version of the library may call a log is no better.
+            _ => Status::Damaged,
         }
     }
 
@@ -89,7 +90,7 @@ impl Verified {
         match self.found.verdict {
             Verdict::Clean => "clean",
             Verdict::TornTail => "torn-tail",
-            Verdict::Damaged => "damaged",
+            _ => "damaged",
         }
     }
 
@@ -109,11 +110,11 @@ impl Verified {
             Verdict::TornTail => {
                 "nothing to do: the next open for writing cuts the tail, of which nobody was told"
             }
-            Verdict::Damaged if self.is_recorded() => {
+            _ if self.is_recorded() => {
                 "nothing to do: a repair recorded it, and the log opens and goes on; what the \
                  repair found stands in the quarantine"
             }
-            Verdict::Damaged => {
+            _ => {
                 "restore the directory from a copy; `seawall cat` gives what is left, `seawall \
                  repair` says what can be done"
             }
@@ -125,7 +126,7 @@ impl Verified {
         let verdict = match found.verdict {
             Verdict::Clean => "clean: everything verifies",
             Verdict::TornTail => "torn tail: everything before it verifies",
-            Verdict::Damaged => "damaged: acknowledged records cannot be read back",
+            _ => "damaged: acknowledged records cannot be read back",
         };
         let mut text = format!(
             "{verdict}\n  records  {} ({} bytes)\n  frames   {}\n  segments {}\n  \

@@ -103,5 +103,6 @@ pub(super) fn hold_error(bytes: &[u8], error: FrameError) {
         FrameError::Kind { .. } | FrameError::Flags { .. } => assert!(error.is_unknown()),
         FrameError::Mark | FrameError::Content => {}
         FrameError::Chain { .. } => unreachable!("a frame alone has no chain"),
+        other => unreachable!("this check knows nothing of {other:?}"),
     }
 }

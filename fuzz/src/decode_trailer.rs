@@ -66,5 +66,6 @@ pub(super) fn hold_error(bytes: &[u8], error: TrailerError) {
         TrailerError::Field { field } => {
             assert!(["frames", "zeros", "end"].contains(&field), "{field} is no field");
         }
+        other => unreachable!("this check knows nothing of {other:?}"),
     }
 }

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// The time of day at which a simulated clock begins: the first of January 2026, since 1970.
+pub const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+
 /// A clock that stands still until it is moved. Clones show the same time.
 #[derive(Clone, Debug, Default)]
 pub struct SimClock(Arc<AtomicU64>);
@@ -37,6 +40,11 @@ impl Clock for SimClock {
     fn now(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
+
+    /// Goes with the other: at zero it is [`EPOCH`].
+    fn wall(&self) -> Option<Duration> {
+        EPOCH.checked_add(self.now())
+    }
 }
 
 /// Randomness from a seed: the same seed gives the same bytes.
@@ -62,10 +70,8 @@ impl Entropy for SimEntropy {
 /// A test that moves the clock puts its own [`SimClock`] into the `clock` field.
 #[must_use]
 pub fn environment(disk: &SimDisk, seed: u64) -> Environment {
-    Environment {
-        storage: Arc::new(disk.clone()),
-        clock: Arc::new(SimClock::new()),
-        entropy: Arc::new(SimEntropy::new(seed)),
-        threads: false,
-    }
+    Environment::new(Arc::new(disk.clone()))
+        .clock(Arc::new(SimClock::new()))
+        .entropy(Arc::new(SimEntropy::new(seed)))
+        .threads(false)
 }

@@ -74,7 +74,7 @@ pub use counters::Counters;
 pub use crash::{CrashKind, CrashPolicy, InFlight};
 pub use damage::Hurt;
 pub use disk::{DiskOptions, EvictionBehaviour, SectorSize, SimDisk};
-pub use environment::{SimClock, SimEntropy, environment};
+pub use environment::{EPOCH, SimClock, SimEntropy, environment};
 pub use exhaustive::{Exhaustive, ExhaustiveReport};
 pub use faulted::run_with_fault;
 pub use faults::{CallNoise, EDQUOT, EINTR, EIO, ENOSPC, FaultPlan, Limits, Operation};

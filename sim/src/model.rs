@@ -402,7 +402,7 @@ impl Look<'_> {
     /// # Errors
     /// The promise that is broken.
     pub(crate) fn record(&mut self, record: RecordRef<'_>) -> Result<(), Violation> {
-        let RecordRef { lsn, index, tag, bytes } = record;
+        let RecordRef { lsn, index, tag, bytes, .. } = record;
         self.records += 1;
         if self.before.is_some_and(|before| before >= (lsn, index)) {
             return broken("G2", format_args!("LSN {lsn} comes twice or too late"));

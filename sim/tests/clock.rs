@@ -5,7 +5,7 @@
 
 use seawall::storage::Clock;
 use seawall::{Durability, Environment, Log, Lsn, Options};
-use seawall_sim::{Seed, SimDisk, environment};
+use seawall_sim::{EPOCH, Seed, SimClock, SimDisk, environment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -68,5 +68,25 @@ fn an_interval_ends_although_the_clock_steps_back() {
         clock.back();
         assert_eq!(follower.next().unwrap().unwrap().bytes, [nth; 10].as_slice());
     }
+    log.close().unwrap();
+}
+
+/// What stands on a log and keeps records by their age takes the time of day from it, so that a
+/// simulation of years takes a moment.
+#[test]
+fn the_time_of_day_is_that_of_the_environment() {
+    let disk = SimDisk::new(Seed::new(1));
+    let clock = SimClock::new();
+    let around = environment(&disk, 1).clock(Arc::new(clock.clone()));
+    let log = Log::open_in(around, options(Duration::from_millis(1))).unwrap();
+    assert_eq!(log.wall_clock(), Some(EPOCH));
+    let years = Duration::from_secs(10 * 365 * 24 * 3600);
+    clock.advance(years);
+    assert_eq!(log.wall_clock(), Some(EPOCH + years));
+    log.close().unwrap();
+    // A clock that only counts knows no such time.
+    let around = environment(&disk, 1).clock(Jumping::new(false));
+    let log = Log::open_in(around, options(Duration::from_millis(1))).unwrap();
+    assert_eq!(log.wall_clock(), None);
     log.close().unwrap();
 }

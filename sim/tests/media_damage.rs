@@ -118,7 +118,7 @@ fn judge(written: &Written, disk: &SimDisk, what: &str, tally: &mut Tally) {
             let allowed = newest_only && (!written.closed || missing.is_empty());
             assert!(allowed, "{what}: called torn, {missing:?} missing");
         }
-        Verdict::Damaged => {
+        _ => {
             tally.damaged += 1;
             assert!(!told.is_empty() || view.damage().is_some(), "{what}: nobody was told");
         }

@@ -5,10 +5,12 @@
 #[path = "unwinding/mod.rs"]
 mod unwinding;
 
+use seawall::observer::Observer;
 use seawall::{Durability, Environment, Error, Log, Lsn};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use unwinding::{Panicking, options};
 
 #[test]
@@ -109,5 +111,38 @@ fn a_record_is_asked_for_its_bytes_once_and_may_panic() {
         assert!(shown.iter().all(|record| record.bytes == bytes[..5]), "{shown:?}");
         assert_eq!(shown.len(), 2);
         log.close().unwrap();
+    }
+}
+
+/// Counts how often it learns that the log stopped.
+#[derive(Debug, Default)]
+struct Stops(AtomicU64);
+
+impl Observer for Stops {
+    fn poisoned(&self, cause: &(dyn std::error::Error + 'static)) {
+        assert!(cause.downcast_ref::<Error>().unwrap().is_poisoned());
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The thread that unwinds reports nothing; the close does, at the latest.
+#[test]
+fn observers_learn_of_a_log_that_stopped_because_a_storage_panicked() {
+    for nth in 0..8 {
+        let storage = Panicking::new();
+        let stops = Arc::new(Stops::default());
+        let around = storage.environment(1).observer(stops.clone());
+        let log = Log::open_in(around, options(Durability::Sync)).unwrap();
+        log.append(b"begins the run").unwrap();
+        storage.panic_after(nth);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..8 {
+                log.append(b"meets the panic").unwrap();
+            }
+        }));
+        assert!(panicked.is_err(), "{nth}");
+        drop(log.close());
+        drop(log);
+        assert_eq!(stops.0.load(Ordering::SeqCst), 1, "{nth}");
     }
 }

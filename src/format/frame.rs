@@ -88,6 +88,7 @@ pub struct FrameHeader {
 
 /// Why bytes are no valid frame. Offsets count from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// The bytes end before the frame does.
     #[error("the frame needs {needed} bytes, there are {have}")]

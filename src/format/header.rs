@@ -77,6 +77,7 @@ pub struct SegmentHeader {
 
 /// Why bytes are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HeaderError {
     /// Fewer than 128 bytes.
     #[error("a header has {HEADER_LEN} bytes, there are {have}")]

@@ -56,6 +56,7 @@ pub struct Trailer {
 
 /// Why bytes are no trailer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrailerError {
     /// Fewer than 64 bytes.
     #[error("a trailer has {TRAILER_LEN} bytes, there are {have}")]

@@ -7,6 +7,7 @@
 use crate::format::checksum::FrameSeed;
 use crate::format::header::SegmentHeader;
 use crate::format::trailer::Trailer;
+use crate::observer::SegmentSpan;
 use crate::position::{Home, Lsn, Salt, SegmentId};
 use crate::storage::WriteFailure;
 use std::io;
@@ -87,6 +88,8 @@ pub(crate) struct Preparation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Removal {
     pub(crate) segment: SegmentId,
+    /// What it was.
+    pub(crate) span: SegmentSpan,
     /// Kept under this spare number instead of removed.
     pub(crate) keep_as: Option<u64>,
     /// No reader holds it, and it is long enough to become the reserve.

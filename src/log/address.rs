@@ -81,13 +81,27 @@ impl Place {
     /// What is asked for of the frame with records that stands here, of which `bytes` is the
     /// beginning; `None` if it does not verify, or is for the thorough way. `before` is the check
     /// of the frame before, if that is known.
-    pub(super) fn pick(
+    fn pick(
         &self,
         span: &Span,
         file: &dyn StorageFile,
         bytes: &[u8],
         (which, before): (Which, Option<u32>),
     ) -> Option<Part> {
+        self.verified(span, file, (bytes, before), |header, body| {
+            Part::of(self.lsn, header, body, which)
+        })
+    }
+
+    /// What `take` makes of the frame itself, on the same terms.
+    #[inline]
+    pub(super) fn verified<T>(
+        &self,
+        span: &Span,
+        file: &dyn StorageFile,
+        (bytes, before): (&[u8], Option<u32>),
+        take: impl FnOnce(&FrameHeader, Body<'_>) -> Option<T>,
+    ) -> Option<T> {
         let header = FrameHeader::decode(bytes, span.seed, self.lsn);
         let header =
             planted!("quick-read-unseeded", header => FrameHeader::unchecked(bytes)).ok()?;
@@ -103,7 +117,7 @@ impl Place {
         match bytes.get(from..to) {
             Some(body) => {
                 header.verify_body(body).ok()?;
-                Part::of(self.lsn, &header, Body::Shared(body), which)
+                take(&header, Body::Shared(body))
             }
             None if to - from <= QUICK_MAX => {
                 let here = bytes.get(from..)?;
@@ -116,7 +130,7 @@ impl Place {
                     return None;
                 }
                 header.verify_body(&body).ok()?;
-                Part::of(self.lsn, &header, Body::Own(Bytes::from(body)), which)
+                take(&header, Body::Own(Bytes::from(body)))
             }
             None => None,
         }
@@ -152,8 +166,17 @@ enum Found {
     File(Option<Place>),
 }
 
-/// The record `index` places after the first one of the frame at `lsn`, in the same batch.
-pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Record> {
+/// Whose records an index counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// Those of the frame.
+    Frame,
+    /// Those of the batch, from the frame on.
+    Batch,
+}
+
+/// The record `index` places after the first one of the frame at `lsn`, in the same frame or batch.
+pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32, among: Among) -> Result<Record> {
     let files = &shared.files;
     let guess = if index == 0 { &files.guess } else { &files.batch_guess };
     let mut at = At::first(lsn);
@@ -162,6 +185,9 @@ pub(crate) fn read_one(shared: &Arc<Shared>, lsn: Lsn, index: u32) -> Result<Rec
         let part = read_part(shared, guess, &at, Which::Nth(index - passed))?;
         let count = match part.picked {
             Picked::One(record) => return Ok(record),
+            Picked::Fewer(records) if among == Among::Frame => {
+                return Err(Error::NoIndex { lsn, index, records });
+            }
             Picked::Fewer(count) => count,
             Picked::All(_) => 0,
         };

@@ -1,6 +1,6 @@
 //! The log as its users hold it.
 
-use super::address::{read_all, read_one};
+use super::address::{Among, read_all, read_one};
 use super::doors::Doors;
 use super::encoded::Encoded;
 use super::follow::Follower;
@@ -8,11 +8,13 @@ use super::lineage::lineages;
 use super::lock::locked;
 use super::machine::{Accepted, Goal, Machine, Refusal, Watermarks};
 use super::many::read_many;
+use super::observing::Observing;
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::{Receipt, Record};
 use super::recover::recover;
 use super::report::RecoveryReport;
+use super::retention::Trimmed;
 use super::shared::{Guard, Shared, State};
 use super::source::LogScan;
 use super::sparing::Sparing;
@@ -31,6 +33,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An open log, for appending and reading. Cheap to clone; all clones are the same log, which
 /// is closed by [`close`](Self::close), or as well as it can be when the last one is dropped.
@@ -64,43 +67,20 @@ struct Owner {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What a trim did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Trimmed {
-    /// The trim point. Readers are held to it.
-    pub trim: Lsn,
-    /// The trim point that a crash leaves at least. It is less than `trim` only where the disk is
-    /// full and no file lies wholly before `trim`: then the trim stays in memory until the next
-    /// segment, trim or clean close states it.
-    pub durable: Lsn,
-    /// Segment files that were removed, or kept to be recycled, by this call or others meanwhile.
-    pub files: u64,
-    /// Where the log now really begins: a segment is kept as long as anything in it is.
-    pub first: Lsn,
-}
-
-impl Trimmed {
-    pub(crate) fn now(machine: &Machine, removed_before: u64) -> Self {
-        Self {
-            trim: machine.trim_point(),
-            durable: machine.durable_trim_point(),
-            files: machine.removed() - removed_before,
-            first: machine.first_lsn(),
-        }
-    }
-}
-
 /// Figures of an open log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Segments that are part of the log.
     pub segments: usize,
+    /// Bytes of their files.
+    pub bytes: u64,
     /// Files that wait to be recycled.
     pub spares: usize,
     /// Segments that were trimmed away since the log was opened.
     pub removed: u64,
+    /// Bytes of their files.
+    pub removed_bytes: u64,
     /// Things that could wait and failed: preparing a segment ahead, sealing, shortening,
     /// removing. Each is tried again when it matters, and then whoever needs it is told.
     pub upkeep_failures: u64,
@@ -152,6 +132,7 @@ impl Log {
             storage.prefer_in_place();
         }
         let watch = Watch::new(Arc::clone(&storage), &start, before);
+        let observing = Observing::of(&environment);
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
             doors: Doors::new(machine.watermarks()),
@@ -159,13 +140,18 @@ impl Log {
             progress: Condvar::new(),
             tender: Condvar::new(),
             upkeep: Condvar::new(),
-            performer: Performer::new(Arc::clone(&storage), environment.entropy, watch),
+            performer: Performer::new(Arc::clone(&storage), environment.entropy, watch)
+                .observed(observing.clone()),
             files: Arc::new(Files::new(storage, options.open_files_max)),
             clock: environment.clock,
+            observing,
             lock: Mutex::new(Some(lock)),
             place,
             options,
         });
+        if let Some(observing) = &shared.observing {
+            observing.opened(&report);
+        }
         let owner = Owner { shared, report, threads: Mutex::new(Vec::new()) };
         if environment.threads {
             // Should the second not start, dropping the owner ends the first.
@@ -440,7 +426,7 @@ impl Log {
     /// [`Error::NoRecord`] if no frame with records begins there; [`Error::Trimmed`];
     /// [`Error::Beyond`]; [`Error::Damaged`]; [`Error::Closed`]; [`Error::Io`].
     pub fn read(&self, lsn: Lsn) -> Result<Record> {
-        read_one(self.shared(), lsn, 0)
+        read_one(self.shared(), lsn, 0, Among::Batch)
     }
 
     /// One record of a batch: the one that stands `index` places after the first record of the
@@ -458,7 +444,7 @@ impl Log {
     /// # Errors
     /// As [`read`](Self::read); [`Error::NoRecord`] too if the batch has no such record.
     pub fn read_in_batch(&self, lsn: Lsn, index: u32) -> Result<Record> {
-        read_one(self.shared(), lsn, index)
+        read_one(self.shared(), lsn, index, Among::Batch)
     }
 
     /// All records of the batch, or the one record, at this address. Of a batch in several
@@ -513,7 +499,9 @@ impl Log {
     }
 
     /// Forgets the head of the log: everything before `before` may go. Durable before the first
-    /// file is removed; whole segments go, oldest first, never the active one.
+    /// file is removed; whole segments go, oldest first, never the active one. Where somebody
+    /// [holds](Self::hold) an LSN before it, the trim ends there, and [`Trimmed::held_by`] names the
+    /// holders; [`preview_trim`](Self::preview_trim) shows that before anything goes.
     ///
     /// Works on a full disk, as often as it is called, in every state of the log: 16 KiB are kept in
     /// reserve for it. Where no file lies wholly before `before` and there is no room to state it, the
@@ -526,8 +514,8 @@ impl Log {
     pub fn trim(&self, before: Lsn) -> Result<Trimmed> {
         let shared = self.shared();
         let mut state = shared.lock();
-        let removed = state.machine.removed();
-        let accepted = shared.admit_trim(&mut state, before)?;
+        let removed = state.machine.removed_since_open();
+        let (accepted, held_by) = shared.admit_trim(&mut state, before)?;
         if let Some(Accepted { goal: Some(goal), .. }) = accepted {
             shared.reach(&mut state, goal)?;
         }
@@ -541,7 +529,7 @@ impl Log {
         if let Some(error) = poisoned.or_else(|| state.machine.remove_failure()) {
             return Err(error);
         }
-        Ok(Trimmed::now(&state.machine, removed))
+        Ok(Trimmed::now(&state.machine, (before, held_by), removed))
     }
 
     /// What the last open found and did.
@@ -554,6 +542,13 @@ impl Log {
     #[must_use]
     pub fn id(&self) -> LogId {
         self.shared().state.lock().machine.log_id()
+    }
+
+    /// The time of day by the clock of the log's [`Environment`], since 1970 (UTC), if that keeps it:
+    /// for what stands on the log and gives its records an age. People set it, so it may step back.
+    #[must_use]
+    pub fn wall_clock(&self) -> Option<Duration> {
+        self.shared().clock.wall()
     }
 
     /// What its records mean: what [`Options::content`] said when the log began.
@@ -604,13 +599,19 @@ impl Log {
     }
 
     /// Figures.
+    ///
+    /// Cost: as [`segments`](Self::segments).
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let segments = self.segments();
         let state = self.shared().state.lock();
+        let (removed, removed_bytes) = state.machine.removed_since_open();
         Stats {
-            segments: state.machine.live().len(),
+            segments: segments.len(),
+            bytes: segments.iter().map(|segment| segment.file_len).sum(),
             spares: state.machine.spares().len(),
-            removed: state.machine.removed(),
+            removed,
+            removed_bytes,
             upkeep_failures: state.machine.upkeep_failures(),
         }
     }
@@ -706,6 +707,12 @@ impl Owner {
             let _printed = thread.join();
         }
         self.shared.lock.lock().take();
+        drop(threads);
+        // A thread that unwound left its reason in the machine, and reported nothing.
+        if let Some(observing) = &self.shared.observing {
+            observing.look(&self.shared.state.lock().machine);
+            observing.deliver();
+        }
     }
 }
 

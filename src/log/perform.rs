@@ -9,6 +9,7 @@ use super::action::{
 use super::fill::{Needed, Pace, fill, fill_reserve};
 use super::give_back::give_back;
 use super::lineage::home;
+use super::observing::Observing;
 use super::watch::Watch;
 use crate::error::{Disturbed, is_full};
 use crate::format::extension::Extension;
@@ -39,6 +40,7 @@ pub(crate) struct Performer {
     watch: Watch,
     /// Whether the file of the next segment is.
     needed: Needed,
+    observing: Option<Arc<Observing>>,
 }
 
 /// A file that is kept open, and whose it is.
@@ -75,7 +77,12 @@ impl Performer {
         let (active, back) = (Kept::none(), Kept::none());
         let (appended, end) = (AtomicU64::new(0), AtomicU64::new(0));
         let needed = Needed::default();
-        Self { storage, entropy, active, back, appended, end, watch, needed }
+        let observing = None;
+        Self { storage, entropy, active, back, appended, end, watch, needed, observing }
+    }
+
+    pub(crate) fn observed(self, observing: Option<Arc<Observing>>) -> Self {
+        Self { observing, ..self }
     }
 
     /// A preparation under way ends at its next call; from here on none succeeds but that of the close.
@@ -103,7 +110,7 @@ impl Performer {
                 let file = self.active.with(&*self.storage, segment, Arc::clone);
                 let file = file.map_err(|error| self.watch.explain(segment, error));
                 let outcome = file.and_then(|file| {
-                    file.sync_data()?;
+                    self.sync_data(&*file)?;
                     Ok(self.watch.synced_later(&*file)?)
                 });
                 Event::Synced { upto, outcome }
@@ -166,6 +173,7 @@ impl Performer {
     pub(crate) fn write(&self, write: Write) -> Event {
         let mut write = write;
         let finished = finish(&mut write.run);
+        let begun = self.observing.as_ref().map(|observing| observing.now());
         let refused = |error| WriteFailure { written: 0, error };
         let written = self.active.with(&*self.storage, write.segment, |file| {
             self.watch.may_write(&**file, &write).map_err(|found| refused(found.into()))?;
@@ -189,13 +197,16 @@ impl Performer {
         self.appended.store(appended, Ordering::Relaxed);
         let (outcome, synced) = match written {
             Ok(Ok(file)) => {
+                if let (Some(observing), Some(begun)) = (&self.observing, begun) {
+                    observing.wrote(run.len, begun);
+                }
                 // Here and not under the lock: giving so much memory back takes its time.
                 run.front = Vec::new();
                 let FinishedRun { last_check, last_at, frames } = finished;
                 self.end.store(offset + run.len, Ordering::Relaxed);
                 self.watch.wrote(offset + last_at as u64, last_check);
                 let sync = |file: Arc<dyn StorageFile>| {
-                    file.sync_data()?;
+                    self.sync_data(&*file)?;
                     Ok(self.watch.synced(&*file)?)
                 };
                 (Ok(Finished { last_check, frames }), file.map(sync))
@@ -204,6 +215,15 @@ impl Performer {
             Err(error) => (Err(refused(self.watch.explain(segment, error))), None),
         };
         Event::Wrote { run, outcome, synced }
+    }
+
+    /// Syncs what was appended.
+    fn sync_data(&self, file: &dyn StorageFile) -> io::Result<()> {
+        let Some(observing) = &self.observing else { return file.sync_data() };
+        let begun = observing.now();
+        file.sync_data()?;
+        observing.synced(begun);
+        Ok(())
     }
 
     fn open(&self, name: FileName) -> Outcome<Arc<dyn StorageFile>> {

@@ -1,7 +1,7 @@
 //! Takes out of a verified frame what is asked for: one record of it, or all.
 
 use super::record::Record;
-use crate::format::batch::BatchRecords;
+use crate::format::batch::{BatchError, BatchRecords};
 use crate::format::frame::{FrameHeader, FrameKind, MARKED_HEADER_LEN};
 use crate::format::tag::Tag;
 use crate::position::Lsn;
@@ -117,4 +117,31 @@ impl Part {
             Picked::All(_) | Picked::Fewer(_) => None,
         }
     }
+}
+
+/// The records at these indices, which are in order, of a frame that verifies, each in memory of its
+/// own; `None` where there is none.
+pub(super) fn picked<'a>(
+    lsn: Lsn,
+    header: &FrameHeader,
+    body: &'a [u8],
+    indices: impl Iterator<Item = u32> + 'a,
+) -> impl Iterator<Item = Option<Record>> {
+    let (batch, tag) = (header.kind == FrameKind::Batch, header.tag);
+    let mut records = (0..).zip(BatchRecords::new(body));
+    let mut here = if batch { next(&mut records) } else { Some((0, body)) };
+    indices.map(move |index| {
+        while batch && here.is_some_and(|(at, _)| at < index) {
+            here = next(&mut records);
+        }
+        let bytes = here.filter(|&(at, _)| at == index).map(|(_, bytes)| bytes)?;
+        Some(Record { lsn, index, tag, bytes: Bytes::copy_from_slice(bytes) })
+    })
+}
+
+fn next<'a>(
+    records: &mut impl Iterator<Item = (u32, Result<&'a [u8], BatchError>)>,
+) -> Option<(u32, &'a [u8])> {
+    let (at, record) = records.next()?;
+    Some((at, record.ok()?))
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 /// Where an append went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Receipt {
     /// The address: of the record, or of the first frame of the batch.
     pub lsn: Lsn,
@@ -16,6 +17,7 @@ pub struct Receipt {
 
 /// A record that was read and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Record {
     /// The frame it stands in. Records of one batch may share it.
     pub lsn: Lsn,
@@ -31,6 +33,7 @@ pub struct Record {
 
 /// A record, borrowed from the scan that read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecordRef<'a> {
     /// The frame it stands in. Records of one batch may share it.
     pub lsn: Lsn,

@@ -13,9 +13,11 @@
 //! ```
 
 use super::action::{Event, Lane};
+use super::attempts::{TrimTaken, try_admit, try_admit_trim, try_reach, try_reach_all};
 use super::doors::{Asleep, Door, Doors, Opened, Wakes};
 use super::files::Files;
-use super::machine::{Accepted, Goal, Machine, Refusal};
+use super::machine::{Goal, Machine, Refusal};
+use super::observing::{Before, Observing};
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::Receipt;
@@ -97,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) performer: Performer,
     pub(crate) files: Arc<Files>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observing: Option<Arc<Observing>>,
     pub(crate) lock: Mutex<Option<Box<dyn DirLock>>>,
     pub(crate) place: String,
 }
@@ -327,6 +330,7 @@ impl Shared {
         let (failures, voided) = (state.machine.failures(), state.machine.failed_end());
         let group = state.machine.group().wrapping_sub(1);
         let opened = Door::opened_by(&event, group);
+        let before = self.observing.as_ref().map(|_| Before::look(&state.machine, &event));
         state.machine.on_event(event);
         state.driving = None;
         state.orphaned |= !upkeep;
@@ -346,6 +350,16 @@ impl Shared {
         self.call_followers(state);
         self.call_wakers(state, failed);
         self.wake_threads(state);
+        if let (Some(before), Some(observing)) = (before, &self.observing) {
+            self.report(state, before, observing);
+        }
+    }
+
+    /// Lets the observers know of the event that was taken. The lock is let go of meanwhile.
+    #[cold]
+    fn report(&self, state: &mut Guard<'_>, before: Before, observing: &Observing) {
+        before.compare(&mut state.machine, observing);
+        state.unlocked(|| observing.deliver());
     }
 
     /// Those who wait without a thread, and reached what they wait for. A failure may concern any.
@@ -600,7 +614,7 @@ impl Shared {
     }
 
     /// As [`admit`](Self::admit) for a trim.
-    pub(crate) fn admit_trim(&self, state: &mut Guard<'_>, point: Lsn) -> Result<Option<Accepted>> {
+    pub(crate) fn admit_trim(&self, state: &mut Guard<'_>, point: Lsn) -> Result<TrimTaken> {
         let before = state.machine.grave_failures();
         self.drive(state, |machine| try_admit_trim(machine, before, point))
     }
@@ -640,64 +654,4 @@ impl Shared {
         let end = state.machine.watermarks().accepted;
         self.reach_all(state, Goal::Durable { lsn: NOBODY, end })
     }
-}
-
-/// Whether `goal` is reached or never will be; asks for it otherwise.
-pub(crate) fn try_reach(machine: &mut Machine, goal: Goal) -> Option<Result<()>> {
-    machine.outcome(goal).or_else(|| {
-        machine.request(goal);
-        None
-    })
-}
-
-/// As [`try_reach`] for what belongs to no append: a grave failure since `before` ends it.
-pub(crate) fn try_reach_all(machine: &mut Machine, goal: Goal, before: u64) -> Option<Result<()>> {
-    machine.outcome(goal).or_else(|| grave_failure_since(machine, before).map(Err)).or_else(|| {
-        machine.request(goal);
-        None
-    })
-}
-
-/// Whether the machine takes what it is given, or never will; it is to be asked again otherwise.
-pub(crate) fn try_admit<T>(
-    machine: &mut Machine,
-    before: u64,
-    accept: &mut impl FnMut(&mut Machine) -> Result<T, Refusal>,
-) -> Option<Result<T>> {
-    if let Some(error) = failure_since(machine, before) {
-        return Some(Err(error));
-    }
-    match accept(machine) {
-        Ok(taken) => Some(Ok(taken)),
-        Err(Refusal::Never(error)) => Some(Err(error)),
-        Err(Refusal::Wait) => None,
-    }
-}
-
-/// As [`try_admit`] for a trim, which no refused record concerns.
-pub(crate) fn try_admit_trim(
-    machine: &mut Machine,
-    before: u64,
-    point: Lsn,
-) -> Option<Result<Option<Accepted>>> {
-    // What failed since then may have been another's: it is no answer to a trim that is stated.
-    let stated = machine.has_trimmed(point);
-    if let Some(error) = grave_failure_since(machine, before).filter(|_| !stated) {
-        return Some(Err(error));
-    }
-    match machine.accept_trim(point) {
-        Ok(taken) => Some(Ok(taken)),
-        Err(Refusal::Never(error)) => Some(Err(error)),
-        Err(Refusal::Wait) => None,
-    }
-}
-
-pub(crate) fn grave_failure_since(machine: &Machine, before: u64) -> Option<Error> {
-    let failed = machine.grave_failures() > before;
-    machine.poisoned().or_else(|| machine.last_grave_failure().filter(|_| failed))
-}
-
-fn failure_since(machine: &Machine, before: u64) -> Option<Error> {
-    let failed = machine.failures() > before;
-    machine.poisoned().or_else(|| machine.last_failure().filter(|_| failed))
 }

@@ -11,12 +11,15 @@
 //! machine; they only wait between them.
 
 use super::action::{Action, Event};
+use super::attempts::{try_admit, try_admit_trim, try_reach, try_reach_all};
 use super::encoded::Encoded;
-use super::handle::{Log, Trimmed};
+use super::handle::Log;
+use super::holds::Holder;
 use super::machine::{Accepted, Goal, Machine};
 use super::options::Durability;
 use super::record::Receipt;
-use super::shared::{NOBODY, Shared, try_admit, try_admit_trim, try_reach, try_reach_all};
+use super::retention::Trimmed;
+use super::shared::{NOBODY, Shared};
 use crate::error::{Error, Result};
 use crate::format::tag::Tag;
 use crate::position::Lsn;
@@ -82,13 +85,15 @@ enum Kind {
     /// `settled`: the trim point is durable, the files are next.
     Trim {
         before: Lsn,
-        removed: u64,
+        removed: (u64, u64),
+        held_by: Vec<Holder>,
         settled: bool,
     },
 }
 
 /// What a call came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// An append.
     Appended(Receipt),
@@ -215,8 +220,8 @@ impl Stepped {
     /// Begins [`Log::trim`].
     #[must_use]
     pub fn begin_trim(&self, before: Lsn) -> Call {
-        let removed = self.log.shared().lock().machine.removed();
-        self.begin(Kind::Trim { before, removed, settled: false })
+        let removed = self.log.shared().lock().machine.removed_since_open();
+        self.begin(Kind::Trim { before, removed, held_by: Vec::new(), settled: false })
     }
 
     fn begin(&self, kind: Kind) -> Call {
@@ -262,10 +267,16 @@ impl Stepped {
             };
             let taken = match call.kind {
                 Kind::Trim { before, .. } => try_admit_trim(machine, failures, before),
-                _ => try_admit(machine, failures, &mut append),
+                _ => try_admit(machine, failures, &mut append)
+                    .map(|taken| taken.map(|accepted| (accepted, Vec::new()))),
             }?;
             match taken {
-                Ok(accepted) => call.accepted = accepted,
+                Ok((accepted, holders)) => {
+                    call.accepted = accepted;
+                    if let Kind::Trim { held_by, .. } = &mut call.kind {
+                        *held_by = holders;
+                    }
+                }
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -287,7 +298,7 @@ impl Stepped {
                 return Some(Err(error));
             }
         }
-        if let Kind::Trim { removed, settled, .. } = &mut call.kind {
+        if let Kind::Trim { before, removed, held_by, settled } = &mut call.kind {
             if !std::mem::replace(settled, true) {
                 call.accepted = None;
                 state.machine.retry_removals();
@@ -298,7 +309,10 @@ impl Stepped {
             let failed = state.machine.poisoned();
             let failed = failed.or_else(|| state.machine.remove_failure());
             return Some(failed.map_or_else(
-                || Ok(Answer::Trimmed(Trimmed::now(&state.machine, *removed))),
+                || {
+                    let asked = (*before, std::mem::take(held_by));
+                    Ok(Answer::Trimmed(Trimmed::now(&state.machine, asked, *removed)))
+                },
                 Err::<Answer, Error>,
             ));
         }

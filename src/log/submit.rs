@@ -1,15 +1,16 @@
 //! Appends that never wait: a batch is taken at once, or refused with what to wait for.
 
+use super::attempts::try_admit;
 use super::encoded::Encoded;
 use super::handle::Log;
 use super::machine::{Accepted, Machine, Refusal};
 use super::options::Durability;
+use super::placed::{self, Placed};
 use super::record::Receipt;
-use super::shared::{Shared, try_admit};
+use super::shared::Shared;
 use super::ticket::{Taken, Ticket};
 use super::wakers::Place;
 use crate::error::{Error, Result};
-use crate::format::batch;
 use crate::format::frame::frame_len;
 use crate::format::tag::{Part, Tag};
 use crate::position::Lsn;
@@ -174,7 +175,7 @@ impl Log {
     /// // Other work goes on here.
     /// ticket.wait(Durability::Sync)?;
     /// let (lsn, index) = ticket.place(1).expect("there are two");
-    /// assert_eq!(log.read_in_batch(lsn, index)?.bytes, "credit");
+    /// assert_eq!(log.read_at(lsn, index)?.bytes, "credit");
     /// # log.close()?;
     /// # std::fs::remove_dir_all(&dir).ok();
     /// # Ok(())
@@ -227,10 +228,8 @@ impl Log {
         }
         shared.wake_threads(&mut state);
         drop(state);
-        let receipt = Receipt { lsn, end };
-        let frames = frames(&records, body_max, receipt);
-        let records = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        let taken = Taken { receipt, records, frames, level, failures };
+        let placed = Placed::new(&records, body_max, Receipt { lsn, end });
+        let taken = Taken { placed, level, failures };
         Ok(Ticket::new(Arc::clone(shared), taken))
     }
 
@@ -312,37 +311,8 @@ fn need(records: &[Tagged<'_>], body_max: u64) -> u64 {
     let mark = frame_len(0, true);
     match records {
         [record] => mark + frame_len(record.len(), false),
-        _ => mark + frames_len(records, body_max),
+        _ => mark + placed::frames_len(records, body_max),
     }
-}
-
-/// Bytes that the frames of a batch take, without a mark.
-fn frames_len(records: &[Tagged<'_>], body_max: u64) -> u64 {
-    cuts(records, body_max).map(|cut| frame_len(cut.body_len, false)).sum()
-}
-
-fn cuts(records: &[Tagged<'_>], body_max: u64) -> impl Iterator<Item = batch::BatchCut> {
-    batch::cut(records.iter().map(|record| (record.tag(), record.len())), body_max)
-}
-
-/// Where the frames of a batch begin, if it has more than one, and how many records come before each.
-fn frames(records: &[Tagged<'_>], body_max: u64, receipt: Receipt) -> Vec<(Lsn, u32)> {
-    let size = batch::measure(records);
-    if records.len() < 2 || size.one_tag && size.total <= body_max {
-        return Vec::new();
-    }
-    let unmarked = frames_len(records, body_max);
-    // A mark that was due rides in the first frame.
-    let mut marked = receipt.end.since(receipt.lsn) != Some(unmarked);
-    let (mut at, mut before) = (receipt.lsn, 0_u32);
-    let mut frames = Vec::new();
-    for cut in cuts(records, body_max) {
-        frames.push((at, before));
-        let len = frame_len(cut.body_len, std::mem::take(&mut marked));
-        at = at.checked_add(len).unwrap_or(at);
-        before = before.saturating_add(u32::try_from(cut.records).unwrap_or(u32::MAX));
-    }
-    frames
 }
 
 /// Waits for room without a thread: what [`Log::room`] returns.

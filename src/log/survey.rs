@@ -34,6 +34,7 @@ pub(crate) enum Access {
 
 /// A segment that is part of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Segment {
     /// What its header says.
     pub header: SegmentHeader,
@@ -45,6 +46,7 @@ pub struct Segment {
 
 /// Where a segment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SegmentEnd {
     /// Behind its last frame.
     pub lsn: Lsn,
@@ -53,6 +55,12 @@ pub struct SegmentEnd {
 }
 
 impl Segment {
+    /// A segment with this header.
+    #[must_use]
+    pub const fn new(header: SegmentHeader, closed: Option<SegmentEnd>, file_len: u64) -> Self {
+        Self { header, closed, file_len }
+    }
+
     /// Its number.
     #[must_use]
     pub const fn number(&self) -> SegmentId {

@@ -8,11 +8,13 @@
 //!
 //! A waiting call drives the log as an append does. A poll leaves that to the log's own thread.
 
+use super::attempts::{grave_failure_since, try_reach};
 use super::handle::Log;
 use super::machine::{Goal, Machine};
 use super::options::Durability;
+use super::placed::Placed;
 use super::record::Receipt;
-use super::shared::{NOBODY, Shared, grave_failure_since, try_reach};
+use super::shared::{NOBODY, Shared};
 use super::wakers::Place;
 use crate::error::{Error, Result};
 use crate::position::Lsn;
@@ -34,10 +36,7 @@ use std::task::{Context, Poll, Waker};
 #[must_use = "a ticket tells whether the records came into the log"]
 pub struct Ticket {
     shared: Arc<Shared>,
-    receipt: Receipt,
-    records: u32,
-    /// Of a batch in several frames: where each begins, and how many records come before it.
-    frames: Vec<(Lsn, u32)>,
+    placed: Placed,
     level: Durability,
     /// Failures that were counted when it was taken: while there are no more a watermark is an answer.
     failures: u64,
@@ -50,58 +49,54 @@ pub struct Ticket {
 
 /// What a ticket is made of.
 pub(super) struct Taken {
-    pub(super) receipt: Receipt,
-    pub(super) records: u32,
-    pub(super) frames: Vec<(Lsn, u32)>,
+    pub(super) placed: Placed,
     pub(super) level: Durability,
     pub(super) failures: u64,
 }
 
 impl Ticket {
     pub(super) fn new(shared: Arc<Shared>, taken: Taken) -> Self {
-        let Taken { receipt, records, frames, level, failures } = taken;
+        let Taken { placed, level, failures } = taken;
         let reached = AtomicU64::new(0);
         let (place, polled) = (None, None);
-        Self { shared, receipt, records, frames, level, failures, reached, place, polled }
+        Self { shared, placed, level, failures, reached, place, polled }
     }
 
     /// LSN of the first frame.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
-        self.receipt.lsn
+        self.placed.receipt().lsn
     }
 
     /// Where the next append may go.
     #[must_use]
     pub fn end(&self) -> Lsn {
-        self.receipt.end
+        self.placed.receipt().end
     }
 
     /// Both, as an append returns them.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
-        self.receipt
+        self.placed.receipt()
     }
 
     /// How many records were submitted.
     #[must_use]
     pub fn records(&self) -> u32 {
-        self.records
+        self.placed.records()
     }
 
-    /// Where the `nth` record of the batch stands, counted from 0: its frame, and its place in that. `None`
-    /// beyond the last one. This is the address that [`Log::read_in_batch`] reads at the cost of one
-    /// frame.
+    /// The address of the `nth` record of the batch, counted from 0, which [`Log::read_at`] reads: its
+    /// frame, and its index there. `None` past the last one.
     #[must_use]
     pub fn place(&self, nth: u32) -> Option<(Lsn, u32)> {
-        if nth >= self.records {
-            return None;
-        }
-        let frame = self.frames.partition_point(|&(_, before)| before <= nth).checked_sub(1);
-        match frame.and_then(|frame| self.frames.get(frame)) {
-            Some(&(lsn, before)) => Some((lsn, nth - before)),
-            None => Some((self.receipt.lsn, nth)),
-        }
+        self.placed.place(nth)
+    }
+
+    /// The addresses of all records, which remain of use when the ticket is gone.
+    #[must_use]
+    pub fn placed(&self) -> &Placed {
+        &self.placed
     }
 
     /// Waits until the records are as safe as `level` says. [`Durability::Buffered`] is reached as soon
@@ -170,10 +165,10 @@ impl Ticket {
 
     /// What has to come true for this level; `None` where a ticket says all.
     fn goal(&self, level: Durability) -> Option<Goal> {
-        let end = self.receipt.end;
-        let lsn = if self.is_awaited() { self.receipt.lsn } else { NOBODY };
+        let Receipt { lsn, end } = self.placed.receipt();
+        let lsn = if self.is_awaited() { lsn } else { NOBODY };
         match (self.shared.options.durability, level) {
-            _ if self.records == 0 => None,
+            _ if self.placed.records() == 0 => None,
             (_, Durability::Buffered) => None,
             (_, Durability::Os) | (Durability::Interval(_), Durability::Interval(_)) => {
                 Some(Goal::Written { lsn, end })
@@ -237,7 +232,7 @@ impl Future for Ticket {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = self.get_mut();
-        let (level, receipt) = (ticket.level, ticket.receipt);
+        let (level, receipt) = (ticket.level, ticket.receipt());
         Self::poll(ticket, level, context.waker()).map(|outcome| outcome.map(|()| receipt))
     }
 }
@@ -256,9 +251,9 @@ impl Drop for Ticket {
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket")
-            .field("lsn", &self.receipt.lsn)
-            .field("end", &self.receipt.end)
-            .field("records", &self.records)
+            .field("lsn", &self.lsn())
+            .field("end", &self.end())
+            .field("records", &self.records())
             .field("level", &self.level)
             .finish_non_exhaustive()
     }

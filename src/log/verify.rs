@@ -13,6 +13,7 @@ const PASSES_MAX: usize = 64;
 
 /// What a log is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Everything verifies.
     Clean,

@@ -4,16 +4,24 @@
 //! that a run in a simulated environment is a function of its seed.
 
 use super::{Posix, Storage};
+use crate::observer::Observer;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// A clock that only says how much time went by.
+/// A clock that says how much time went by, and perhaps which time it is.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Time since some fixed moment. Never used for order, only to state durations.
     fn now(&self) -> Duration;
+
+    /// Time since the beginning of 1970 (UTC), or `None` where nobody keeps it, as by default. Set by
+    /// people, so it may step back. The log itself never asks; it is for what stands on the log and
+    /// keeps records by their age.
+    fn wall(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A source of numbers nobody can guess, for log ids and salts.
@@ -40,6 +48,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Duration {
         self.0.elapsed()
     }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the file that owns the clock")]
+    fn wall(&self) -> Option<Duration> {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()
+    }
 }
 
 /// The operating system's randomness.
@@ -62,6 +75,35 @@ impl Entropy for SystemEntropy {
 }
 
 /// What a log is opened in.
+///
+/// Made by [`real`](Self::real), [`existing`](Self::existing) or [`new`](Self::new), and then changed;
+/// more may be added to it, so a program that names every field stops compiling one day.
+///
+/// ```
+/// use seawall::observer::{Observer, SegmentEvent};
+/// use seawall::{Environment, Log, Options};
+/// use std::sync::Arc;
+///
+/// #[derive(Debug)]
+/// struct Shipper;
+///
+/// impl Observer for Shipper {
+///     fn segment(&self, event: SegmentEvent) {
+///         if let SegmentEvent::Sealed(span) = event {
+///             println!("segment {} may be copied: {} bytes", span.number, span.bytes);
+///         }
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = std::env::temp_dir().join(format!("seawall-around-{}", std::process::id()));
+/// let environment = Environment::real(&dir)?.observer(Arc::new(Shipper));
+/// let log = Log::open_in(environment, Options::new())?;
+/// # log.close()?;
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// The directory.
@@ -74,6 +116,8 @@ pub struct Environment {
     /// Without it those are done when [`Log::tend`](crate::Log::tend) is called, and a segment
     /// that is not prepared in time is prepared by the append that needs it.
     pub threads: bool,
+    /// Who learns what the log does.
+    pub observers: Vec<Arc<dyn Observer>>,
 }
 
 impl Environment {
@@ -83,7 +127,7 @@ impl Environment {
     /// # Errors
     /// What making or opening the directory says.
     pub fn real(dir: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self::around(Arc::new(Posix::create(dir)?)))
+        Ok(Self::new(Arc::new(Posix::create(dir)?)))
     }
 
     /// As [`real`](Self::real), but the directory must exist and nothing is made.
@@ -91,15 +135,49 @@ impl Environment {
     /// # Errors
     /// What opening the directory says.
     pub fn existing(dir: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self::around(Arc::new(Posix::open(dir)?)))
+        Ok(Self::new(Arc::new(Posix::open(dir)?)))
     }
 
-    fn around(storage: Arc<dyn Storage>) -> Self {
+    /// This directory, with the machine's clock, randomness and threads.
+    #[must_use]
+    pub fn new(storage: Arc<dyn Storage>) -> Self {
         Self {
             storage,
             clock: Arc::new(SystemClock::default()),
             entropy: Arc::new(SystemEntropy),
             threads: true,
+            observers: Vec::new(),
         }
+    }
+
+    /// Sets the directory.
+    #[must_use]
+    pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
+        Self { storage, ..self }
+    }
+
+    /// Sets the clock.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Sets the randomness.
+    #[must_use]
+    pub fn entropy(self, entropy: Arc<dyn Entropy>) -> Self {
+        Self { entropy, ..self }
+    }
+
+    /// Sets whether the log may start threads.
+    #[must_use]
+    pub fn threads(self, threads: bool) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Adds an observer to those that there are.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
     }
 }

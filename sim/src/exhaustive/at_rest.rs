@@ -117,7 +117,8 @@ pub fn bytes(jobs: NonZeroUsize) -> Result<BytesReport, Violation> {
             match log.judge(deed) {
                 Ok(Verdict::Clean) => {}
                 Ok(Verdict::TornTail) => drop(torn.fetch_add(1, Ordering::Relaxed)),
-                Ok(Verdict::Damaged) => drop(damaged.fetch_add(1, Ordering::Relaxed)),
+                // Anything that a later version may call it is worse than torn.
+                Ok(_) => drop(damaged.fetch_add(1, Ordering::Relaxed)),
                 Err(mut violation) => {
                     violation.what = format!("{}, {deed}: {}", log.what, violation.what);
                     // Those before it are still looked at.
@@ -341,7 +342,7 @@ impl AtRest {
             let fine = match verdict {
                 Verdict::Clean => false,
                 Verdict::TornTail => !harmless && !self.closed && lsn >= self.proven,
-                Verdict::Damaged => !harmless && told,
+                _ => !harmless && told,
             };
             if !fine {
                 return broken("G5", format!("called {verdict:?}, and {lsn} is missing"));

@@ -136,12 +136,10 @@ impl World {
     pub fn environment(&self) -> Environment {
         let before = self.opened.fetch_add(1, Ordering::Relaxed);
         let entropy = self.entropy.wrapping_add(before << 40);
-        Environment {
-            storage: Arc::clone(&self.storage),
-            clock: Arc::new(self.clock.clone()),
-            entropy: Arc::new(SimEntropy::new(entropy)),
-            threads: false,
-        }
+        Environment::new(Arc::clone(&self.storage))
+            .clock(Arc::new(self.clock.clone()))
+            .entropy(Arc::new(SimEntropy::new(entropy)))
+            .threads(false)
     }
 }
 

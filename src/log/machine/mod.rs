@@ -30,9 +30,11 @@ mod commit;
 mod failed;
 mod pad;
 mod reserve;
+mod retention;
 mod upkeep;
 
 use super::action::Run;
+use super::holds::Holds;
 use super::options::{Durability, Options};
 use super::survey::{Segment, SegmentEnd};
 use crate::error::{Error, Result};
@@ -185,6 +187,7 @@ pub(crate) enum Goal {
 
 /// How far the log has come. Always durable <= written <= accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Watermarks {
     /// Behind the last record that was accepted.
     pub accepted: Lsn,
@@ -294,6 +297,8 @@ pub(crate) struct Machine {
     remove_failure: Option<Failure>,
     preparing: Option<Preparing>,
     removed: u64,
+    removed_bytes: u64,
+    holds: Holds,
     prepare_failed: bool,
     room: Room,
     interval_armed: bool,
@@ -408,6 +413,8 @@ impl Machine {
             remove_failure: None,
             preparing: None,
             removed: 0,
+            removed_bytes: 0,
+            holds: Holds::default(),
             prepare_failed: false,
             room: {
                 let last = active.map(|segment| segment.header.file_len);

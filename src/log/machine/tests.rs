@@ -14,6 +14,7 @@ use crate::storage::WriteFailure;
 
 mod apart;
 mod growing;
+mod holds;
 mod left;
 mod refused;
 mod trims;
@@ -598,7 +599,7 @@ fn many_files_are_removed_in_pieces_oldest_first() {
         });
     }
     assert_eq!(removed, (1..=1000).collect::<Vec<_>>());
-    assert_eq!((kept, machine.spares().len(), machine.removed()), (300, 300, 1000));
+    assert_eq!((kept, machine.spares().len(), machine.removed_since_open().0), (300, 300, 1000));
 }
 
 #[test]
@@ -610,7 +611,7 @@ fn behind_a_file_that_cannot_be_removed_none_is_removed() {
     machine.on_event(Event::Removed { done: files, left, reserve: None, outcome });
     assert!(!machine.removal_pending(), "a newer file would go before an older one");
     assert!(machine.poll_upkeep().is_none());
-    assert_eq!(machine.removed(), 100);
+    assert_eq!(machine.removed_since_open().0, 100);
     machine.retry_removals();
     let next = removal(&mut machine);
     let numbers = next.iter().map(|removal| removal.segment.get());

@@ -151,7 +151,8 @@ impl Machine {
             kept += usize::from(keep);
             let keep_as = keep.then_some(segment.get());
             let fits_reserve = unread && live.segment.file_len >= layout::SEGMENT_LEN_MIN;
-            self.remove.push_back(Removal { segment, keep_as, fits_reserve });
+            let span = self.span(&live.segment);
+            self.remove.push_back(Removal { segment, span, keep_as, fits_reserve });
         }
     }
 
@@ -175,11 +176,6 @@ impl Machine {
     /// What the last removal said if it failed, until it is tried again.
     pub(crate) fn remove_failure(&self) -> Option<crate::error::Error> {
         self.remove_failure.as_ref().map(super::Failure::told)
-    }
-
-    /// How many files were removed, or kept as spares, since the log was opened.
-    pub(crate) fn removed(&self) -> u64 {
-        self.removed
     }
 
     pub(super) fn on_upkeep(&mut self, event: Event) {
@@ -209,6 +205,7 @@ impl Machine {
             Event::Removed { done, left, reserve, outcome } => {
                 self.removing = false;
                 self.removed += done.len() as u64;
+                self.removed_bytes += done.iter().map(|removal| removal.span.bytes).sum::<u64>();
                 let kept = || done.iter().filter_map(|removal| removal.keep_as);
                 self.spares.extend(kept().filter(|&spare| spare != RESERVE));
                 if let Some(outcome) = reserve {

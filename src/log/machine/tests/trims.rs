@@ -1,7 +1,7 @@
 //! What a trim is answered.
 
 use super::*;
-use crate::log::shared::try_admit_trim;
+use crate::log::attempts::try_admit_trim;
 
 #[test]
 fn a_trim_that_is_stated_is_not_answered_with_a_failure_that_came_later() {
@@ -10,7 +10,7 @@ fn a_trim_that_is_stated_is_not_answered_with_a_failure_that_came_later() {
     append(&mut machine, b"two");
     sync(&mut machine);
     let before = machine.grave_failures();
-    assert!(matches!(try_admit_trim(&mut machine, before, first.end), Some(Ok(Some(_)))));
+    assert!(matches!(try_admit_trim(&mut machine, before, first.end), Some(Ok((Some(_), _)))));
     sync(&mut machine);
 
     let failure = Arc::new(Failure {
@@ -19,7 +19,7 @@ fn a_trim_that_is_stated_is_not_answered_with_a_failure_that_came_later() {
         error: Arc::new(error(ENOSPC)),
     });
     machine.fail(&failure);
-    assert!(matches!(try_admit_trim(&mut machine, before, first.end), Some(Ok(None))));
+    assert!(matches!(try_admit_trim(&mut machine, before, first.end), Some(Ok((None, _)))));
     let beyond = after(first.end, 8);
     let answer = try_admit_trim(&mut machine, before, beyond);
     assert!(matches!(answer, Some(Err(Error::Full { .. }))), "{answer:?}");
