@@ -126,6 +126,18 @@ mod table {
         "unseen-taken-for-verified",
         "open-judges-what-is-not-synced",
         "mark-astride-two-blocks-missed",
+        // Rotation that does not wait.
+        "header-always-vouches",
+        "header-not-synced-before-its-frames",
+        "synced-over-a-segment-that-is-not",
+        "acknowledged-before-a-mark-vouches",
+        "shortened-before-it-is-synced",
+        "close-syncs-its-segment-alone",
+        "kept-behind-a-cut",
+        "marks-behind-a-cut-ignored",
+        "last-segment-alone-made-stable",
+        "last-check-not-compared",
+        "dropped-number-used-again",
         // Padding, tags, and kinds of later releases.
         "few-bytes-left-unpadded",
         "one-tag-for-a-whole-batch",

@@ -65,6 +65,8 @@ fn header() -> SegmentHeader {
         file_len: 16384,
         prev_end: Lsn::new(0x1000),
         prev_check: 0xc0ff_ee11,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::new(0x800),
         extension: Extension::default(),
     }
@@ -94,6 +96,7 @@ fn header_of_the_worked_example_is_what_the_code_makes() {
             ("file_len", read.file_len.to_string()),
             ("prev_end", hex(read.prev_end.get())),
             ("prev_check", hex(u64::from(read.prev_check))),
+            ("skipped", read.skipped.to_string()),
             ("trim", hex(read.trim.get())),
             ("check", hex(crc64(&bytes[..120]))),
         ],

@@ -444,6 +444,8 @@ fn a_header_that_states_the_greatest_length_bounds_what_is_read_by_it() {
             file_len: layout::FILE_LEN_MAX,
             prev_end: Lsn::FIRST,
             prev_check: 0,
+            skipped: 0,
+            unproven: 0,
             trim: Lsn::FIRST,
             extension: Extension::default(),
         };

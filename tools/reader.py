@@ -43,6 +43,7 @@ TABLE = {
     "Shortened": ("Damage", "Damage"), "OneCopy": ("Rebuild", "Rebuild"),
     "Unborn": ("Reuse", "Damage"), "HeaderLost": ("Damage", "Damage"), "NotLog": ("Spare", "Damage"),
     "Contradiction": ("Damage", "Damage"), "Missing": ("Damage", "Damage"),
+    "Torn": ("Cut", "Damage"), "Dropped": ("Cut", "Remove"),
 }
 
 
@@ -191,8 +192,8 @@ class Header:
         if len(data) < 128:
             raise Invalid("the file ends")
         (magic, version, flags, self.log, self.number, self.base, self.salt, self.file_len,
-         self.prev_end, self.prev_check, zeros, self.trim, content, self.lineage, self.home, more,
-         content_version, most, check) = self.LAYOUT.unpack(data)
+         self.prev_end, self.prev_check, skipped, self.trim, content, self.lineage, self.home,
+         unproven, content_version, most, check) = self.LAYOUT.unpack(data)
         if magic != b"SEAWALL\0" or check != crc64(data[:120]):
             raise Invalid("magic or check")
         if version != VERSION or flags & ~EXTENDED:
@@ -202,10 +203,14 @@ class Header:
         plain = all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in name)
         self.content = {"name": name, "version": content_version}
         extended = any(data[88:120])
-        sound = (self.number >= 1 and not zeros and not more and not most
+        jumps, self.durable = self.base == self.prev_end + JUMP, self.prev_end - unproven
+        self.prev_number = self.number - 1 - skipped
+        sound = (self.number >= 1 and not most
+                 and (not skipped or jumps and self.prev_number >= 1)
+                 and self.durable >= 0 and unproven % 8 == 0 and not (unproven and jumps)
                  and extended == bool(flags) and plain and (name or not content_version)
                  and (not self.lineage or self.lineage >> 48)
-                 and not (self.prev_end | self.trim) % 8 and self.trim <= self.prev_end
+                 and not (self.prev_end | self.trim) % 8 and self.trim <= self.durable
                  and self.base in (self.prev_end, self.prev_end + JUMP)
                  and self.file_len % BLOCK == 0 and 4 * BLOCK <= self.file_len <= FILE_LEN_MAX
                  and self.base + self.file_len < 1 << 64)
@@ -344,24 +349,31 @@ class Segment:
 
 
 class Tail:
-    """What the frames of a segment end in, if no successor says it: E, W and the row."""
+    """What the frames of a segment end in: E, W and the row. `closed` is where a successor says that it
+    ends which does not vouch for it; nothing before the trim point is walked then."""
 
-    def __init__(self, segment):
+    def __init__(self, segment, closed=None, trim=0):
         self.segment, header = segment, segment.header
         self.end, self.check = header.base, header.prev_check
-        self.proven, self.trim, self.why = header.prev_end, header.trim, None
+        self.proven, self.trim, self.why = header.durable, header.trim, None
         self.beyond, self.readable, self.clean, self.row = 0, 0, False, "Undecodable"
         self.readable_check = None
-        self.sealed, self.room_end = None, header.frames_end
+        self.sealed, self.room_end, needed = None, header.frames_end, header.file_len
+        if closed is not None:
+            closed = max(closed, header.base)
+            self.room_end, needed = min(self.room_end, closed), segment.offset(closed)
         self.look_for_seal(min(segment.file.size, header.file_len), header.base)
-        short = segment.file.size < header.file_len and self.sealed is None
-        if not short and self.closed_cleanly():
+        short = segment.file.size < needed and self.sealed is None
+        if not short and closed is None and self.closed_cleanly():
             return
-        self.run()
+        self.run(self.check)
+        if closed is not None and self.end < trim < self.room_end:
+            self.end = trim
+            self.run(None)
         if short:
             self.row = "Shortened"
             return
-        if self.sealed is None:
+        if self.sealed is None and closed is None:
             end = segment.offset(self.end) + TRAILER_LEN
             self.look_for_seal(min(-(-end // BLOCK) * BLOCK, header.file_len), self.end)
         if self.sealed == self.end:
@@ -403,9 +415,8 @@ class Tail:
         self.clean, self.row = True, "Closed"
         return True
 
-    def run(self):
-        segment, in_batch = self.segment, False
-        lsn, prev = self.end, self.check
+    def run(self, prev):
+        segment, in_batch, lsn = self.segment, False, self.end
         self.row, self.why = "Zeros", None
         while lsn < self.room_end:
             try:
@@ -466,21 +477,23 @@ class Nameless:
     def __init__(self, file):
         self.file = file
 
-    def was_begun(self, tail):
-        """Whether anything proves it: `tail` is that of the segment before, if there is one."""
+    def was_begun(self, tail, cut):
+        """Whether anything proves it: `tail` is that of the segment before, if there is one; `cut` where the
+        log ends if that goes with a tail."""
         if tail is None or tail.trim == 0:
             return not self.file.is_zero(FRAMES_AT + BLOCK, self.file.size)
         room = self.file.size - TRAILER_LEN - FRAMES_AT
-        return self.ends_later(tail.end, room) or self.has_mark(tail.end)
+        bases = [tail.end, tail.end + JUMP] + ([cut + JUMP] if cut is not None else [])
+        return self.ends_later(tail.end, room, bases) or self.has_mark(bases)
 
-    def ends_later(self, end, room):
+    def ends_later(self, end, room, bases):
         try:
             stated = Trailer(self.file.at(self.file.size - TRAILER_LEN, TRAILER_LEN)).end
         except Invalid:
             return False
-        return stated > end and any(base <= stated <= base + room for base in (end, end + JUMP))
+        return stated > end and any(base <= stated <= base + room for base in bases)
 
-    def has_mark(self, end):
+    def has_mark(self, bases):
         start = FRAMES_AT + BLOCK
         for at, piece in self.file.pieces(start, self.file.size - TRAILER_LEN, 32):
             for found in ANY_FRAME.finditer(piece, 16):
@@ -488,7 +501,7 @@ class Nameless:
                 if place % 8 or place >= WINDOW:
                     continue
                 head, lsn = piece[place:place + 32], at + place - FRAMES_AT
-                if any(self.is_marked(head, base, base + lsn) for base in (end, end + JUMP)):
+                if any(self.is_marked(head, base, base + lsn) for base in bases):
                     return True
         return False
 
@@ -507,26 +520,47 @@ class Nameless:
         return mark_check == crc32c_on(use, b"mark" + at + head[20:28])
 
 
+class Stop:
+    """A segment that ends otherwise than its successor says."""
+
+    def __init__(self, segment, tail, stated):
+        self.segment, self.tail, self.stated = segment, tail, stated
+        torn = "Contradiction" if tail.end == stated else "Torn"
+        self.row = "Shortened" if tail.row == "Shortened" else torn
+
+    def is_cut(self):
+        return TABLE[self.row][self.tail.beyond > self.tail.end] == "Cut"
+
+
 class Log:
     """What a directory holds, judged by the recovery table."""
 
     def __init__(self, directory):
         self.findings, self.damage, self.first_damage, self.spares = [], [], None, []
-        files = {number: self.look_at(number, name, os.path.join(directory, name))
-                 for number, name in self.listed(directory)}
+        files, above, passed_over = {}, None, []
+        for number, name in reversed(self.listed(directory)):
+            if above and above.prev_number < number < above.number:
+                passed_over.append(number)
+                continue
+            files[number] = self.look_at(number, name, os.path.join(directory, name))
+            above = files[number][0].header if files[number][0] else above
+        files = dict(sorted(files.items()))
         good = [segment for segment, _ in files.values() if segment]
         owners = sorted({segment.header.log.hex() for segment in good})
         if len(owners) > 1:
             raise Refused(UNKNOWN, "segments of several logs: " + ", ".join(owners))
         self.id = owners[0] if owners else None
         self.last = good[-1] if good else None
-        self.tail = Tail(self.last) if good else None
+        self.walk(good)
+        self.tail = self.tails[self.last.number] if good else None
         self.end = self.tail.end if good else 0
-        self.trim = self.tail.trim if good else 0
+        stop = self.stop(good)
+        self.trim = (stop.tail.trim if stop and stop.is_cut() else self.tail.trim) if good else 0
         self.next_number = self.last.number + 1 if good else 1
         self.sealed = self.tail.sealed if good else None
         if self.next_number in files:
-            row = self.row_behind(directory, files[self.next_number][1])
+            end = stop.tail.end if stop and stop.is_cut() else None
+            row = self.row_behind(directory, files[self.next_number][1], end)
             files[self.next_number] = files[self.next_number][0], row
         for one, after in zip(good, good[1:]):
             if one.header.trim > after.header.trim:
@@ -540,6 +574,8 @@ class Log:
                           "its records mean something else than earlier ones")
         begin = max([s.number for s in good if s.header.prev_end <= self.trim], default=1)
         self.segments = []
+        for number in passed_over:
+            self.find(number, 0, "Dropped", True)
         for number, (segment, row) in files.items():
             if number < begin:
                 self.find(number, 0, "Trimmed")
@@ -548,11 +584,58 @@ class Log:
                 self.judge(number, segment, row, after)
         if self.sealed is not None and self.next_number not in files:
             self.miss_next(self.sealed)
+        cut = stop is not None and stop.is_cut()
+        wrong = [found["file"] for found in self.findings if found["decision"] == "Damage"]
+        if cut and all(name <= stop.segment.name for name in wrong):
+            self.cut(stop, files)
         if good:
             self.judge_tail()
+        if stop and not cut:
+            self.judge_stop(stop)
         for segment in self.segments[:-1]:
             if not segment.closed:
                 segment.closed = Tail(segment).readable_end()
+
+    def walk(self, good):
+        """From the last segment down, to the first of which it is proven that all before it was durable."""
+        self.tails, self.stated, above = {}, 0, None
+        for segment in reversed(good):
+            header = segment.header
+            closed = above and above.prev_number == segment.number
+            trim = self.tails[good[-1].number].trim if closed else 0
+            tail = Tail(segment, above.prev_end if closed else None, trim)
+            self.tails[segment.number], above = tail, header
+            self.stated = max(self.stated, header.durable, tail.proven, tail.beyond)
+            if header.prev_end <= self.stated:
+                break
+
+    def stop(self, good):
+        """The first of them that does not end as its successor says."""
+        walked = [segment for segment in good if segment.number in self.tails]
+        for segment, after in zip(walked, walked[1:]):
+            tail, stated = self.tails[segment.number], (after.header.prev_end, after.header.prev_check)
+            if after.header.prev_number == segment.number and (tail.end, tail.check) != stated:
+                tail.beyond = max(tail.beyond, self.stated)
+                return Stop(segment, tail, stated[0])
+        return None
+
+    def cut(self, stop, files):
+        """The log ends there: what is behind goes with the tail."""
+        self.last, self.tail, self.end = stop.segment, stop.tail, stop.tail.end
+        self.tail.row = "Torn"
+        self.segments = [segment for segment in self.segments if segment.number <= self.last.number]
+        self.last.closed = None
+        for number, (segment, _) in files.items():
+            if segment and number > self.last.number:
+                self.find(number, 0, "Dropped")
+
+    def judge_stop(self, stop):
+        if stop.row == "Shortened":
+            return
+        tail, number, offset = stop.tail, stop.segment.number, stop.segment.offset(stop.tail.end)
+        if self.find(number, offset, stop.row, tail.beyond > tail.end) == "Damage":
+            self.lost(number, offset, tail.end, min(tail.beyond, stop.stated),
+                      tail.why or "frames are missing")
 
     def listed(self, directory):
         names = []
@@ -588,13 +671,13 @@ class Log:
         unborn = whole and file.is_zero(FRAMES_AT, FRAMES_AT + BLOCK)
         return None, "Unborn" if unborn else "HeaderLost"
 
-    def row_behind(self, directory, row):
+    def row_behind(self, directory, row, cut):
         """The row of the file with the next number: whether a segment was begun there."""
         if self.tail and self.tail.clean:
             return "NotLog" if row == "HeaderLost" else row
         if row == "Unborn" and self.sealed is None:
             file = File(os.path.join(directory, file_of(self.next_number)))
-            return "HeaderLost" if Nameless(file).was_begun(self.tail) else row
+            return "HeaderLost" if Nameless(file).was_begun(self.tail, cut) else row
         return row
 
     def find(self, number, offset, row, beyond=False):
@@ -628,17 +711,17 @@ class Log:
             return
         header = segment.header
         missing = None
-        if before and before.number + 1 != number:
+        if before and before.number != header.prev_number:
             missing = before.number + 1, before.header.base
         elif not before and number != 1 and header.prev_end > self.trim:
-            missing = number - 1, self.trim
+            missing = header.prev_number, self.trim
         if missing:
             self.find(missing[0], 0, "Missing", True)
             self.lost(missing[0], 0, missing[1], header.prev_end, "the segment is missing")
         if number == 1 and header.prev_end != 0:
             self.find(1, 0, "Contradiction")
             self.lost(1, 0, 0, header.prev_end, "the first segment follows something")
-        if after and after.number == number + 1:
+        if after and after.header.prev_number == number:
             segment.closed = after.header.prev_end, after.header.prev_check
             self.judge_closed(segment, after.header.prev_end)
         self.segments.append(segment)
@@ -684,7 +767,7 @@ class Log:
         return self.trim
 
     def proven(self):
-        return min(self.tail.proven, self.end) if self.tail else 0
+        return min(max(self.tail.proven, self.stated), self.end) if self.tail else 0
 
     def limit(self, segment):
         """How far a segment is read, and the check of the last frame there if it is known."""

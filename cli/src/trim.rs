@@ -247,6 +247,8 @@ mod tests {
                 file_len: 16384,
                 prev_end: Lsn::new(prev_end),
                 prev_check: 0,
+                skipped: 0,
+                unproven: 0,
                 trim: Lsn::FIRST,
                 extension: Extension::default(),
             };

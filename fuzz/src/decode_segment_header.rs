@@ -77,7 +77,7 @@ fn hold_error(bytes: &[u8], error: HeaderError) {
         HeaderError::Field { field } => {
             let fields = [
                 "number", "prev_end", "base", "trim", "file_len", "zeros", "flags", "content",
-                "lineage",
+                "lineage", "skipped", "unproven",
             ];
             assert!(fields.contains(&field), "{field} is no field");
         }

@@ -276,6 +276,8 @@ impl Files {
             file_len: layout::SEGMENT_LEN_MIN,
             prev_end,
             prev_check: if how & 2 == 0 { place.prev } else { place.prev ^ 1 },
+            skipped: 0,
+            unproven: 0,
             trim: Lsn::new(prev_end.get().saturating_sub(u64::from(trim) * Lsn::ALIGN)),
             extension: header.extension,
         };

@@ -256,8 +256,22 @@ fn header_in(files: &Files, id: SegmentId) -> Option<SegmentHeader> {
 fn header_for(file: &[u8], id: SegmentId) -> Option<SegmentHeader> {
     let copy = |at| SegmentHeader::decode(file.get(at..).unwrap_or_default()).ok();
     let copies = [copy(0), copy(BLOCK)];
-    let ours = copies.iter().flatten().find(|header| header.number == id);
-    ours.or(copies.iter().flatten().next()).copied()
+    let ours: Vec<_> = copies.into_iter().flatten().filter(|header| header.number == id).collect();
+    // Of two that differ the first frame tells the right one.
+    let first = ours.iter().find(|header| begins(file, header)).or(ours.first());
+    first.or(copies.iter().flatten().next()).copied()
+}
+
+/// Whether the check of the first frame is that of a segment with this header.
+fn begins(file: &[u8], header: &SegmentHeader) -> bool {
+    let start = usize::try_from(layout::FRAMES_START).expect("a small number");
+    let first = file.get(start..).and_then(|frames| frames.first_chunk::<20>());
+    let Some((check, covered)) = first.and_then(|first| first.split_first_chunk::<4>()) else {
+        return false;
+    };
+    let covered = covered.first_chunk().expect("sixteen bytes are left");
+    let expected = FrameSeed::new(header.log, header.salt).header_check(header.base, covered);
+    (*check, *covered) != ([0; 4], [0; 16]) && expected == u32::from_le_bytes(*check)
 }
 
 fn hold_damage(files: &Files, error: &Error) {
@@ -422,7 +436,8 @@ fn hold_kept(before: &Files, after: &Files, report: &RecoveryReport) {
         let kept = after.files.get(name);
         if report.removed.contains(&id) {
             assert!(kept.is_none());
-            assert!(below(before, id, report.trim), "segment {id} was removed, and was needed");
+            let unneeded = below(before, id, report.trim) || passed_over(before, id);
+            assert!(unneeded, "segment {id} was removed, and was needed");
         } else if report.rebuilt.contains(&id) {
             let kept = kept.expect("a segment whose header was mended");
             let start = usize::try_from(layout::FRAMES_START).expect("a small number");
@@ -447,6 +462,15 @@ fn below(files: &Files, id: SegmentId, trim: Lsn) -> bool {
         let Some(FileName::Segment(other)) = FileName::parse(name) else { return false };
         let header = header_in(files, other);
         other > id && header.is_some_and(|header| header.number == other && header.prev_end <= trim)
+    })
+}
+
+/// Whether a header says that no segment has this number.
+fn passed_over(files: &Files, id: SegmentId) -> bool {
+    files.files.keys().any(|name| {
+        let Some(FileName::Segment(other)) = FileName::parse(name) else { return false };
+        let header = header_in(files, other).filter(|header| header.number == other);
+        header.is_some_and(|header| header.prev_number() < id.get() && id < other)
     })
 }
 

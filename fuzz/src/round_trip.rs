@@ -242,6 +242,8 @@ fn header(of: &Header, stated: &Stated, bit: u32) {
         file_len: blocks * layout::BLOCK,
         prev_end,
         prev_check: of.prev_check,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::new((of.trim % (prev_end.get() + 1)) / Lsn::ALIGN * Lsn::ALIGN),
         extension: extension(stated),
     };

@@ -120,6 +120,24 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     crash("write-back-taken-for-a-sync", "G1", "Early write-back counts as a sync, also for what was written while it ran.")
         .at_once(),
+    // Rotation that does not wait.
+    crash("header-always-vouches", "G5", "A header that is written before the segment before it is synced says that it was.")
+        .at_once(),
+    crash("header-not-synced-before-its-frames", "G1", "A header is written and not synced before the first frame behind it."),
+    crash("synced-over-a-segment-that-is-not", "G1", "What is written last is synced and told to be durable, although a segment before it is not synced.")
+        .at_once(),
+    media("acknowledged-before-a-mark-vouches", "G1", "What stands behind a header that does not vouch is told to be durable without a mark that does.")
+        .judged(Judge::Scene),
+    crash("shortened-before-it-is-synced", "G5", "A segment is sealed and shortened before it is synced."),
+    crash("close-syncs-its-segment-alone", "G1", "A clean close syncs the last segment, and none that was left before it was synced.")
+        .judged(Judge::Scene),
+    crash("kept-behind-a-cut", "G2", "What stands behind a segment that a crash cut short stays part of the log."),
+    media("marks-behind-a-cut-ignored", "G1", "Marks in the segments behind a tail prove nothing.")
+        .judged(Judge::Scene),
+    crash("last-segment-alone-made-stable", "G1", "An open syncs and evicts the last segment, and none before it that nothing vouches for."),
+    media("last-check-not-compared", "G1", "A segment may end with another frame than the header behind it states, where that does not vouch.")
+        .judged(Judge::Scene),
+    crash("dropped-number-used-again", "G5", "The segment behind a cut gets the number of one that was dropped with the tail."),
     error("durable-behind-a-failed-sync", "G7", "A sync that returns behind one that failed moves the durable watermark still.")
         .judged(Judge::Scene),
     error("accepted-during-sync-counted", "invariant", "A sync counts for what was accepted while it ran."),

@@ -6,6 +6,7 @@ use crate::disk::SimDisk;
 use crate::environment::environment;
 use crate::oracle::{Model, Promise, Shown, Violation};
 use crate::rng::{Concern, Rng, Seed};
+use seawall::format::frame::frame_len;
 use seawall::storage::{Environment, Storage};
 use seawall::{Durability, Error, Log, LogView, Lsn, Options, Receipt, Verdict};
 use std::sync::Arc;
@@ -414,7 +415,9 @@ impl Run {
     fn ask_again(&self, before: Lsn, outcome: Result<&Receipt, &Error>) -> Result<(), Violation> {
         let end = self.log().watermarks().accepted;
         let Err(told @ (Error::Io { .. } | Error::Full { .. })) = outcome else { return Ok(()) };
-        if end == before || self.disk.is_dead() {
+        // A mark has no append, and may be placed while one waits.
+        let alone = end.since(before) == Some(frame_len(0, true));
+        if end == before || alone || self.disk.is_dead() {
             return Ok(());
         }
         for _ in 0..2 {

@@ -124,6 +124,8 @@ fn header(number: u64, prev_end: u64, file_len: u64) -> SegmentHeader {
         file_len,
         prev_end: Lsn::new(prev_end),
         prev_check: 0,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::FIRST,
         extension: Extension::default(),
     }

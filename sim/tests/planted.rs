@@ -46,6 +46,8 @@ mod reserve;
 mod scenes;
 #[path = "tags/mod.rs"]
 mod tags;
+#[path = "planted/unsynced.rs"]
+mod unsynced;
 #[path = "unwinding/mod.rs"]
 mod unwinding;
 

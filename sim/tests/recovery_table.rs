@@ -233,7 +233,47 @@ fn images() -> Vec<(&'static str, SimDisk)> {
     let (disk, _) = three_segments();
     disk.remove(&name(2)).unwrap();
     image("a segment is missing", disk);
+
+    let (disk, lsns) = left_unsynced(false);
+    let end = offset(&disk, 1, lsns[2]);
+    disk.overwrite_durably(&name(1), end, &[0; 2520]).unwrap();
+    image("a segment that was left before it was synced is torn", again(&disk));
+    // The next header says that what is behind goes with it, and the process dies before the files go.
+    let log = Log::open_in(environment(&disk, 9), unsynced()).unwrap();
+    assert!(!log.report().dropped.is_empty(), "{}", log.report());
+    log.append(b"behind the cut").unwrap();
+    image("dropped files are still there", killed(&disk, log));
+
+    let (disk, lsns) = left_unsynced(true);
+    let begin = offset(&disk, 2, *lsns.iter().find(|lsn| **lsn >= header(&disk, 2).base).unwrap());
+    disk.overwrite_durably(&name(2), begin, &[0; 2520]).unwrap();
+    image("what was durable in a segment that was left is gone", disk);
     images
+}
+
+fn unsynced() -> Options {
+    options().durability(Durability::Os).unsynced_max(1 << 20)
+}
+
+/// Three segments, none of which was synced before the next one began; with a sync in the second, if asked
+/// for.
+fn left_unsynced(synced: bool) -> (SimDisk, Vec<Lsn>) {
+    let disk = SimDisk::new(Seed::new(1));
+    let log = Log::open_in(environment(&disk, 1), unsynced()).unwrap();
+    let append = |n: u8| log.append(&[n; 2500]).unwrap().lsn;
+    let mut lsns: Vec<_> = (0..4).map(append).collect();
+    if synced {
+        log.sync().unwrap();
+    }
+    lsns.extend((4..8).map(append));
+    assert!(log.segments().len() >= 3);
+    (killed(&disk, log), lsns)
+}
+
+/// The same bytes on a disk of their own.
+fn again(disk: &SimDisk) -> SimDisk {
+    let mut rng = Seed::new(1).rng(Concern::CrashResolution);
+    disk.after_power_cut(&CrashPolicy::AllKept, &mut rng)
 }
 
 fn killed_copy(disk: &SimDisk) -> SimDisk {

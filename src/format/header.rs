@@ -10,7 +10,7 @@
 //!   +--------+---------+-------+--------+--------+------+------+----------+
 //!   64         72           76      80     88                120     128
 //!   +----------+------------+-------+------+------------------+-------+
-//!   | prev_end | prev_check | zeros | trim | extension        | check |
+//!   | prev_end | prev_check | skip. | trim | extension        | check |
 //!   | u64      | u32        | u32   | u64  | 32 B             | u64   |
 //!   +----------+------------+-------+------+------------------+-------+
 //! ```
@@ -21,15 +21,19 @@
 //! - `salt`: one use of one file.
 //! - `file_len`: allocated length of the file; the segment may be shortened once it is closed.
 //! - `prev_end`, `prev_check`: where the predecessor ended, and the check of its last frame (for
-//!   segment 1: its own base, and 0). The header is written after that end was synced: this is
-//!   the only thing that vouches for it. The first frame chains to `prev_check`.
+//!   segment 1: its own base, and 0). The first frame chains to `prev_check`.
+//! - `skipped`: how many numbers lie between that of the predecessor and this one. Files of these
+//!   numbers were behind a tail that was cut, and are no part of the log.
+//! - `unproven`, in the extension: how many bytes before `prev_end` were not synced yet when the header
+//!   was written. Where it is 0 the header *vouches* for its predecessor's end.
 //! - `trim`: the trim point when the header was written.
 //! - `check`: CRC-64/XZ of bytes 0 to 119, at this place in every version of the format.
 //!
 //! A copy is valid if and only if: (1) `magic` and `check` match; (2) `version` is 1, no flag but
 //! *extended* is set, and all bytes called zeros are 0; (3) `number` is at least 1; (4) `base`,
-//! `prev_end` and `trim` are multiples of 8, and `trim` is not beyond `prev_end`; (5) `base` is
-//! `prev_end` or `prev_end` + 2^33; (6) `file_len` is a multiple of 4096 between 16 KiB and 2 GiB,
+//! `prev_end`, `trim` and `unproven` are multiples of 8, and `trim` + `unproven` is not beyond
+//! `prev_end`; (5) `base` is `prev_end`, or, where `unproven` is 0, `prev_end` + 2^33; where `skipped`
+//! is not 0 it is the latter, and `number` is at least `skipped` + 2; (6) `file_len` is a multiple of 4096 between 16 KiB and 2 GiB,
 //! and `base` + `file_len` is below 2^64, so that every LSN of the segment exists; (7) with
 //! *extended* the extension is valid, without it all its bytes are 0. Where (1) holds and `version`
 //! is another, or a flag is not known, the file belongs to another version and is refused by name.
@@ -69,6 +73,11 @@ pub struct SegmentHeader {
     pub prev_end: Lsn,
     /// Check of the predecessor's last frame.
     pub prev_check: u32,
+    /// How many numbers lie between the predecessor's and this one: files of these numbers are no part
+    /// of the log.
+    pub skipped: u32,
+    /// How many bytes before `prev_end` were not known to be durable when the header was written.
+    pub unproven: u32,
     /// Everything below was trimmed.
     pub trim: Lsn,
     /// What it states beside that.
@@ -122,13 +131,32 @@ pub enum HeaderError {
 }
 
 impl SegmentHeader {
+    /// How far the log was known to be durable when the header was written.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        Lsn::new(self.prev_end.get().saturating_sub(self.unproven.into()))
+    }
+
+    /// Whether the header says that everything before the segment was durable when it was written.
+    #[must_use]
+    pub const fn vouches(&self) -> bool {
+        self.unproven == 0
+    }
+
+    /// The number of the segment before this one; 0 for segment 1.
+    #[must_use]
+    pub const fn prev_number(&self) -> u64 {
+        self.number.get().saturating_sub(1).saturating_sub(self.skipped as u64)
+    }
+
     /// The 128 bytes of one copy.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.version.to_le_bytes());
-        let flags = if self.extension.is_stated() { EXTENDED } else { 0 };
+        let extended = self.extension.is_stated() || !self.vouches();
+        let flags = if extended { EXTENDED } else { 0 };
         bytes.extend_from_slice(&flags.to_le_bytes());
         bytes.extend_from_slice(&self.log.get());
         for value in [self.number.get(), self.base.get(), self.salt.get(), self.file_len] {
@@ -136,10 +164,10 @@ impl SegmentHeader {
         }
         bytes.extend_from_slice(&self.prev_end.get().to_le_bytes());
         bytes.extend_from_slice(&self.prev_check.to_le_bytes());
-        bytes.extend_from_slice(&0_u32.to_le_bytes());
+        bytes.extend_from_slice(&self.skipped.to_le_bytes());
         let trim = if planted!("trim-not-in-headers") { Lsn::FIRST } else { self.trim };
         bytes.extend_from_slice(&trim.get().to_le_bytes());
-        bytes.extend_from_slice(&self.extension.encode());
+        bytes.extend_from_slice(&self.extension.encode(self.unproven));
         let check = crc64(&bytes);
         bytes.extend_from_slice(&check.to_le_bytes());
         let mut header = [0; HEADER_LEN];
@@ -199,7 +227,7 @@ impl SegmentHeader {
         let file_len = fields.u64();
         let prev_end = Lsn::new(fields.u64());
         let prev_check = fields.u32();
-        let zeros = fields.u32();
+        let skipped = fields.u32();
         let trim = Lsn::new(fields.u64());
         let extension: [u8; EXTENSION_LEN] = fields.take();
         let wrong = |field| Err(HeaderError::Field { field });
@@ -209,11 +237,12 @@ impl SegmentHeader {
         if !prev_end.is_aligned() {
             return wrong("prev_end");
         }
-        if base != prev_end && Some(base) != prev_end.checked_add(Lsn::JUMP) {
+        let jumps = Some(base) == prev_end.checked_add(Lsn::JUMP);
+        if base != prev_end && !jumps {
             return wrong("base");
         }
-        if !trim.is_aligned() || trim > prev_end {
-            return wrong("trim");
+        if skipped > 0 && (!jumps || number.get() < u64::from(skipped) + 2) {
+            return wrong("skipped");
         }
         let lengths = layout::SEGMENT_LEN_MIN..=layout::FILE_LEN_MAX;
         if !lengths.contains(&file_len) || !file_len.is_multiple_of(layout::BLOCK) {
@@ -223,14 +252,24 @@ impl SegmentHeader {
             return wrong("base");
         }
         let extended = flags & EXTENDED != 0;
-        if zeros != 0 || !extended && extension != [0; EXTENSION_LEN] {
+        if !extended && extension != [0; EXTENSION_LEN] {
             return wrong("zeros");
         }
-        let extension = if extended {
+        let (extension, unproven) = if extended {
             Extension::decode(extension).map_err(|field| HeaderError::Field { field })?
         } else {
-            Extension::default()
+            (Extension::default(), 0)
         };
+        let durable = prev_end.get().checked_sub(unproven.into()).map(Lsn::new);
+        let Some(durable) = durable.filter(|durable| durable.is_aligned()) else {
+            return wrong("unproven");
+        };
+        if unproven > 0 && jumps {
+            return wrong("unproven");
+        }
+        if !trim.is_aligned() || trim > durable {
+            return wrong("trim");
+        }
         Ok(Self {
             version,
             log,
@@ -240,6 +279,8 @@ impl SegmentHeader {
             file_len,
             prev_end,
             prev_check,
+            skipped,
+            unproven,
             trim,
             extension,
         })

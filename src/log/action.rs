@@ -94,6 +94,16 @@ pub(crate) struct Removal {
     pub(crate) keep_as: Option<u64>,
     /// No reader holds it, and it is long enough to become the reserve.
     pub(crate) fits_reserve: bool,
+    /// It stood behind a tail that was cut, and not below the trim point.
+    pub(crate) dropped: bool,
+}
+
+impl Removal {
+    /// A file behind a tail that was cut. What it holds was never proven.
+    pub(crate) const fn of_dropped(segment: SegmentId) -> Self {
+        let span = SegmentSpan::new(segment, Lsn::FIRST, Lsn::FIRST, 0);
+        Self { segment, span, keep_as: None, fits_reserve: false, dropped: true }
+    }
 }
 
 #[derive(Debug)]
@@ -104,6 +114,8 @@ pub(crate) enum Action {
     Write(Write),
     /// Sync the segment's data, which is written up to here.
     Sync { segment: SegmentId, upto: Lsn },
+    /// Sync the data of a segment that was left before it was synced.
+    SyncLeft { segment: SegmentId, upkeep: bool },
     /// Length, zeroed header blocks and first frame block, sync, rename, sync the directory; draw
     /// a salt.
     Prepare(Preparation),
@@ -141,6 +153,7 @@ impl Action {
                 Event::Wrote { run, outcome, synced: None }
             }
             Self::Sync { upto, .. } => Event::Synced { upto, outcome: Err(error()) },
+            Self::SyncLeft { upkeep, .. } => Event::SyncedLeft { upkeep, outcome: Err(error()) },
             Self::Prepare(_) => Event::Prepared(Err(Trouble::Failed(error()))),
             Self::First { .. } => Event::First(Err(Trouble::Failed(error()))),
             Self::MakeReserve { .. } => Event::ReserveMade(failed()),
@@ -187,6 +200,11 @@ pub(crate) enum Event {
     },
     Synced {
         upto: Lsn,
+        outcome: Result<(), io::Error>,
+    },
+    /// Of the oldest segment that was left.
+    SyncedLeft {
+        upkeep: bool,
         outcome: Result<(), io::Error>,
     },
     Prepared(Outcome<Prepared>),

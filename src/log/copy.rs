@@ -124,9 +124,11 @@ impl Part {
     }
 }
 
-/// What is copied of each segment: all of those before the last, since its header proves them.
+/// What is copied of each segment: all of those before the last of which anything is proven, since nothing
+/// is proven of it otherwise. What is behind that is not copied.
 fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
-    let last = view.segments().len().saturating_sub(1);
+    let count = view.segments().partition_point(|segment| segment.header.prev_end <= end);
+    let last = count.saturating_sub(1);
     let part = |(nth, segment): (usize, &Segment)| {
         // The trim point may be stated in frames that are not copied. And the writer that
         // goes on with the copy is to know that it is one, also where the system tells no file from
@@ -135,11 +137,14 @@ fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
         let home = if marked { Home::COPIED } else { segment.header.extension.home };
         let header = SegmentHeader {
             trim: view.trim_point().min(segment.header.prev_end),
+            // All of it is synced before the copy is a log.
+            unproven: 0,
             extension: Extension { home, ..segment.header.extension },
             ..segment.header
         };
         let clean = nth == last && view.is_clean() && segment.closed.is_none();
-        let known = segment.closed.or_else(|| clean.then(|| view.last_end()));
+        let whole = segment.closed.filter(|closed| nth < last || closed.lsn <= end);
+        let known = whole.or_else(|| clean.then(|| view.last_end()));
         let (end, check) = match known {
             Some(SegmentEnd { lsn, check }) => (lsn, Some(check)),
             None => (end.max(segment.base()), None),
@@ -149,7 +154,7 @@ fn parts(view: &LogView, end: Lsn) -> Vec<Part> {
         let file_len = if nth == last { header.file_len } else { used };
         Part { header, end, check, file_len, trim: Lsn::FIRST }
     };
-    view.segments().iter().enumerate().map(part).collect()
+    view.segments().iter().take(count).enumerate().map(part).collect()
 }
 
 /// Where the last frame ends, up to the end of the part, that is no beginning of a batch: what is proven

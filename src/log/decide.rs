@@ -24,6 +24,10 @@
 //!   HeaderLost     both headers bad, anything else there       damage      damage
 //!   OneCopy        one header copy bad                         rebuild     rebuild
 //!   Missing        a segment is gone                           damage      damage
+//!   Torn           the run ends before the end that a header   cut         damage
+//!                  states which does not vouch for it
+//!   Dropped        a file behind such an end; W > E: a header  cut         remove
+//!                  with a higher number passes over it
 //! ```
 //!
 //! - *Undecodable, cut* is the everyday crash: a torn commit nobody was told about.
@@ -31,6 +35,8 @@
 //!   feature.
 //! - *Zeros, damage*: a lost write; the disk said it had it.
 //! - *Unborn*: rotation was interrupted between the rename and the header.
+//! - *Torn, cut*: a crash at a level that promises no power cut, after a rotation that did not wait for the
+//!   disk. The segments behind are dropped with the tail: their files go once a header says so.
 //!
 //! A bad trailer has no row: a seal is written without a sync and may be missing, and a close
 //! record that does not hold is none.
@@ -67,6 +73,11 @@ pub enum Row {
     OneCopy,
     /// A number has no file, or the log begins too late.
     Missing,
+    /// The frames of a segment end before its successor says they do, and the header that says so does not
+    /// vouch for it.
+    Torn,
+    /// A file behind a segment that is torn, or that was, and which a header passes over.
+    Dropped,
 }
 
 /// What recovery does about it.
@@ -95,7 +106,7 @@ pub enum Decision {
 
 impl Row {
     /// Every row, in the table's order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Trimmed,
         Self::Zeros,
         Self::Closed,
@@ -110,6 +121,8 @@ impl Row {
         Self::HeaderLost,
         Self::OneCopy,
         Self::Missing,
+        Self::Torn,
+        Self::Dropped,
     ];
 }
 
@@ -117,9 +130,9 @@ impl Row {
 #[must_use]
 pub const fn decide(found: Row, proven_beyond: bool) -> Decision {
     match (found, proven_beyond) {
-        (Row::Trimmed, _) => Decision::Remove,
+        (Row::Trimmed, _) | (Row::Dropped, true) => Decision::Remove,
         (Row::Zeros | Row::Closed, false) => Decision::End,
-        (Row::Undecodable | Row::HalfBatch, false) => Decision::Cut,
+        (Row::Undecodable | Row::HalfBatch | Row::Torn | Row::Dropped, false) => Decision::Cut,
         (Row::NotLog, false) => Decision::Spare,
         (Row::Unborn, false) => Decision::Reuse,
         (
@@ -128,7 +141,8 @@ pub const fn decide(found: Row, proven_beyond: bool) -> Decision {
             | Row::Undecodable
             | Row::HalfBatch
             | Row::NotLog
-            | Row::Unborn,
+            | Row::Unborn
+            | Row::Torn,
             true,
         )
         | (Row::Shortened | Row::Contradiction | Row::HeaderLost | Row::Missing, _) => {

@@ -34,6 +34,8 @@ pub(crate) enum HeaderState {
     Lost(HeaderError),
     /// The same, behind a segment that nothing follows.
     NeverBegun,
+    /// Not read: a header with a higher number says that the file is no part of the log.
+    PassedOver,
     Unreadable(io::Error),
 }
 
@@ -152,6 +154,8 @@ mod tests {
             file_len: layout::SEGMENT_LEN_MIN,
             prev_end: Lsn::FIRST,
             prev_check: 0,
+            skipped: 0,
+            unproven: 0,
             trim: Lsn::FIRST,
             extension: Extension::default(),
         }

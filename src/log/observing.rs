@@ -208,7 +208,8 @@ impl Before {
         let files = match event {
             Event::Retired { segment, outcome: Ok(()), .. } => Files::Sealed(*segment),
             Event::Removed { done, .. } => {
-                let removed = done.iter().map(|removal| SegmentEvent::Removed {
+                let trimmed = done.iter().filter(|removal| !removal.dropped);
+                let removed = trimmed.map(|removal| SegmentEvent::Removed {
                     span: removal.span,
                     recycled: removal.keep_as.is_some(),
                 });

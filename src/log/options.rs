@@ -74,6 +74,12 @@ pub struct Options {
     /// [`Durability::Os`]): so that the sync at the end of a segment finds little left. At least
     /// 4096; `None`: never. Default 8 MiB.
     pub write_back: Option<u64>,
+    /// Bytes that may be accepted and not synced where the level does not sync by itself, or at intervals
+    /// ([`Durability::Buffered`], [`Durability::Os`], [`Durability::Interval`]): up to here the next segment
+    /// begins before the one that is full is synced, which is done beside the appends. A power cut may
+    /// take as much, as ever from some point on. 0, the default: each rotation waits for a sync. At most
+    /// 2 GiB.
+    pub unsynced_max: u64,
     /// Whether each commit (what one write hands to the kernel) ends with padding up to the next
     /// multiple of 4096 bytes of the file, so that no two commits share a block of it. Such a block is
     /// never written again while it may hold the only copy of an acknowledged record. Costs up to 4 KiB
@@ -107,6 +113,7 @@ impl Default for Options {
             idle_mark: Some(Duration::from_millis(10)),
             zeros_ahead: None,
             write_back: Some(8 << 20),
+            unsynced_max: 0,
             own_blocks: false,
             prepare_ahead: true,
             refuse_ambiguous_tail: false,
@@ -214,6 +221,13 @@ impl Options {
         self
     }
 
+    /// Sets [`unsynced_max`](Self::unsynced_max).
+    #[must_use]
+    pub const fn unsynced_max(mut self, bytes: u64) -> Self {
+        self.unsynced_max = bytes;
+        self
+    }
+
     /// Sets [`own_blocks`](Self::own_blocks).
     #[must_use]
     pub const fn own_blocks(mut self, own: bool) -> Self {
@@ -278,6 +292,12 @@ impl Options {
             format_args!("{:?}", self.write_back),
             self.write_back.is_none_or(|bytes| bytes >= layout::BLOCK),
             "at least 4096",
+        )?;
+        hold(
+            "unsynced_max",
+            self.unsynced_max,
+            self.unsynced_max <= 2 << 30,
+            "at most 2147483648",
         )?;
         hold("open_files_max", self.open_files_max, self.open_files_max >= 1, "at least 1")?;
         if let Durability::Interval(interval) = self.durability {

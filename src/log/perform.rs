@@ -31,6 +31,8 @@ pub(crate) struct Performer {
     storage: Arc<dyn Storage>,
     entropy: Arc<dyn Entropy>,
     active: Kept,
+    /// The descriptors of segments that were written through `active` and are not synced.
+    left: Mutex<Vec<(SegmentId, Arc<dyn StorageFile>)>>,
     /// The other descriptor of the active segment, for early write-back.
     back: Kept,
     /// Bytes of runs that were written: by them a preparation beside the appends is paced.
@@ -74,11 +76,11 @@ impl Kept {
 
 impl Performer {
     pub(crate) fn new(storage: Arc<dyn Storage>, entropy: Arc<dyn Entropy>, watch: Watch) -> Self {
-        let (active, back) = (Kept::none(), Kept::none());
+        let (active, left, back) = (Kept::none(), Mutex::new(Vec::new()), Kept::none());
         let (appended, end) = (AtomicU64::new(0), AtomicU64::new(0));
         let needed = Needed::default();
         let observing = None;
-        Self { storage, entropy, active, back, appended, end, watch, needed, observing }
+        Self { storage, entropy, active, left, back, appended, end, watch, needed, observing }
     }
 
     pub(crate) fn observed(self, observing: Option<Arc<Observing>>) -> Self {
@@ -115,6 +117,9 @@ impl Performer {
                 });
                 Event::Synced { upto, outcome }
             }
+            Action::SyncLeft { segment, upkeep } => {
+                Event::SyncedLeft { upkeep, outcome: self.sync_left(segment) }
+            }
             // An append meanwhile waits for nothing, and a whole segment is no last resort.
             Action::Prepare(preparation)
                 if preparation.beside.is_some()
@@ -131,6 +136,9 @@ impl Performer {
                     .and_then(|()| self.storage.sync_dir().map_err(Trouble::SyncFailed)),
             ),
             Action::Begin { header } => {
+                if !header.vouches() {
+                    self.leave(header.number);
+                }
                 let may = |file: &dyn StorageFile| self.watch.may_begin(file, &header);
                 let outcome = self.write_and_sync(header.number, 0, &header.blocks(), may);
                 let outcome = outcome.and_then(|()| {
@@ -226,6 +234,30 @@ impl Performer {
         Ok(())
     }
 
+    /// The segment before this one is synced later, through the descriptor that it was written through: an
+    /// error of a write in the background is told to that one.
+    fn leave(&self, next: SegmentId) {
+        let mut active = self.active.0.lock();
+        if let Some(before) = active.take_if(|(number, _)| *number < next) {
+            self.left.lock().push(before);
+        }
+    }
+
+    fn sync_left(&self, segment: SegmentId) -> io::Result<()> {
+        let left = self.left.lock().iter().find(|(number, _)| *number == segment).cloned();
+        let file = match left {
+            Some((_, file)) => file,
+            None => self
+                .storage
+                .open(&FileName::Segment(segment).text(), OpenMode::Write)
+                .map_err(|error| self.watch.explain(segment, error))?,
+        };
+        self.sync_data(&*file)?;
+        self.watch.synced_left(&*file, segment)?;
+        self.left.lock().retain(|(number, _)| *number != segment);
+        Ok(())
+    }
+
     fn open(&self, name: FileName) -> Outcome<Arc<dyn StorageFile>> {
         self.storage.open(&name.text(), OpenMode::Write).map_err(Trouble::Failed)
     }
@@ -256,6 +288,9 @@ impl Performer {
                     .or_else(|trouble| self.hollow(&**file, 1, trouble).and_then(|()| write()))?;
             } else {
                 written?;
+            }
+            if offset == 0 && planted!("header-not-synced-before-its-frames") {
+                return Ok(());
             }
             file.sync_data().map_err(Trouble::SyncFailed)
         });

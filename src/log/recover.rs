@@ -23,6 +23,9 @@ use crate::position::{Home, Lineage, LogId, Lsn, SegmentId};
 use crate::storage::{Environment, OpenMode, Storage, read_full, write_full};
 use std::collections::BTreeSet;
 
+/// No log leaves so many segments unsynced: a header states how many numbers it passes over in 32 bits.
+const DROPPED_MAX: usize = 1 << 20;
+
 /// Recovers the log of `environment`, whose lock is held.
 ///
 /// # Errors
@@ -98,6 +101,11 @@ pub(crate) fn recover(
         raised,
         ..report(&survey, log, created, origin, elapsed)
     };
+    if survey.dropped.len() > DROPPED_MAX {
+        let segment = survey.dropped.last().map_or(SegmentId::FIRST, |&last| last);
+        let what = format!("more than {DROPPED_MAX} files stand behind the end of the log");
+        return Err(Error::Unknown { name: FileName::Segment(segment).text(), what });
+    }
     let start = Start {
         log,
         extension: Extension { content: options.content, lineage, home: Home::UNKNOWN },
@@ -106,6 +114,7 @@ pub(crate) fn recover(
         origin,
         trim: survey.trim,
         unborn: survey.unborn.map(|(_, file_len)| file_len),
+        dropped: survey.dropped,
         spares: survey.spares,
         reserve: survey.reserve,
     };
@@ -152,6 +161,11 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
             storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
         }
     }
+    // A header says that they are no part of the log: what they hold was never proven.
+    for &id in &survey.passed_over {
+        let name = FileName::Segment(id).text();
+        storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
+    }
     for &id in &survey.strays {
         let (from, to) = (FileName::Segment(id), FileName::Spare(id.get()));
         storage
@@ -175,7 +189,8 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
         let name = FileName::Spare(spare).text();
         storage.remove(&name).map_err(|e| Error::io("remove", name, e))?;
     }
-    if !(survey.trimmed.is_empty() && survey.strays.is_empty() && surplus.is_empty()) {
+    let moved = [&survey.trimmed, &survey.passed_over, &survey.strays];
+    if !(moved.iter().all(|moved| moved.is_empty()) && surplus.is_empty()) {
         dir_sync(storage)?;
     }
     for &id in &survey.rebuild {
@@ -256,7 +271,7 @@ fn report(
     let last = survey.segments.last().map_or(SegmentId::FIRST, |segment| segment.number());
     let tail = survey.tail.as_ref();
     let cut = tail
-        .filter(|tail| matches!(tail.row, Row::Undecodable | Row::HalfBatch))
+        .filter(|tail| matches!(tail.row, Row::Undecodable | Row::HalfBatch | Row::Torn))
         .map(|tail| Cut { segment: last, from: tail.end, bytes: tail.dirty_bytes, why: tail.row });
     let segments = survey.segments.len() as u64;
     RecoveryReport {
@@ -277,7 +292,8 @@ fn report(
         tail_ambiguous: survey.tail_ambiguous(),
         verified_against_device: survey.verified,
         rebuilt: survey.rebuild.clone(),
-        removed: survey.trimmed.clone(),
+        removed: [&survey.trimmed[..], &survey.passed_over[..]].concat(),
+        dropped: survey.dropped.clone(),
         findings: survey.findings.clone(),
         took,
     }

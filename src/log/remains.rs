@@ -36,8 +36,8 @@ const FROM: u64 = layout::FRAMES_START + layout::BLOCK;
 pub(super) enum Before {
     /// No file was ever used twice.
     Untrimmed,
-    /// The segment before ends here.
-    Ends(Lsn),
+    /// The segment before ends at `end`; the log at `cut`, if that segment goes with a tail that is cut.
+    Ends { end: Lsn, cut: Option<Lsn> },
 }
 
 /// Whether anything in the file proves that it was begun. Reads all of it, unless it was.
@@ -47,8 +47,9 @@ pub(super) enum Before {
 pub(super) fn prove(file: &dyn StorageFile, file_len: u64, before: Before) -> io::Result<bool> {
     match before {
         Before::Untrimmed => Ok(!is_zero(file, FROM, file_len)?),
-        Before::Ends(end) => {
-            let bases = [Some(end), end.checked_add(Lsn::JUMP)];
+        Before::Ends { end, cut } => {
+            let jumped = |lsn: Lsn| lsn.checked_add(Lsn::JUMP);
+            let bases = [Some(end), jumped(end), cut.and_then(jumped)];
             let bases = bases.map(|base| base.unwrap_or(end));
             Ok(trailer_proves(file, file_len, bases)? || mark_proves(file, file_len, bases)?)
         }
@@ -78,7 +79,7 @@ pub(super) fn is_zero(file: &dyn StorageFile, from: u64, to: u64) -> io::Result<
     Ok(true)
 }
 
-fn trailer_proves(file: &dyn StorageFile, file_len: u64, bases: [Lsn; 2]) -> io::Result<bool> {
+fn trailer_proves(file: &dyn StorageFile, file_len: u64, bases: [Lsn; 3]) -> io::Result<bool> {
     let mut bytes = [0; TRAILER_LEN];
     let count = read_full(file, layout::trailer_offset(file_len), &mut bytes)?;
     let trailer = Trailer::decode(bytes.get(..count).unwrap_or_default());
@@ -86,11 +87,11 @@ fn trailer_proves(file: &dyn StorageFile, file_len: u64, bases: [Lsn; 2]) -> io:
     let ends_here =
         |end: Lsn| bases.iter().any(|&base| end.since(base).is_some_and(|len| len <= room));
     // Where nothing of it stands behind the end of the one before, it may be that one's predecessor.
-    let [end_before, _] = bases;
+    let [end_before, ..] = bases;
     Ok(trailer.is_ok_and(|trailer| trailer.end > end_before && ends_here(trailer.end)))
 }
 
-fn mark_proves(file: &dyn StorageFile, file_len: u64, bases: [Lsn; 2]) -> io::Result<bool> {
+fn mark_proves(file: &dyn StorageFile, file_len: u64, bases: [Lsn; 3]) -> io::Result<bool> {
     let limit = layout::trailer_offset(file_len);
     let mut window = Window::new(READ_AHEAD);
     let mut at = FROM;

@@ -46,8 +46,11 @@ pub struct RecoveryReport {
     pub verified_against_device: bool,
     /// Header copies that were written anew.
     pub rebuilt: Vec<SegmentId>,
-    /// Files below the trim point that were removed again.
+    /// Files that were removed again: below the trim point, or behind a tail that an earlier recovery cut.
     pub removed: Vec<SegmentId>,
+    /// Segments that are dropped with the tail, because they were begun before the one that is torn was
+    /// synced. Their files go when the next segment begins.
+    pub dropped: Vec<SegmentId>,
     /// Every row of the recovery table that was met.
     pub findings: Vec<Finding>,
     /// How long it took.
@@ -62,7 +65,8 @@ pub struct Cut {
     pub segment: SegmentId,
     /// From here on.
     pub from: Lsn,
-    /// Bytes behind it that were not zero, in whole words.
+    /// Bytes behind it that were not zero, in whole words, and those of frames in segments that are dropped
+    /// with it.
     pub bytes: u64,
     /// Why.
     pub why: Row,
@@ -81,6 +85,9 @@ impl fmt::Display for RecoveryReport {
         }
         if let Some(cut) = self.cut {
             write!(f, ", {} bytes cut from segment {} ({:?})", cut.bytes, cut.segment, cut.why)?;
+        }
+        if !self.dropped.is_empty() {
+            write!(f, ", {} segments behind it dropped", self.dropped.len())?;
         }
         if self.raised {
             write!(f, ", lineage raised to {}", self.lineage)?;

@@ -117,7 +117,7 @@ fn find_ends(storage: &dyn Storage, survey: &mut Survey) -> Result<BTreeSet<Segm
     for segment in before_last.iter_mut().filter(|segment| segment.closed.is_none()) {
         let name = FileName::Segment(segment.number()).text();
         let file = storage.open(&name, OpenMode::Read).map_err(|e| Error::io("open", &*name, e))?;
-        let found = tail::examine(&file, &segment.header);
+        let found = tail::examine(&file, &segment.header, None);
         if let Some(error) = found.error {
             return Err(Error::io("read", name, error));
         }
@@ -187,6 +187,8 @@ mod tests {
             file_len: 16 << 10,
             prev_end: Lsn::new(nth * 64),
             prev_check: 0,
+            skipped: 0,
+            unproven: 0,
             trim: Lsn::FIRST,
             extension: Extension::default(),
         };

@@ -20,8 +20,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod behind;
+mod unvouched;
 
 pub(crate) use behind::Waiting;
+use unvouched::Walked;
 
 /// Who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +102,10 @@ pub(crate) struct Survey {
     pub(crate) trim: Lsn,
     /// Files below the trim point, oldest first.
     pub(crate) trimmed: Vec<SegmentId>,
+    /// Files behind a tail that is cut, oldest first: they stay until a header passes over them.
+    pub(crate) dropped: Vec<SegmentId>,
+    /// Files that a header passes over, oldest first.
+    pub(crate) passed_over: Vec<SegmentId>,
     /// Named for the next segment, not begun; with its length.
     pub(crate) unborn: Option<(SegmentId, u64)>,
     /// Named like segments, no part of the log.
@@ -123,6 +129,8 @@ pub(crate) struct Survey {
     pub(crate) overtaken: bool,
     /// Where the file of the last segment is; what a reader does not ask.
     pub(crate) here: Home,
+    /// How far anything in the segments that were walked proves the log to be durable.
+    stated: Lsn,
     /// A spare's name that a writer cannot use.
     blocked: Option<String>,
 }
@@ -130,6 +138,16 @@ pub(crate) struct Survey {
 struct Surveyed {
     file: Option<Arc<dyn StorageFile>>,
     headers: Headers,
+    /// What its frames end in, where nothing proves that they are whole.
+    tail: Option<TailFacts>,
+    /// Where it is, if a writer asks.
+    here: Home,
+}
+
+impl Surveyed {
+    const fn of(headers: Headers) -> Self {
+        Self { file: None, headers, tail: None, here: Home::UNKNOWN }
+    }
 }
 
 /// Looks at the whole directory.
@@ -184,13 +202,11 @@ impl Survey {
         for entry in entries {
             match (FileName::parse(&entry.name), entry.kind) {
                 (Some(FileName::Segment(id)), EntryKind::File) => {
-                    let headers = Headers::unread();
-                    files.insert(id, Surveyed { file: None, headers });
+                    files.insert(id, Surveyed::of(Headers::unread()));
                 }
                 (Some(FileName::Segment(id)), EntryKind::Other) => {
                     let state = HeaderState::Unreadable(no_regular_file());
-                    let headers = Headers { state, file_len: 0 };
-                    files.insert(id, Surveyed { file: None, headers });
+                    files.insert(id, Surveyed::of(Headers { state, file_len: 0 }));
                 }
                 (Some(FileName::RESERVE), EntryKind::File) => self.reserve = true,
                 (Some(FileName::Spare(number)), EntryKind::File) => self.spares.push(number),
@@ -205,26 +221,31 @@ impl Survey {
         Ok(files)
     }
 
-    /// From the newest down. Until a good header is met the files are not closed by a successor:
-    /// those the writer makes stable and reads from the device.
+    /// From the newest down. Until a good header is met that vouches, or a mark that does, nothing proves that
+    /// the files are whole: those the writer makes stable and reads from the device, and those are walked.
     fn read_headers(
         &mut self,
         storage: &dyn Storage,
         access: Access,
         files: &mut BTreeMap<SegmentId, Surveyed>,
     ) -> Result<()> {
-        let mut closed = false;
+        let mut walked = Walked::default();
         let newest_first: Vec<_> = files.keys().rev().copied().collect();
         let ids = planted!("hash-map-order", newest_first => crate::planted::by_hash(newest_first));
         for id in ids {
             let Some(surveyed) = files.get_mut(&id) else {
                 continue;
             };
+            if walked.passes_over(id) {
+                surveyed.headers.state = HeaderState::PassedOver;
+                continue;
+            }
             if matches!(surveyed.headers.state, HeaderState::Unreadable(_)) {
                 continue;
             }
             let name = FileName::Segment(id).text();
-            let judged = access == Access::Writer && !closed;
+            let alone = planted!("last-segment-alone-made-stable") && walked.end_of(id).is_some();
+            let judged = access == Access::Writer && !walked.settled && !alone;
             let mode = if judged { OpenMode::Write } else { OpenMode::Read };
             let file = match storage.open(&name, mode) {
                 Ok(file) => file,
@@ -243,16 +264,27 @@ impl Survey {
                 self.verified &= evicted == Eviction::Seen || planted!("unseen-taken-for-verified");
             }
             surveyed.headers = Headers::read(&*file, id);
-            let known = surveyed.headers.known().is_some();
-            if judged && known {
-                self.here =
+            let known = surveyed.headers.known();
+            if judged && known.is_some() {
+                surveyed.here =
                     home(storage, &*file).map_err(|e| Error::io("look where it is:", &name, e))?;
             }
-            if !closed && (known || matches!(surveyed.headers.state, HeaderState::Unborn(_))) {
-                surveyed.file = Some(file);
+            match known {
+                Some(header) => {
+                    let closed = walked.end_of(id);
+                    surveyed.tail =
+                        (!walked.settled).then(|| tail::examine(&file, &header, closed));
+                    walked.below(&header, surveyed.tail.as_ref());
+                }
+                None if !walked.settled
+                    && matches!(surveyed.headers.state, HeaderState::Unborn(_)) =>
+                {
+                    surveyed.file = Some(file);
+                }
+                None => {}
             }
-            closed |= known;
         }
+        self.stated = walked.proven;
         Ok(())
     }
 
@@ -263,18 +295,22 @@ impl Survey {
             .collect();
         self.log = known.first().map(|(_, header)| header.log);
         let last = known.last().copied();
-        if let Some((id, header)) = last
-            && let Some(file) = files.get(&id).and_then(|surveyed| surveyed.file.as_ref())
+        let mut stop = self.stop(files, &known);
+        if let Some((id, _)) = last
+            && let Some(surveyed) = files.get_mut(&id)
         {
-            self.tail = Some(tail::examine(file, &header));
+            self.tail = surveyed.tail.take();
+            self.here = surveyed.here;
         }
-        self.look_behind(files, last);
+        let cut = stop.as_ref().filter(|stop| stop.is_cut()).map(|stop| stop.tail.end);
+        self.look_behind(files, last, cut);
         self.judge_unread(files, last);
         self.judge_owner(&known);
         if self.fatal.is_some() {
             return;
         }
-        self.judge_trim(&known);
+        let cut = stop.as_ref().filter(|stop| stop.is_cut());
+        self.judge_trim(&known, cut.map(|stop| stop.tail.trim));
         self.judge_content(&known);
         // A file is below the trim point when a header with a higher number says so.
         let begin = known
@@ -284,6 +320,11 @@ impl Survey {
             .map_or(SegmentId::FIRST, |&(id, _)| id);
         let mut before: Option<Segment> = None;
         for (&id, surveyed) in &*files {
+            if matches!(surveyed.headers.state, HeaderState::PassedOver) {
+                self.find(id, 0, Row::Dropped, true);
+                self.passed_over.push(id);
+                continue;
+            }
             if id < begin {
                 self.find(id, 0, Row::Trimmed, false);
                 self.trimmed.push(id);
@@ -295,16 +336,28 @@ impl Survey {
         }
         if let Some((id, header)) = last {
             self.judge_successor(id.next(), files);
-            self.judge_tail(id, &header);
+            match stop.take_if(|stop| stop.is_cut()) {
+                Some(stop) if self.is_sound_behind(stop.id) && !planted!("kept-behind-a-cut") => {
+                    let (id, header) = (stop.id, stop.header);
+                    self.cut(stop, files);
+                    self.judge_tail(id, &header);
+                }
+                _ => self.judge_tail(id, &header),
+            }
+        }
+        if let Some(mut stop) = stop {
+            self.judge_stop(&mut stop);
         }
     }
 
     /// The trim point: what the last segment states, since every header states at least what those
     /// before it did. One that states less contradicts them: nothing is removed on its word, nor on
     /// theirs, which would go with their files.
-    fn judge_trim(&mut self, known: &[(SegmentId, SegmentHeader)]) {
+    ///
+    /// `cut`: what is stated up to the end of a log that ends in an earlier segment.
+    fn judge_trim(&mut self, known: &[(SegmentId, SegmentHeader)], cut: Option<Lsn>) {
         let Some(tail) = &self.tail else { return };
-        self.trim = tail.trim;
+        self.trim = cut.unwrap_or(tail.trim);
         for (before, after) in known.iter().zip(known.iter().skip(1)) {
             let (from, to) = (after.1.trim, before.1.trim);
             if to > from {
@@ -392,7 +445,10 @@ impl Survey {
                 self.rebuild.push(id);
                 *header
             }
-            HeaderState::Unread | HeaderState::Unreadable(_) | HeaderState::Unknown(_) => return,
+            HeaderState::Unread
+            | HeaderState::PassedOver
+            | HeaderState::Unreadable(_)
+            | HeaderState::Unknown(_) => return,
             HeaderState::OtherNumber(_) | HeaderState::NeverBegun => {
                 if self.find(id, 0, Row::NotLog, proven) == Decision::Damage {
                     self.tell(damaged(Damage::Discontinuous), successor.is_some());
@@ -428,7 +484,7 @@ impl Survey {
         };
         self.judge_order(id, &header, before.as_ref());
         let closed = successor
-            .filter(|next| next.number == id.next())
+            .filter(|next| next.prev_number() == id.get())
             .map(|next| SegmentEnd { lsn: next.prev_end, check: next.prev_check });
         let segment = Segment { header, closed, file_len: headers.file_len };
         if let Some(end) = closed {
@@ -454,11 +510,11 @@ impl Survey {
     /// Whether the segment follows the one before it, or rightly begins the log.
     fn judge_order(&mut self, id: SegmentId, header: &SegmentHeader, before: Option<&Segment>) {
         let missing = match before {
-            Some(before) if before.number().next() == id => None,
+            Some(before) if before.number().get() == header.prev_number() => None,
             Some(_) if planted!("missing-middle-unnoticed") => None,
             Some(before) => Some((before.number().next(), before.base())),
             None if id == SegmentId::FIRST || header.prev_end <= self.trim => None,
-            None => Some((SegmentId::new(id.get() - 1), self.trim)),
+            None => Some((SegmentId::new(header.prev_number()), self.trim)),
         };
         if let Some((segment, from)) = missing {
             self.find(segment, 0, Row::Missing, true);
@@ -555,7 +611,8 @@ impl Survey {
     /// Whether bytes would be cut that nothing tells from damage.
     pub(crate) fn tail_ambiguous(&self) -> bool {
         self.tail.as_ref().is_some_and(|tail| {
-            matches!(tail.row, Row::Undecodable | Row::HalfBatch) && !tail.is_proven_beyond()
+            let cut = matches!(tail.row, Row::Undecodable | Row::HalfBatch | Row::Torn);
+            cut && !tail.is_proven_beyond()
         })
     }
 
@@ -566,7 +623,8 @@ impl Survey {
 
     /// How far the log is proven durable.
     pub(crate) fn proven(&self) -> Lsn {
-        self.tail.as_ref().map_or(Lsn::FIRST, TailFacts::proven)
+        let tail = self.tail.as_ref();
+        tail.map_or(Lsn::FIRST, |tail| tail.proven().max(self.stated.min(tail.end)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Gathers what the unclosed segment ends in: where the valid run stops, what stands behind it,
+//! Gathers what a segment ends in of which nothing proves that it is whole: where the valid run stops, what stands behind it,
 //! and what anything behind it proves. Decides nothing.
 
 use super::decide::Row;
@@ -71,11 +71,29 @@ pub(crate) fn open_span(header: &SegmentHeader) -> Span {
     }
 }
 
-/// Reads the tail of the segment with this header.
-pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> TailFacts {
+/// Where a segment ends by what its successor says, and what of it is still needed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    pub(crate) end: SegmentEnd,
+    /// The trim point: nothing before it is asked for. A frame begins there, or a gap covers it.
+    pub(crate) trim: Lsn,
+}
+
+/// Reads the tail of the segment with this header. `closed`: no frame stands behind the end that its
+/// successor says it has.
+pub(crate) fn examine(
+    file: &Arc<dyn StorageFile>,
+    header: &SegmentHeader,
+    closed: Option<Closed>,
+) -> TailFacts {
+    let mut span = open_span(header);
+    if let Some(Closed { end, .. }) = closed {
+        span.limit = span.limit.min(end.lsn.max(header.base));
+    }
     let mut tail = Tail {
         file,
-        span: open_span(header),
+        span,
+        closed,
         facts: TailFacts {
             end: header.base,
             end_check: header.prev_check,
@@ -85,7 +103,7 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
             room_end: open_span(header).limit,
             beyond_end: header.base,
             beyond_check: None,
-            proven: header.prev_end,
+            proven: header.durable(),
             trim: header.trim,
             frames: Some(0),
             clean: false,
@@ -105,6 +123,7 @@ pub(crate) fn examine(file: &Arc<dyn StorageFile>, header: &SegmentHeader) -> Ta
 struct Tail<'a> {
     file: &'a Arc<dyn StorageFile>,
     span: Span,
+    closed: Option<Closed>,
     facts: TailFacts,
 }
 
@@ -113,23 +132,27 @@ impl Tail<'_> {
         let found = self.file.len()?;
         self.look_for_seal(header, found.min(header.file_len), header.base)?;
         // One that was shortened when it was sealed has all its frames.
-        if found < header.file_len && self.facts.sealed.is_none() {
+        let expected = match self.closed {
+            Some(closed) => self.span.offset(closed.end.lsn.max(header.base)),
+            None => header.file_len,
+        };
+        if found < expected && self.facts.sealed.is_none() {
             // The run is walked all the same, so that the report says what is left.
             self.run()?;
             if self.facts.row != Row::Unknown {
                 self.facts.row = Row::Shortened;
-                self.facts.damage = Damage::Short { expected: header.file_len, found };
+                self.facts.damage = Damage::Short { expected, found };
             }
             return Ok(());
         }
-        if self.closed_cleanly(header)? {
+        if self.closed.is_none() && self.closed_cleanly(header)? {
             return Ok(());
         }
         let mut looked_at = None;
         loop {
             self.run()?;
             // It is written where the file will end, and then the file is shortened.
-            if self.facts.sealed.is_none() {
+            if self.facts.sealed.is_none() && self.closed.is_none() {
                 let used = self.facts.end.since(header.base).unwrap_or(0) + layout::TRAILER_LEN;
                 let shortened = layout::block_aligned(layout::FRAMES_START + used);
                 self.look_for_seal(header, shortened.min(header.file_len), self.facts.end)?;
@@ -229,7 +252,20 @@ impl Tail<'_> {
     /// Walks the frames from E on.
     fn run(&mut self) -> io::Result<()> {
         let (from, check) = (self.facts.end, self.facts.end_check);
-        let mut scan = FrameScan::new(Arc::clone(self.file), self.span, from, Some(check));
+        self.walk(from, Some(check))?;
+        // What is below the trim point is not needed, nor what the frame there follows.
+        if let Some(Closed { trim, .. }) = self.closed
+            && (self.facts.end..self.span.limit).contains(&trim)
+            && self.facts.end < trim
+        {
+            self.facts.end = trim;
+            self.walk(trim, None)?;
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, from: Lsn, check: Option<u32>) -> io::Result<()> {
+        let mut scan = FrameScan::new(Arc::clone(self.file), self.span, from, check);
         let mut in_batch = false;
         let mut held = 0;
         let row = loop {

@@ -294,7 +294,9 @@ impl Extents for ViewSource {
             }
         };
         let all = Lsn::new(u64::MAX);
-        let durable = if segment.closed.is_some() { all } else { seen.settled };
+        // One that is closed and not proven may still go with the tail of one before it.
+        let proven = segment.closed.is_some_and(|end| end.lsn <= seen.settled);
+        let durable = if proven { all } else { seen.settled };
         self.durable = Some((segment.header, durable));
         let whole = limit <= self.end;
         let mut span = open_span(&segment.header);

@@ -41,7 +41,7 @@ use crate::position::SegmentId;
 use crate::storage::latch::Mutex;
 use crate::storage::{DirState, OpenMode, Storage, read_full};
 use last::LastWrite;
-use ledger::{Ledger, Tail};
+use ledger::{Ledger, Tail, skipped};
 use looks::{read, segment_name};
 use std::sync::Arc;
 
@@ -71,6 +71,7 @@ impl Watch {
         if let Some((first, last)) = start.segments.first().zip(start.segments.last()) {
             let header = last.header;
             ledger.numbers = Some((first.number(), last.number()));
+            ledger.skipped = start.segments.iter().filter_map(|s| skipped(&s.header)).collect();
             match start.origin {
                 Origin::Clean { end } => {
                     ledger.own = Some(header);
@@ -85,7 +86,9 @@ impl Watch {
                 Origin::Fresh | Origin::Older { .. } => {}
             }
         }
-        let next = ledger.numbers.map_or(SegmentId::FIRST, |(_, last)| last.next());
+        ledger.dropped = start.dropped.last().copied();
+        let last = ledger.numbers.map(|(_, last)| last).max(ledger.dropped);
+        let next = last.map_or(SegmentId::FIRST, SegmentId::next);
         ledger.coming = start.unborn.map(|_| next);
         Self { storage, ledger: Mutex::new(ledger), last: LastWrite::default() }
     }
@@ -114,8 +117,9 @@ impl Watch {
     /// Segments are about to be removed, or kept as spares.
     pub(crate) fn forget(&self, files: &[Removal]) {
         let mut ledger = self.ledger.lock();
+        let trimmed = files.iter().filter(|removal| !removal.dropped);
         if let (Some((first, _)), Some(last)) =
-            (ledger.numbers.as_mut(), files.iter().map(|removal| removal.segment).max())
+            (ledger.numbers.as_mut(), trimmed.map(|removal| removal.segment).max())
         {
             *first = (*first).max(last.next());
         }

@@ -22,6 +22,7 @@ pub fn options(level: Level) -> LogOptions {
         // Appends have different tags, and batches the frames that they would have without.
         tags: Tags::Batches,
         own_blocks: false,
+        unsynced_max: 0,
         clients: 3,
         weights: [0; KINDS],
         record_max: 0,

@@ -222,6 +222,8 @@ impl Segment {
             file_len: FILE_LEN as u64,
             prev_end,
             prev_check: if number == 1 { 0 } else { 0xc0ff_ee11 },
+            skipped: 0,
+            unproven: 0,
             trim: Lsn::FIRST,
             extension: Extension::default(),
         };

@@ -8,7 +8,8 @@ use super::processes::second_process_without_the_lock;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
 use super::{
-    boundaries, closed, closes, holes, landed, later_kinds, read_back, reserve, tags, unwinding,
+    boundaries, closed, closes, holes, landed, later_kinds, read_back, reserve, tags, unsynced,
+    unwinding,
 };
 use seawall::format::checksum::FrameSeed;
 use seawall::format::extension::Extension;
@@ -50,6 +51,10 @@ const SCENES: &[(&str, Scene)] = &[
     ("view-calls-unacknowledged-damage", view_of_what_was_never_told),
     ("one-header-copy", rot_in_the_first_header_copy),
     ("first-of-two-copies-taken", stored_run_of_an_older_header),
+    ("acknowledged-before-a-mark-vouches", unsynced::last_record_rots),
+    ("close-syncs-its-segment-alone", unsynced::closed),
+    ("marks-behind-a-cut-ignored", unsynced::mark_behind_damage),
+    ("last-check-not-compared", unsynced::other_last_frame),
     ("stale-spare-not-zeroed", crashes_around_recycled_files),
     ("prepared-file-grows-in-place", crashes_around_a_file_that_is_too_short),
     ("spare-used-twice", rotations_over_spares),
@@ -515,6 +520,8 @@ fn huge_length_in_a_short_file() -> Option<String> {
         file_len: 2 << 30,
         prev_end: Lsn::FIRST,
         prev_check: 0,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::FIRST,
         extension: Extension::default(),
     };

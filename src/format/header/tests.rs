@@ -25,6 +25,8 @@ fn golden() -> SegmentHeader {
         file_len: 16384,
         prev_end: Lsn::new(0x1000),
         prev_check: 0xc0ff_ee11,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::new(0x800),
         extension: Extension::default(),
     }
@@ -97,6 +99,8 @@ fn any_header() -> impl Strategy<Value = SegmentHeader> {
                     file_len,
                     prev_end,
                     prev_check,
+                    skipped: 0,
+                    unproven: 0,
                     trim: Lsn::new(trim.get().min(prev_end.get())),
                     extension,
                 }
@@ -244,7 +248,7 @@ fn a_program_that_knows_no_flag_refuses_an_extension_by_name_and_reads_the_rest(
 
 #[test]
 fn law_2_zeros_are_zero() {
-    for at in (76..80).chain(88..120) {
+    for at in 88..120 {
         let error = HeaderError::Field { field: "zeros" };
         assert_eq!(SegmentHeader::decode(&altered(at, &[1])), Err(error), "byte {at}");
     }
@@ -252,7 +256,7 @@ fn law_2_zeros_are_zero() {
 
 #[test]
 fn law_2_zeros_of_an_extension_are_zero() {
-    for at in (76..80).chain(112..116).chain(118..120) {
+    for at in 118..120 {
         let error = HeaderError::Field { field: "zeros" };
         let bytes = altered_in(EXTENDED_GOLDEN, at, &[1]);
         assert_eq!(SegmentHeader::decode(&bytes), Err(error), "byte {at}");

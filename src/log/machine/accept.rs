@@ -173,7 +173,7 @@ impl Machine {
             self.reserve(mark_len);
             let spec = FrameSpec::of(FrameKind::IdleMark).marking(mark);
             place_frame(&mut self.pending, spec, &[]);
-            self.advance(mark_len);
+            self.advance(mark_len, true);
         }
         if !self.pending.is_empty() {
             self.front_len += self.pending.len() as u64;
@@ -282,6 +282,12 @@ impl Machine {
         if point <= self.trim {
             return Ok(None);
         }
+        // A trim point is stated only when everything below it is durable, whatever a crash drops.
+        if !self.unsynced.is_settled() {
+            self.sync_wanted = self.marks.accepted;
+            self.look_again();
+            return Err(Refusal::Wait);
+        }
         let mark = self.due_mark();
         let body = control::encode_trim(point);
         let len = frame_len(body.len() as u64, mark.is_some());
@@ -314,7 +320,7 @@ impl Machine {
             FrameSpec::of(FrameKind::IdleMark).marking(Some(durable)),
             &[],
         );
-        let (_, end) = self.advance(len);
+        let (_, end) = self.advance(len, true);
         self.look_again();
         self.marked = end;
         self.sync_wanted = end;
@@ -335,7 +341,7 @@ impl Machine {
 
     /// Beside the close mark, which always finds room, and a few trims: a mark only says what is
     /// durable already, and where the disk is full there is no other room for them.
-    fn has_room_for_mark(&self, active: Active) -> bool {
+    pub(super) fn has_room_for_mark(&self, active: Active) -> bool {
         let kept = frame_len(0, true) + CLOSE_MARK_LEN + TRIMS_KEPT * frame_len(8, true);
         after(self.marks.accepted, kept) <= active.frame_limit()
     }
@@ -346,12 +352,12 @@ impl Machine {
         if after(self.marks.accepted, CLOSE_MARK_LEN) > active.frame_limit() {
             return None;
         }
-        let mark = Some(self.marks.durable);
+        let mark = Some(self.unsynced.synced());
         let body = control::encode_trim(self.trim);
         let spec = FrameSpec::of(FrameKind::CloseMark).marking(mark);
         place_frame(&mut self.pending, spec, &[&body]);
         self.look_again();
-        Some(self.advance(CLOSE_MARK_LEN).1)
+        Some(self.advance(CLOSE_MARK_LEN, true).1)
     }
 
     /// A close failed behind its close mark: what is appended from now on must not stand behind a
@@ -364,11 +370,11 @@ impl Machine {
             return;
         }
         let overdone = planted!("mark-over-a-failed-close-overdone");
-        let mark = if overdone { self.marks.accepted } else { self.marks.durable };
+        let mark = if overdone { self.marks.accepted } else { self.unsynced.synced() };
         let spec = FrameSpec::of(FrameKind::IdleMark).marking(Some(mark));
         place_frame(&mut self.pending, spec, &[]);
         self.look_again();
-        self.advance(len);
+        self.advance(len, true);
     }
 
     fn admit(&self, what: &'static str, len: u64, max: u64) -> Result<()> {
@@ -390,12 +396,12 @@ impl Machine {
         if planted!("mark-claims-more-than-durable") {
             return Some(self.marks.accepted);
         }
-        let durable = self.marks.durable;
-        let durable = planted!("mark-of-a-round-address-overdone", durable => {
+        let synced = self.unsynced.synced();
+        let synced = planted!("mark-of-a-round-address-overdone", synced => {
             let round = self.marks.accepted.get().is_multiple_of(1 << 16);
-            if round { self.marks.accepted } else { durable }
+            if round { self.marks.accepted } else { synced }
         });
-        (self.marks.durable > self.marked).then_some(durable)
+        (self.unsynced.synced() > self.marked).then_some(synced)
     }
 
     /// Whether a trim frame has room in the segment that is written to, beside the close mark.
@@ -473,7 +479,7 @@ impl Machine {
     }
 
     fn accepted(&mut self, len: u64, level: Durability) -> Accepted {
-        let (lsn, end) = self.advance(len);
+        let (lsn, end) = self.advance(len, false);
         let level = level.max(self.level);
         let goal = match level {
             Durability::Buffered => None,
@@ -491,15 +497,21 @@ impl Machine {
         Accepted { lsn, end, goal, arms, due: false }
     }
 
-    /// The frame that was just placed counts from now on. A mark that nobody appended has no
-    /// level: it arms no interval, and nobody waits for it.
-    fn advance(&mut self, len: u64) -> (Lsn, Lsn) {
+    /// The frame that was just placed counts from now on. A mark that nobody appended, which stands
+    /// alone, has no level: it arms no interval, and nobody waits for it.
+    pub(super) fn advance(&mut self, len: u64, alone: bool) -> (Lsn, Lsn) {
         let lsn = self.marks.accepted;
         let end = after(lsn, len);
         self.note_start(lsn);
         self.marks.accepted = end;
         // The mark that rode along, if one was due.
-        self.marked = self.marked.max(self.marks.durable);
+        let synced = self.unsynced.synced();
+        if synced > self.marked
+            && let Some(active) = self.active
+        {
+            self.unsynced.marked(active.base, end, alone);
+            self.marked = synced;
+        }
         (lsn, end)
     }
 }

@@ -8,7 +8,9 @@
 //!   a sync, all it covers written  Sync
 //!   the first record of a log      First; where that fails, the three actions that do the same in turn
 //!   a record, and no reserve       MakeReserve
+//!   a sync, and segments before this one are not synced            SyncLeft, oldest first
 //!   roll: all written and synced   Prepare (unless done), then Begin; also for a trim without room
+//!   roll that does not wait        the same with all written, see `unsynced`
 //!   close: all written and synced  Write the close mark, WriteCloseRecord, which syncs both; after an
 //!                                  unclean end Prepare and Begin first, if there is room
 //! ```
@@ -18,7 +20,7 @@
 //! was issued, nothing later.
 
 use super::super::action::{
-    Action, Event, Finished, Outcome, Preparation, Prepared, Run, Source, Trouble, Write,
+    Action, Event, Finished, Outcome, Preparation, Prepared, Removal, Run, Source, Trouble, Write,
 };
 use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
@@ -55,6 +57,7 @@ impl Machine {
         if let Some(Action::Sync { upto, .. }) = action
             && planted!("watermark-at-submission")
         {
+            self.unsynced.synced_to(upto);
             self.marks.durable = upto;
         }
         action
@@ -94,9 +97,12 @@ impl Machine {
             let offset = layout::trailer_offset(active.header.file_len);
             return Some(Action::EraseCloseRecord { segment: active.number, offset });
         }
+        self.vouch();
         let marks = self.marks;
         let rolls = self.roll_wanted.is_some() || self.trim_wanted.is_some();
-        let hurry = rolls || self.closing != Closing::Open;
+        let closes = self.closing != Closing::Open;
+        let hurry = rolls || closes;
+        let leaves = self.leaves_unsynced();
         let unwritten = marks.accepted > marks.written;
         let write = unwritten
             && (hurry
@@ -104,14 +110,17 @@ impl Machine {
                 || self.sync_wanted > marks.written
                 || self.much_is_new());
         // A close mark is synced with the close record.
-        let sync = marks.written > marks.durable
-            && (hurry || self.sync_wanted > marks.durable)
+        let sync = marks.written > self.unsynced.synced()
+            && (closes || rolls && !leaves || self.sync_wanted > marks.durable)
             && !matches!(self.closing, Closing::Marked(_));
         if write && !(sync && self.wrote_last) {
             return self.write().map(Action::Write);
         }
         if sync && rolls && planted!("header-before-predecessor-synced") {
+            self.unsynced.synced_to(marks.written);
             self.marks.durable = marks.written;
+        } else if sync && !self.unsynced.nothing_left() && !self.forgets_what_is_left() {
+            return self.sync_left(false);
         } else if sync {
             let segment = self.active.map(|active| active.number)?;
             return Some(Action::Sync { segment, upto: marks.written });
@@ -126,6 +135,12 @@ impl Machine {
             return self.roll_for_trim(point);
         }
         if rolls { None } else { self.close_step() }
+    }
+
+    /// Whether the segments before the one that is written to are taken for synced.
+    fn forgets_what_is_left(&self) -> bool {
+        let of_a_close = self.closing != Closing::Open && planted!("close-syncs-its-segment-alone");
+        of_a_close || planted!("synced-over-a-segment-that-is-not")
     }
 
     /// So much waits to be written that it is written without a request. A write that failed is not
@@ -165,6 +180,7 @@ impl Machine {
         // not, while appends of the next group hold the lock.
         let sync_only = self.sync_wanted > run.lsn && self.write_wanted <= run.lsn;
         let sync = (self.level == Durability::Sync || sync_only)
+            && self.unsynced.nothing_left()
             && !matches!(self.closing, Closing::Marked(_));
         Some(Write { segment, offset, run, sync })
     }
@@ -220,30 +236,44 @@ impl Machine {
 
     pub(super) fn next_header(&self, prepared: Prepared) -> SegmentHeader {
         let Prepared { file_len, salt, home } = prepared;
+        let prev_end = self.marks.accepted;
         let base = match (self.active, self.origin) {
             (None, Origin::Unclean { .. }) if !planted!("lsn-reused-after-cut") => {
-                after(self.marks.durable, Lsn::JUMP)
+                after(prev_end, Lsn::JUMP)
             }
-            _ => self.marks.durable,
+            _ => prev_end,
         };
-        // Everything accepted is durable, and no trim point lies beyond.
+        let number = self.next_number();
+        let before = self.live.back().map_or(0, |live| live.segment.number().get());
+        let skipped = number.get().saturating_sub(before).saturating_sub(1);
+        let unproven = prev_end.since(self.unsynced.synced()).unwrap_or(0);
+        let unproven = if planted!("header-always-vouches") { 0 } else { unproven };
+        let wanted = self.trim.max(self.trim_wanted.unwrap_or(self.trim));
+        // No trim point lies beyond what is accepted. What is stated in a header that a crash may drop is stated
+        // before it, too: files are gone on its word.
+        let trim = if unproven == 0 { wanted } else { self.trim_durable };
         let in_header = !planted!("trim-not-in-the-header-it-began");
         SegmentHeader {
             version: VERSION,
             log: self.log,
-            number: self.next_number(),
+            number,
             base,
             salt,
             file_len,
-            prev_end: self.marks.durable,
+            prev_end,
             prev_check: if planted!("header-names-no-frame") { 0 } else { self.chain },
-            trim: self.trim.max(self.trim_wanted.filter(|_| in_header).unwrap_or(self.trim)),
+            skipped: u32::try_from(skipped).unwrap_or(u32::MAX),
+            unproven: u32::try_from(unproven).unwrap_or(u32::MAX),
+            trim: if in_header { trim } else { trim.min(self.trim) },
             extension: Extension { home, ..self.extension },
         }
     }
 
     pub(super) fn next_number(&self) -> SegmentId {
-        self.live.back().map_or(SegmentId::FIRST, |live| live.segment.number().next())
+        let last = self.live.back().map(|live| live.segment.number());
+        let dropped = self.dropped.last().copied();
+        let dropped = dropped.filter(|_| !planted!("dropped-number-used-again"));
+        last.max(dropped).map_or(SegmentId::FIRST, SegmentId::next)
     }
 
     /// Makes the next segment's file ready, in either lane.
@@ -338,6 +368,10 @@ impl Machine {
             }
             Event::Synced { upto, outcome } => self.on_synced(upto, outcome),
             Event::Prepared(outcome) => self.on_prepared(outcome),
+            Event::SyncedLeft { upkeep, outcome } => {
+                self.on_left_synced(upkeep, outcome);
+                self.settle();
+            }
             Event::First(outcome) => self.on_first(outcome),
             Event::ReserveMade(outcome) => self.on_reserve_made(outcome),
             Event::Began { header, outcome } => {
@@ -359,6 +393,7 @@ impl Machine {
                 let written = self.accepted_outcome("write the close record of", outcome);
                 self.close_record_left = !written;
                 if written {
+                    self.unsynced.synced_to(self.marks.written);
                     self.marks.durable = self.marks.written;
                     self.closing = Closing::Closed;
                 }
@@ -378,7 +413,7 @@ impl Machine {
             Err(Trouble::Failed(error)) if self.close_record_left => {
                 let failure = self.failure("erase the close record of", error);
                 self.void_awaited(&failure);
-                self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
+                self.mark_again();
                 self.fail(&failure);
             }
             outcome => {
@@ -434,13 +469,20 @@ impl Machine {
                 self.tried = self.marks.accepted;
                 let failure = self.failure("write", failure.error);
                 self.void_awaited(&failure);
-                // A mark may have gone with the frame it rode in: the next one says it again.
                 if !planted!("mark-lost-with-voided-frame") {
-                    self.marked = self.marked.min(self.active.map_or(self.marked, |a| a.base));
+                    self.mark_again();
                 }
                 self.fail(&failure);
             }
         }
+    }
+
+    /// A mark may have gone with the frame it rode in: the next one says it again. What the header states
+    /// is left.
+    fn mark_again(&mut self) {
+        let stated = self.active.map_or(self.marked, |active| active.header.durable());
+        self.marked = self.marked.min(stated);
+        self.unsynced.write_failed();
     }
 
     /// Rule F7: what failed becomes void at the same place and length, before anything behind it
@@ -485,16 +527,11 @@ impl Machine {
             Ok(()) => {
                 self.arrivals.settled();
                 let counted = planted!("accepted-during-sync-counted");
-                let upto = if counted { self.marks.accepted } else { upto };
-                self.marks.durable = self.marks.durable.max(upto);
-                while let Some(&(end, point)) = self.trims.front()
-                    && end <= self.marks.durable
-                {
-                    self.trims.pop_front();
-                    self.trim = self.trim.max(point);
-                    self.trim_durable = self.trim_durable.max(point);
+                if counted {
+                    self.marks.written = self.marks.accepted;
                 }
-                self.drop_trimmed();
+                self.unsynced.synced_to(if counted { self.marks.accepted } else { upto });
+                self.settle();
             }
             Err(cause) => self.poison(cause),
         }
@@ -515,22 +552,38 @@ impl Machine {
 
     pub(super) fn on_began(&mut self, header: SegmentHeader) {
         let end = SegmentEnd { lsn: header.prev_end, check: header.prev_check };
+        let vouched = header.vouches();
         if let Some(live) = self.live.back_mut() {
             live.segment.closed = Some(end);
             let before = live.segment;
-            self.retire_segment(&before, end);
+            let retire = self.retirement(&before, end);
+            if vouched {
+                self.retire.push_back(retire);
+            } else {
+                if planted!("shortened-before-it-is-synced") {
+                    let early = self.retirement(&before, end);
+                    self.retire.push_back(early);
+                }
+                self.unsynced.began_unvouched(before.number(), end.lsn, retire);
+            }
         }
         let segment = Segment { header, closed: None, file_len: header.file_len };
         self.live.push_back(Live { segment, pins: 0 });
         self.active = Some(Active::new(header, Some(0)));
         let base = header.base;
-        self.marks = super::Watermarks { accepted: base, written: base, durable: base };
+        (self.marks.accepted, self.marks.written) = (base, base);
         self.pending_at = base;
         self.written_back = base;
         self.write_wanted = base;
-        self.sync_wanted = base;
-        // The header states where the predecessor ended: that is a mark.
-        self.marked = base;
+        if vouched {
+            self.unsynced.began_vouched(base);
+            self.marks.durable = base;
+            self.sync_wanted = base;
+            // The header states where the predecessor ended: that is a mark.
+            self.marked = base;
+        } else {
+            self.marked = self.marked.max(header.durable());
+        }
         self.begun = true;
         self.begin_wanted = false;
         self.roll_wanted = None;
@@ -540,6 +593,8 @@ impl Machine {
         self.trim = self.trim.max(header.trim);
         self.trim_durable = self.trim_durable.max(header.trim);
         self.trim_wanted = self.trim_wanted.filter(|&point| point > self.trim);
+        let dropped = std::mem::take(&mut self.dropped).into_iter();
+        self.remove.extend(dropped.map(Removal::of_dropped));
         self.drop_trimmed();
     }
 

@@ -5,7 +5,7 @@
 //! take any time between the two. Two lanes, at most one action each under way.
 //!
 //! ```text
-//!   accepted >= written >= durable          always; each is the end of a batch
+//!   accepted >= written >= synced >= durable   always; each is the end of a batch
 //!
 //!   origin      Fresh, Unclean --roll--> begun        (the new header is the run's beginning)
 //!               Clean --erase close record--> begun   (the same segment goes on; of another lineage: a
@@ -14,7 +14,8 @@
 //!   length      of a run's first segment little, of each that follows four times as much, up to that of
 //!               the options
 //!   reserve     made before the first record of a run, and again before any that follow its use
-//!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN
+//!   roll        write all, sync, prepare if nobody did, header, sync: then the next LSN; at levels that
+//!               wait for no sync the segment is synced later (`unsynced`)
 //!   trim        a frame; where there is no room for one: a roll, whose header states it
 //!   close       write all, sync, close mark, close record, sync
 //!   poisoned    a sync failed, or others disturbed the files: no action any more, every waiter
@@ -31,6 +32,7 @@ mod failed;
 mod pad;
 mod reserve;
 mod retention;
+mod unsynced;
 mod upkeep;
 
 use super::action::Run;
@@ -53,6 +55,7 @@ pub(crate) use accept::{Accepted, Refusal};
 use arrivals::Arrivals;
 use failed::Failed;
 use reserve::Room;
+use unsynced::Unsynced;
 
 /// Where the last run left the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,9 @@ pub(crate) struct Start {
     pub(crate) origin: Origin,
     pub(crate) trim: Lsn,
     pub(crate) unborn: Option<u64>,
+    /// Segments behind a tail that was cut. Their files go once the next segment has begun, whose number
+    /// is above theirs.
+    pub(crate) dropped: Vec<SegmentId>,
     pub(crate) spares: Vec<u64>,
     /// There is a reserve, of the right length at least.
     pub(crate) reserve: bool,
@@ -223,6 +229,7 @@ pub(crate) struct Machine {
     spares: Vec<u64>,
 
     marks: Watermarks,
+    unsynced: Unsynced,
     /// The durable watermark that the newest mark states.
     marked: Lsn,
     /// Check of the last written frame.
@@ -285,6 +292,8 @@ pub(crate) struct Machine {
     trim_durable: Lsn,
     /// A trim that waits for the header of the next segment to state it.
     trim_wanted: Option<Lsn>,
+    /// Files behind a tail that was cut: they are in the way of no number until the next segment begins.
+    dropped: Vec<SegmentId>,
     /// Trim frames on their way: end of the frame, trim point.
     trims: VecDeque<(Lsn, Lsn)>,
     retire: VecDeque<super::action::Action>,
@@ -368,6 +377,8 @@ impl Machine {
             drawn: None,
             spares: start.spares,
             marks: Watermarks { accepted: end, written: end, durable: end },
+            unsynced: Unsynced::new(end, options.unsynced_max),
+            dropped: start.dropped,
             // A close record that is erased proves nothing any more: the first frame of the run
             // says again what is durable.
             marked: active.map_or(end, |segment| segment.base()),
@@ -751,7 +762,9 @@ impl Machine {
 
     fn check_invariants(&self) {
         let Watermarks { accepted, written, durable } = self.marks;
-        assert!(durable <= written, "invariant: durable <= written");
+        let synced = self.unsynced.synced();
+        assert!(durable <= synced, "invariant: durable <= synced");
+        assert!(synced <= written, "invariant: synced <= written");
         assert!(written <= accepted, "invariant: written <= accepted");
         assert!(
             accepted.since(written) == Some(self.buffered()),

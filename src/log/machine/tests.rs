@@ -36,6 +36,7 @@ fn start() -> Start {
         origin: Origin::Fresh,
         trim: Lsn::FIRST,
         unborn: None,
+        dropped: Vec::new(),
         spares: Vec::new(),
         reserve: false,
     }
@@ -72,6 +73,7 @@ fn done(action: Action) -> Event {
             Event::Wrote { run, outcome: Ok(finished), synced: sync.then_some(Ok(())) }
         }
         Action::Sync { upto, .. } => Event::Synced { upto, outcome: Ok(()) },
+        Action::SyncLeft { upkeep, .. } => Event::SyncedLeft { upkeep, outcome: Ok(()) },
         Action::Prepare(asked) => {
             let home = Home::new(asked.number.get());
             let salt = Salt::new(9);
@@ -345,6 +347,8 @@ fn addresses_and_numbers_that_are_used_up_are_told() {
         file_len: SEGMENT,
         prev_end: Lsn::new(base),
         prev_check: 0,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::FIRST,
         extension: Extension::default(),
     };
@@ -427,6 +431,8 @@ fn behind_a_segment_of_an_older_version_a_new_one_begins_without_a_jump() {
         file_len: SEGMENT,
         prev_end: Lsn::new(512),
         prev_check: 5,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::new(256),
         extension: Extension::default(),
     };
@@ -481,6 +487,8 @@ fn no_record_of_a_raised_lineage_goes_into_a_segment_of_the_one_before() {
         file_len: SEGMENT,
         prev_end: Lsn::FIRST,
         prev_check: 0,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::FIRST,
         extension: Extension { home: Home::COPIED, ..Extension::default() },
     };
@@ -558,6 +566,8 @@ fn trimmed(count: u64, spares_max: usize) -> Machine {
             file_len: SEGMENT,
             prev_end: Lsn::new(nth * 8),
             prev_check: 0,
+            skipped: 0,
+            unproven: 0,
             trim: Lsn::FIRST,
             extension: Extension::default(),
         };

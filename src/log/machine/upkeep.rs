@@ -35,6 +35,7 @@ impl Machine {
             && (!self.retire.is_empty()
                 || !self.remove.is_empty()
                 || self.prepare_due()
+                || self.left_is_due()
                 || self.write_back_due())
     }
 
@@ -51,6 +52,10 @@ impl Machine {
         if self.prepare_due() {
             let source = self.source();
             return Some(self.prepare(source, self.room.file_len(), true));
+        }
+        // Behind the next file: appends wait for that, and for this only once much is not synced.
+        if self.left_is_due() {
+            return self.sync_left(true);
         }
         let segment = self.active.filter(|_| self.write_back_due())?.number;
         self.written_back = self.marks.written;
@@ -74,7 +79,7 @@ impl Machine {
     /// A segment is synced before the next begins, at every level. What the kernel starts to write
     /// early does not keep the appends waiting then.
     fn write_back_due(&self) -> bool {
-        let unstarted = || self.marks.written.since(self.written_back.max(self.marks.durable));
+        let unstarted = || self.marks.written.since(self.written_back.max(self.unsynced.synced()));
         self.begun
             && self.closing == Closing::Open
             && self.write_back.is_some_and(|bytes| unstarted().is_some_and(|u| u >= bytes))
@@ -113,7 +118,7 @@ impl Machine {
 
     /// A closed segment gets its trailer, if this run wrote it, and gives back what it does not
     /// use.
-    pub(super) fn retire_segment(&mut self, segment: &Segment, end: SegmentEnd) {
+    pub(super) fn retirement(&self, segment: &Segment, end: SegmentEnd) -> Action {
         let used = layout::FRAMES_START + end.lsn.since(segment.base()).unwrap_or(0);
         let sealed = self.active.filter(|active| active.number == segment.number());
         let trailer = sealed.and_then(|active| active.frames).map(|frames| Trailer {
@@ -126,7 +131,7 @@ impl Machine {
         // Not below the shortest segment: when it is trimmed it may have to become the reserve.
         let kept = layout::block_aligned(used + room).max(layout::SEGMENT_LEN_MIN);
         let file_len = kept.min(segment.file_len);
-        self.retire.push_back(Action::Retire { segment: segment.number(), file_len, trailer });
+        Action::Retire { segment: segment.number(), file_len, trailer }
     }
 
     /// Forgets segments that lie wholly below the trim point, which is durable. Never the active
@@ -152,7 +157,8 @@ impl Machine {
             let keep_as = keep.then_some(segment.get());
             let fits_reserve = unread && live.segment.file_len >= layout::SEGMENT_LEN_MIN;
             let span = self.span(&live.segment);
-            self.remove.push_back(Removal { segment, span, keep_as, fits_reserve });
+            let dropped = false;
+            self.remove.push_back(Removal { segment, span, keep_as, fits_reserve, dropped });
         }
     }
 
@@ -196,6 +202,7 @@ impl Machine {
             Event::WroteBack(outcome) => match outcome {
                 // It proves nothing: what was written meanwhile is not in it.
                 Ok(()) if planted!("write-back-taken-for-a-sync") => {
+                    self.unsynced.synced_to(self.marks.written);
                     self.marks.durable = self.marks.written;
                 }
                 Ok(()) => {}
@@ -204,8 +211,9 @@ impl Machine {
             },
             Event::Removed { done, left, reserve, outcome } => {
                 self.removing = false;
-                self.removed += done.len() as u64;
-                self.removed_bytes += done.iter().map(|removal| removal.span.bytes).sum::<u64>();
+                let trimmed = || done.iter().filter(|removal| !removal.dropped);
+                self.removed += trimmed().count() as u64;
+                self.removed_bytes += trimmed().map(|removal| removal.span.bytes).sum::<u64>();
                 let kept = || done.iter().filter_map(|removal| removal.keep_as);
                 self.spares.extend(kept().filter(|&spare| spare != RESERVE));
                 if let Some(outcome) = reserve {

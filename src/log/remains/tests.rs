@@ -56,7 +56,10 @@ fn before_the_first_trim_whatever_is_no_zero_proves_it() {
         let mut bytes = empty();
         bytes[place(at)] = 1;
         assert!(prove_in(&bytes, Before::Untrimmed), "{at}");
-        assert!(!prove_in(&bytes, Before::Ends(END)), "{at}: a byte is no frame");
+        assert!(
+            !prove_in(&bytes, Before::Ends { end: END, cut: None }),
+            "{at}: a byte is no frame"
+        );
     }
     let mut torn = empty();
     torn[..8192].fill(7);
@@ -69,21 +72,30 @@ fn a_mark_proves_it_where_it_stands_at_its_own_place_alone() {
     for offset in [4096, 5000, FROM + READ_AHEAD as u64 - layout::FRAMES_START - 16, LEN - 8400] {
         for base in [END, behind(END, Lsn::JUMP)] {
             let bytes = with_mark(base, offset, behind(base, 8));
-            assert!(prove_in(&bytes, Before::Ends(END)), "{offset} behind {base}");
+            assert!(
+                prove_in(&bytes, Before::Ends { end: END, cut: None }),
+                "{offset} behind {base}"
+            );
         }
         // Left by an earlier use, which ended before.
         for (base, durable) in [(Lsn::new(1 << 20), 8), (Lsn::new((1 << 30) - (1 << 22)), 4096)] {
             let bytes = with_mark(base, offset, behind(base, durable));
-            assert!(!prove_in(&bytes, Before::Ends(END)), "{offset} behind {base}");
+            assert!(
+                !prove_in(&bytes, Before::Ends { end: END, cut: None }),
+                "{offset} behind {base}"
+            );
         }
         // It would have to stand elsewhere.
         let bytes = with_mark(behind(END, 8), offset, behind(END, 16));
-        assert!(!prove_in(&bytes, Before::Ends(END)), "{offset}");
+        assert!(!prove_in(&bytes, Before::Ends { end: END, cut: None }), "{offset}");
         let at = place(layout::FRAMES_START + offset);
         for broken in [at, at + 5, at + 13, at + 22, at + 29] {
             let mut bytes = with_mark(END, offset, behind(END, 8));
             bytes[broken] ^= 1;
-            assert!(!prove_in(&bytes, Before::Ends(END)), "{offset}: byte {broken}");
+            assert!(
+                !prove_in(&bytes, Before::Ends { end: END, cut: None }),
+                "{offset}: byte {broken}"
+            );
         }
     }
 }
@@ -96,7 +108,7 @@ fn a_trailer_proves_it_where_its_end_lies_in_this_file() {
         let trailer = Trailer { kind, salt, end: Lsn::new(end), last_check };
         let mut bytes = empty();
         bytes[place(layout::trailer_offset(LEN))..].copy_from_slice(&trailer.encode());
-        prove_in(&bytes, Before::Ends(END))
+        prove_in(&bytes, Before::Ends { end: END, cut: None })
     };
     for kind in [TrailerKind::Close, TrailerKind::Seal { frames: 3 }] {
         for base in [END.get(), END.get() + Lsn::JUMP] {

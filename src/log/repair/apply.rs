@@ -333,6 +333,8 @@ impl Work<'_> {
             file_len: *file_len,
             prev_end: prev.lsn,
             prev_check: prev.check,
+            skipped: 0,
+            unproven: 0,
             trim: *trim,
             extension: self.extension_of(*segment),
         };

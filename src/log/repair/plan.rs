@@ -136,7 +136,7 @@ impl Known {
     fn lacks_what_is_stated(&self, next: &Self) -> bool {
         let (header, stated) = (&self.header, &next.header);
         self.rewrite.is_some()
-            && header.number.next() == stated.number
+            && header.number.get() == stated.prev_number()
             && header.base == stated.prev_end
             && header.prev_check != stated.prev_check
     }
@@ -204,14 +204,14 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Option<Hole>
     let header = &known.header;
     let to = SegmentEnd { lsn: header.prev_end, check: header.prev_check };
     let hole = |first: SegmentId, from| {
-        let count = header.number.get().saturating_sub(first.get());
+        let count = (header.prev_number() + 1).saturating_sub(first.get());
         // No more than the segment behind says: it would contradict them. What was trimmed since
         // stands in a frame that is still there.
         Hole { first, count, jumps_max: count, from, to, trim: header.trim.min(from.lsn) }
     };
     if let Some(before) = before {
         let first = before.header.number.next();
-        return (first != header.number).then(|| hole(first, before.end));
+        return (first.get() <= header.prev_number()).then(|| hole(first, before.end));
     }
     if header.prev_end <= trim || header.number == SegmentId::FIRST {
         return None;
@@ -219,7 +219,7 @@ fn hole_before(known: &Known, before: Option<&Known>, trim: Lsn) -> Option<Hole>
     // As few as can hold the gaps; which segment held the trim point nobody knows any more.
     let len = to.lsn.since(trim).unwrap_or(0);
     let (jumps, rest) = (len / Lsn::JUMP, len % Lsn::JUMP);
-    let before = header.number.get() - 1;
+    let before = header.prev_number();
     let count = (jumps + 1).max(rest.div_ceil(GAP_LEN_MAX)).min(before);
     let first = SegmentId::new(before - count + 1);
     // The first segment of a log begins where the log does.

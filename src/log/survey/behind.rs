@@ -27,10 +27,11 @@ impl Survey {
         &mut self,
         files: &mut BTreeMap<SegmentId, Surveyed>,
         last: Option<(SegmentId, SegmentHeader)>,
+        cut: Option<Lsn>,
     ) {
         let next = last.map_or(SegmentId::FIRST, |(id, _)| id.next());
         let known = self.waiting.take();
-        let Some(Surveyed { file, headers }) = files.get_mut(&next) else { return };
+        let Some(Surveyed { file, headers, .. }) = files.get_mut(&next) else { return };
         let last_salt = last.map(|(_, header)| header.salt);
         let waiting = Waiting { number: next, file_len: headers.file_len, last: last_salt };
         let tail = self.tail.as_ref();
@@ -39,7 +40,7 @@ impl Survey {
         let ends = tail.is_some_and(|tail| tail.clean)
             && last.is_some_and(|(_, header)| header.version == VERSION);
         let before = match tail {
-            Some(tail) if tail.trim > Lsn::FIRST => Before::Ends(tail.end),
+            Some(tail) if tail.trim > Lsn::FIRST => Before::Ends { end: tail.end, cut },
             _ => Before::Untrimmed,
         };
         match headers.state {

@@ -53,6 +53,18 @@ impl Watch {
         own.zip(self.last.frame()).map_or(Ok(()), |(own, last)| last.still_stands(file, own.number))
     }
 
+    /// What was written to a segment before the newest one was synced.
+    pub(crate) fn synced_left(&self, file: &dyn StorageFile, segment: SegmentId) -> Look {
+        self.directory()?;
+        if let Ok(state) = file.state() {
+            let counted = self.ledger.lock().has_counted_files(state.linked);
+            if counted && !state.linked {
+                return gone(segment_name(segment));
+            }
+        }
+        Ok(())
+    }
+
     /// Lists the names, if the cost has been earned. Belongs into the upkeep lane: a list of many
     /// names takes tens of milliseconds, for which the commit lane would keep appends waiting.
     pub(crate) fn list_what_is_earned(&self) -> Look {

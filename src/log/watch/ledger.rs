@@ -29,6 +29,10 @@ pub(super) struct Tail {
 pub(super) struct Ledger {
     /// The first and the last segment whose file must be there.
     pub(super) numbers: Option<(SegmentId, SegmentId)>,
+    /// Numbers between them that no segment has, without their ends.
+    pub(super) skipped: Vec<(SegmentId, SegmentId)>,
+    /// The last of the files behind a tail that recovery cut, until the next segment begins.
+    pub(super) dropped: Option<SegmentId>,
     /// The next segment, once a file has its name or is about to get it.
     pub(super) coming: Option<SegmentId>,
     /// The header of the segment that is written to.
@@ -61,6 +65,8 @@ impl Ledger {
     pub(super) fn began(&mut self, header: &SegmentHeader) -> Option<Tail> {
         let first = self.numbers.map_or(header.number, |(first, _)| first);
         self.numbers = Some((first, header.number));
+        self.skipped.extend(skipped(header));
+        self.dropped = None;
         self.own = Some(*header);
         self.coming = None;
         self.drawn = None;
@@ -141,9 +147,10 @@ impl Ledger {
     ) -> (Vec<SegmentId>, Vec<SegmentId>) {
         let there = names.clone().filter(|&number| self.holds(number)).count() as u64;
         let missing = match self.numbers {
-            Some((first, last)) if there <= last.get() - first.get() => {
+            Some((first, last)) if there <= last.get() - first.get() - self.skipped_between() => {
                 let there: BTreeSet<SegmentId> = names.clone().collect();
                 let all = (first.get()..=last.get()).map(SegmentId::new);
+                let all = all.filter(|&number| self.holds(number));
                 all.filter(|number| !there.contains(number)).collect()
             }
             _ => Vec::new(),
@@ -153,13 +160,30 @@ impl Ledger {
 
     /// Whether the file of this segment must be there.
     pub(super) fn holds(&self, number: SegmentId) -> bool {
+        let skipped =
+            |&(before, behind): &(SegmentId, SegmentId)| before < number && number < behind;
         self.numbers.is_some_and(|(first, last)| (first..=last).contains(&number))
+            && !self.skipped.iter().any(skipped)
+    }
+
+    /// How many numbers from the first to the last no segment has.
+    fn skipped_between(&self) -> u64 {
+        let first = self.numbers.map_or(SegmentId::FIRST, |(first, _)| first);
+        let inside = self.skipped.iter().filter(|(before, _)| *before >= first);
+        inside.map(|(before, behind)| behind.get() - before.get() - 1).sum()
     }
 
     /// Whether this log has no segment of this number, and is not making one.
     pub(super) fn is_beyond(&self, number: SegmentId) -> bool {
-        self.numbers.is_none_or(|(_, last)| number > last) && self.coming != Some(number)
+        self.numbers.is_none_or(|(_, last)| number > last)
+            && self.dropped.is_none_or(|dropped| number > dropped)
+            && self.coming != Some(number)
     }
+}
+
+/// The numbers between which this header says that there are no segments.
+pub(super) fn skipped(header: &SegmentHeader) -> Option<(SegmentId, SegmentId)> {
+    (header.skipped > 0).then(|| (SegmentId::new(header.prev_number()), header.number))
 }
 
 #[cfg(test)]

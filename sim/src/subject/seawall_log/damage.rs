@@ -164,9 +164,14 @@ impl Case<'_> {
         // copy, that copy and the newest record before it can go at once, and nothing tells.
         let header_hurt =
             self.hurt().iter().any(|hurt| hurt.name == file_of(last) && hurt.offset < FRAMES_START);
-        if first < last.base() && one && !header_hurt {
+        // What was left before it was synced goes with a tail, unless something proves it.
+        let vouches = |segment: &&Segment| first < segment.base() && segment.header.vouches();
+        let vouched = self.segments.iter().take(left).find(vouches).is_some();
+        if vouched && one && !header_hurt {
             return damage(format!("{first} lies in a closed segment and is silently missing"));
         }
+        let held = self.segments.iter().take(left).rfind(|segment| segment.base() <= first);
+        let last = held.unwrap_or(last);
         let name = file_of(last);
         let headers = self.hurt().iter().filter(|hurt| hurt.name == name);
         let junk = |hurt: &&Hurt| hurt.kind == HurtKind::Garbage && hurt.offset < FRAMES_START;

@@ -52,10 +52,18 @@ pub(super) fn left(files: &Files, known: &[Known], trimmed: bool) -> Option<Evid
     });
     let segments: BTreeMap<SegmentId, &[u8]> = numbered.collect();
     let newest_first = segments.iter().rev();
-    let last = newest_first.filter_map(|(&id, &bytes)| Some((header_of(bytes, id)?, bytes))).next();
+    let mut with_header =
+        newest_first.filter_map(|(&id, &bytes)| Some((header_of(bytes, id)?, bytes)));
+    let last = with_header.next();
     let mut found = Vec::new();
     if let Some((header, bytes)) = &last {
         found.extend(stated(header, bytes));
+        // The newest headers may vouch for nothing: what those before them state counts as well.
+        let mut vouched = header.vouches();
+        while !vouched && let Some((header, bytes)) = with_header.next() {
+            found.extend(stated_before(&header, bytes));
+            vouched = header.vouches();
+        }
     }
     let next = last.as_ref().map_or(SegmentId::FIRST, |(header, _)| header.number.next());
     let closed = last.as_ref().is_some_and(|(header, bytes)| is_closed(header, bytes));
@@ -100,14 +108,22 @@ fn is_closed(header: &SegmentHeader, bytes: &[u8]) -> bool {
         .is_some_and(|record| record.kind == TrailerKind::Close && record.salt == header.salt)
 }
 
+/// What a segment states in its header and its marks.
+fn stated_before(header: &SegmentHeader, bytes: &[u8]) -> Vec<Evidence> {
+    let name = FileName::Segment(header.number).text();
+    let says = |before: Lsn, what: &str| Evidence { before, what: format!("{name}: {what}") };
+    let seed = FrameSeed::new(header.log, header.salt);
+    let marks = marks(bytes, FRAMES_START, header, seed).map(|(_, durable)| durable);
+    let mut found = vec![says(header.durable(), "its header")];
+    found.extend(marks.max().map(|durable| says(durable, "a mark")));
+    found
+}
+
 /// What the last segment itself states.
 fn stated(header: &SegmentHeader, bytes: &[u8]) -> Vec<Evidence> {
     let name = FileName::Segment(header.number).text();
     let says = |before: Lsn, what: &str| Evidence { before, what: format!("{name}: {what}") };
-    let mut found = vec![says(header.prev_end, "its header")];
-    let seed = FrameSeed::new(header.log, header.salt);
-    let marks = marks(bytes, FRAMES_START, header, seed).map(|(_, durable)| durable);
-    found.extend(marks.max().map(|durable| says(durable, "a mark")));
+    let mut found = stated_before(header, bytes);
     let len = bytes.len() as u64;
     for end in [len, header.file_len] {
         let Some(trailer) = trailer_at(bytes, end).filter(|it| it.salt == header.salt) else {

@@ -283,7 +283,7 @@ impl Book {
         let before = segments(state)
             .filter_map(|(_, id)| state.files.get(id))
             .filter_map(|file| Some((file, header_of(file)?)))
-            .find(|(_, its)| its.log == header.log && its.number.next() == header.number);
+            .find(|(_, its)| its.log == header.log && its.number.get() == header.prev_number());
         if let Some((file, its)) = before
             && let Some(len) = end.since(its.base)
             && let Some(check) = check_before(file, &its, FRAMES_START.saturating_add(len))
@@ -293,8 +293,10 @@ impl Book {
             let what = format!("the header of segment {number} names {names:#x}, not {check:#x}");
             self.broken.get_or_insert(what);
         }
-        if let Some(what) = owed(state, &header, end) {
-            let what = format!("the header of segment {number} claims all before {end}: {what}");
+        let durable = header.durable();
+        if let Some(what) = owed(state, &header, durable) {
+            let what =
+                format!("the header of segment {number} claims all before {durable}: {what}");
             self.broken.get_or_insert(what);
         }
     }
@@ -337,7 +339,7 @@ fn owed(state: &State, header: &SegmentHeader, mark: Lsn) -> Option<String> {
         // Behind the frames of a segment that is over only its trailer is written.
         let next = segments(state)
             .filter_map(|(_, id)| header_of(state.files.get(id)?))
-            .find(|next| next.log == its.log && next.number == its.number.next());
+            .find(|next| next.log == its.log && next.prev_number() == its.number.get());
         let end = next.map_or(mark, |next| next.prev_end.min(mark));
         let Some(until) = frames_before(&its, end) else { continue };
         let pending = file.pending.iter().filter_map(|pending| pending.change.bytes());

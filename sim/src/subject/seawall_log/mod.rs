@@ -114,7 +114,7 @@ fn unchanged(world: &World, before: u64, error: &Error) -> Result<(), Violation>
 }
 
 /// One line of the coverage table for each row of the recovery table and each column.
-const CELLS: [&str; 28] = [
+const CELLS: [&str; 32] = [
     "trimmed, W<=E",
     "trimmed, W>E",
     "zeros, W<=E",
@@ -143,6 +143,10 @@ const CELLS: [&str; 28] = [
     "one copy, W>E",
     "missing, W<=E",
     "missing, W>E",
+    "torn, W<=E",
+    "torn, W>E",
+    "dropped, W<=E",
+    "dropped, W>E",
 ];
 
 fn cells_of(findings: &[Finding]) -> Vec<usize> {

@@ -109,6 +109,9 @@ pub struct LogOptions {
     /// Whether no two commits share a block.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_blocks: bool,
+    /// Bytes that may be left unsynced by a rotation that does not wait; 0: each waits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsynced_max: u64,
     /// Clients.
     pub clients: u8,
     /// Weights of the operations, in the order of [`What`]'s kinds. Of no matter to a run that
@@ -117,6 +120,11 @@ pub struct LogOptions {
     pub weights: [u8; KINDS],
     /// Records are up to about this long.
     pub record_max: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 impl LogOptions {
@@ -131,6 +139,7 @@ impl LogOptions {
             .spares_max(self.spares_max)
             .prepare_ahead(self.prepare_ahead)
             .own_blocks(self.own_blocks)
+            .unsynced_max(self.unsynced_max)
             .idle_mark(self.idle_mark.then_some(Duration::from_millis(10)));
         options.zeros_ahead = self.zeros_ahead;
         options.write_back = self.write_back;
@@ -165,6 +174,7 @@ impl LogOptions {
             direct: false,
             tags: Tags::None,
             own_blocks: false,
+            unsynced_max: 0,
             clients: *rng.pick(&[1, 1, 2, 4, 8, 24]).unwrap_or(&1),
             weights,
             record_max: *rng.pick(&[60, 200, 200, 700, 3000]).unwrap_or(&200),
@@ -197,12 +207,15 @@ impl LogOptions {
         let tags = [Tags::None, Tags::Batches, Tags::Records, Tags::Any];
         self.tags = *rng.pick(&tags).unwrap_or(&Tags::None);
         self.own_blocks = rng.chance(1, 4);
+        let amounts = [0, 40 << 10, 100 << 10, 256 << 20];
+        self.unsynced_max = *rng.pick(&amounts).unwrap_or(&0);
     }
 
     pub(crate) fn simpler(&self) -> Vec<Self> {
         let mut simpler = vec![
             Self { tags: Tags::None, ..self.clone() },
             Self { own_blocks: false, ..self.clone() },
+            Self { unsynced_max: 0, ..self.clone() },
             Self { direct: false, ..self.clone() },
             Self { clients: 1, ..self.clone() },
             Self { idle_mark: false, ..self.clone() },

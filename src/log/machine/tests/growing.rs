@@ -76,6 +76,8 @@ fn a_run_that_goes_on_in_a_segment_goes_on_growing_from_it() {
         file_len: 64 << 10,
         prev_end: Lsn::FIRST,
         prev_check: 0,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::FIRST,
         extension: Extension::default(),
     };

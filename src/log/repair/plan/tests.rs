@@ -17,6 +17,8 @@ fn header(number: u64, prev_end: Lsn, prev_check: u32) -> SegmentHeader {
         file_len: 16 << 10,
         prev_end,
         prev_check,
+        skipped: 0,
+        unproven: 0,
         trim: Lsn::FIRST,
         extension: Extension::default(),
     }
