@@ -7,6 +7,7 @@ mod extended;
 mod harmed;
 mod later;
 mod repaired;
+mod unsynced;
 
 use seawall::format::header::SegmentHeader;
 use seawall::format::name::FileName;
@@ -57,7 +58,8 @@ pub(crate) fn all() -> Vec<GoldenLog> {
     ];
     let sound = sound.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk });
     let later = extended::all().chain(later::all());
-    sound.chain(later).chain(harmed::all()).chain(repaired::all()).collect()
+    let harmed = harmed::all().chain(unsynced::all());
+    sound.chain(later).chain(harmed).chain(repaired::all()).collect()
 }
 
 /// A smallest segment holds two or three of these.
