@@ -336,10 +336,12 @@ fn owed(state: &State, header: &SegmentHeader, mark: Lsn) -> Option<String> {
             continue;
         }
         let Some(its) = header_of(file).filter(|its| its.log == header.log) else { continue };
-        // Behind the frames of a segment that is over only its trailer is written.
+        // Behind the frames of a segment that is over only its trailer is written. One that was dropped may
+        // still be there, with a number below that of the segment behind the cut.
         let next = segments(state)
             .filter_map(|(_, id)| header_of(state.files.get(id)?))
-            .find(|next| next.log == its.log && next.prev_number() == its.number.get());
+            .filter(|next| next.log == its.log && next.prev_number() == its.number.get())
+            .max_by_key(|next| next.number);
         let end = next.map_or(mark, |next| next.prev_end.min(mark));
         let Some(until) = frames_before(&its, end) else { continue };
         let pending = file.pending.iter().filter_map(|pending| pending.change.bytes());
