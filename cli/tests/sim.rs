@@ -60,7 +60,7 @@ fn a_run_tells_every_figure_as_json() {
         assert_eq!(faults[key], 0, "{key}");
     }
     let table = told["table"].as_array().unwrap();
-    assert_eq!(table.len(), 28);
+    assert_eq!(table.len(), 32);
     let zeros = table.iter().find(|row| row["row"] == "zeros, W<=E").unwrap();
     assert_eq!(zeros["reached"], true);
     assert!(number(&zeros["by"], "power_cut") > 0);
