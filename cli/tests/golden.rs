@@ -190,11 +190,13 @@ fn the_library_says_of_every_golden_directory_what_is_written_beside_it() {
 
 /// A row of the recovery table that bytes alone can reach, and whether something is proven beyond.
 /// What is not for this version is refused before it is judged, and has no row in a report.
-const CELLS: [(&str, bool); 21] = [
+const CELLS: [(&str, bool); 25] = [
     ("Closed", false),
     ("Closed", true),
     ("Contradiction", false),
     ("Contradiction", true),
+    ("Dropped", false),
+    ("Dropped", true),
     ("HalfBatch", false),
     ("HalfBatch", true),
     ("HeaderLost", false),
@@ -205,6 +207,8 @@ const CELLS: [(&str, bool); 21] = [
     ("OneCopy", true),
     ("Shortened", false),
     ("Shortened", true),
+    ("Torn", false),
+    ("Torn", true),
     ("Trimmed", false),
     ("Unborn", false),
     ("Unborn", true),
