@@ -52,12 +52,14 @@ pub(super) struct Seen {
 impl Seen {
     /// An open was refused: readers saw the same reason. Of damage an open names the range that a
     /// verification names, where that can be read. A verification that refused an earlier segment
-    /// names nothing; the range is a part of the one that the survey knows then.
+    /// names nothing; the range is a part of the one that the survey knows then, or that of it.
     fn hold_refused(&self, error: &Error) {
         let fatal = self.fatal.as_ref().expect("no reader saw a reason to refuse");
         let named = self.named.iter().any(|named| named.to_string() == error.to_string());
         let same = error.to_string() == fatal.to_string();
-        let within = self.shown.refused.is_some() && is_within(error, fatal);
+        // Either may be the longer one: a reader loses what a survey takes for whole, and the other way round.
+        let within = is_within(error, fatal) || is_within(fatal, error);
+        let within = self.shown.refused.is_some() && within;
         assert!(same || named || within, "{error} and not {fatal}, nor {:?}", self.named);
         assert_eq!(error.is_damage(), fatal.is_damage());
     }
