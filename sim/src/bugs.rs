@@ -124,14 +124,14 @@ pub const BUGS: &[PlantedBug] = &[
     crash("header-always-vouches", "G5", "A header that is written before the segment before it is synced says that it was.")
         .at_once(),
     crash("header-not-synced-before-its-frames", "G1", "A header is written and not synced before the first frame behind it."),
-    crash("synced-over-a-segment-that-is-not", "G1", "What is written last is synced and told to be durable, although a segment before it is not synced.")
+    crash("synced-over-a-segment-that-is-not", "G1", "What is written last is synced and reported as durable, although a segment before it is not synced.")
         .at_once(),
-    media("acknowledged-before-a-mark-vouches", "G1", "What stands behind a header that does not vouch is told to be durable without a mark that does.")
+    media("acknowledged-before-a-mark-vouches", "G1", "What follows a header that does not vouch is reported as durable without a mark that vouches.")
         .judged(Judge::Scene),
     crash("shortened-before-it-is-synced", "G5", "A segment is sealed and shortened before it is synced."),
     crash("close-syncs-its-segment-alone", "G1", "A clean close syncs the last segment, and none that was left before it was synced.")
         .judged(Judge::Scene),
-    crash("kept-behind-a-cut", "G2", "What stands behind a segment that a crash cut short stays part of the log."),
+    crash("kept-behind-a-cut", "G2", "What follows a segment that a crash cut short stays part of the log."),
     media("marks-behind-a-cut-ignored", "G1", "Marks in the segments behind a tail prove nothing.")
         .judged(Judge::Scene),
     crash("last-segment-alone-made-stable", "G1", "An open syncs and evicts the last segment, and none before it that nothing vouches for."),
@@ -178,7 +178,7 @@ pub const BUGS: &[PlantedBug] = &[
         .judged(Judge::Scene),
     error("failed-sync-of-a-close-forgiven", "G7", "A close whose last sync failed says so as if a write had failed, and the log goes on.")
         .judged(Judge::Scene),
-    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the next segment, as records do, and is told that there is no room for it."),
+    error("trim-waits-for-next-segment", "G8", "On a full disk a trim waits for the next segment, as records do, and fails because there is no room."),
     error("reserve-used-for-records", "G8", "On a full disk records take the file that is kept for trims."),
     error("reserve-not-made-again", "G8", "A trim used the reserve, and records go on without another."),
     error("trim-fails-while-files-go", "G8", "A trim on a full disk fails while the files of an earlier one, which give it room, are being removed.")

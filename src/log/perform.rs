@@ -235,7 +235,7 @@ impl Performer {
     }
 
     /// The segment before this one is synced later, through the descriptor that it was written through: an
-    /// error of a write in the background is told to that one.
+    /// error of a write in the background is reported to that one.
     fn leave(&self, next: SegmentId) {
         let mut active = self.active.0.lock();
         if let Some(before) = active.take_if(|(number, _)| *number < next) {

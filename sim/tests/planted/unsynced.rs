@@ -1,4 +1,4 @@
-//! Logs that left segments before they were synced: what is told to be durable then, and what an open makes of
+//! Logs that left segments before they were synced: what is reported as durable then, and what an open makes of
 //! damage in them.
 
 use seawall::format::checksum::FrameSeed;

@@ -407,7 +407,7 @@ impl Machine {
     /// Whether a trim frame has room in the segment that is written to, beside the close mark.
     fn has_room_for_trim(&mut self, len: u64) -> Result<bool, Refusal> {
         match self.active {
-            // As records do that find no room: it is told what they are told.
+            // As records that find no room: it gets their error.
             Some(active)
                 if self.room.short
                     && after(self.marks.accepted, layout::BLOCK) > active.record_limit()

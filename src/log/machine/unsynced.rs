@@ -1,17 +1,17 @@
 //! Segments that are full before they are synced, at levels that do not wait for the disk.
 //!
 //! ```text
-//!   the next segment begins   where less than the option is accepted and not synced, and nobody waits for a
+//!   the next segment begins   where less than the option is accepted and not synced, and no caller waits for a
 //!                             sync: its header does not vouch for the end of the one before
 //!   the one before            is synced beside the appends, or at once where somebody waits; it is sealed
 //!                             and shortened only then
 //!   synced                    moves over whole segments in order, and never past one that is not
-//!   durable                   what anybody is told: follows `synced` once the segment that is written to
+//!   durable                   what is reported to callers: follows `synced` once the segment that is written to
 //!                             has a mark, synced with it, that everything before it was durable; or a
 //!                             header that vouches
 //! ```
 //!
-//! Without that mark a segment of which acknowledged records are gone could not be told from one that a
+//! Without that mark a segment of which acknowledged records are gone could not be distinguished from one that a
 //! crash cut short: a crash drops what follows it, a header that does not vouch with it.
 
 use super::super::action::Action;
@@ -164,7 +164,7 @@ impl Machine {
         }
     }
 
-    /// Somebody waits for a sync, and what is synced cannot be called durable before a mark says so in
+    /// A caller waits for a sync, and what is synced cannot be called durable before a mark says so in
     /// the segment that is written to.
     pub(super) fn vouch(&mut self) {
         let Some(active) = self.active else { return };
@@ -178,7 +178,7 @@ impl Machine {
             return;
         }
         if let Some(vouching) = self.unsynced.vouched_by {
-            // It rides in a frame that nobody else wants synced, perhaps.
+            // No other caller may want its frame synced.
             self.sync_wanted = self.sync_wanted.max(vouching.end);
             return;
         }

@@ -122,7 +122,7 @@ impl Survey {
     /// A segment ends otherwise than its successor says, and that is no tail that a crash left.
     pub(super) fn judge_stop(&mut self, stop: &mut Stop) {
         let (row, proven) = (stop.row(), stop.tail.is_proven_beyond());
-        // A closed segment that is too short is told as such.
+        // A closed segment that is too short is reported as such.
         if row == Row::Shortened {
             return;
         }
@@ -149,8 +149,8 @@ impl Survey {
         }
     }
 
-    /// Whether nothing is wrong with the files behind this segment. What may have been in one that is hurt
-    /// nobody knows, and so nothing behind the segment is dropped.
+    /// Whether nothing is wrong with the files after this segment. What a damaged one held is not known, so
+    /// nothing after the segment is dropped then.
     pub(super) fn is_sound_behind(&self, id: SegmentId) -> bool {
         self.findings.iter().all(|found| {
             let wrong = [Decision::Damage, Decision::Report, Decision::Refuse];

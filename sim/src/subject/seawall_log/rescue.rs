@@ -106,7 +106,7 @@ impl SeawallLog {
         };
         // A copy of nothing ends where the last segment begins, behind addresses that nobody has.
         let begin = view.segments().last().map_or(Lsn::FIRST, Segment::base);
-        // Where segments are left before they are synced, marks may state more than anybody was told; they are held
+        // Where segments are left before they are synced, marks may state more than was reported to callers; they are held
         // to what is synced when they are written.
         let told = self.model.lying || self.options.unsynced_max > 0 || proven <= durable;
         if copied.end > proven.max(begin) || !told {
