@@ -18,6 +18,7 @@ mod holds;
 mod left;
 mod refused;
 mod trims;
+mod unsynced;
 
 const SEGMENT: u64 = 64 << 10;
 const EIO: i32 = 5;
