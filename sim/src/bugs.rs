@@ -104,7 +104,7 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     crash("watermark-at-submission", "G1", "The durable watermark moves when a sync is issued and not when it is done."),
     crash("old-descriptor-synced", "G5", "After a rotation the file of the old segment is synced in place of the new one.")
-        .by(Sabotage::OldDescriptorSynced),
+        .at_once().by(Sabotage::OldDescriptorSynced),
     crash("no-dir-sync-after-create", "G1", "The directory is not synced after a file was made.")
         .by(Sabotage::SyncDirSkippedAfterCreate),
     crash("no-dir-sync-after-rename", "G1", "The directory is not synced after a file got another name.")
