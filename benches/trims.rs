@@ -100,7 +100,7 @@ fn filled(dir: &Path, files: usize) -> Result<Log, Box<dyn Error>> {
     let log = Log::open(dir, options.idle_mark(None))?;
     let record = vec![1; SEGMENT / 2];
     // The one that is left is not removed, and a spare may take the place of one that is.
-    while log.segments().len() <= files {
+    while log.stats().segments <= files {
         log.append(&record)?;
     }
     log.sync()?;

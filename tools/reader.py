@@ -363,9 +363,10 @@ class Tail:
             closed = max(closed, header.base)
             self.room_end, needed = min(self.room_end, closed), segment.offset(closed)
         self.look_for_seal(min(segment.file.size, header.file_len), header.base)
-        short = segment.file.size < needed and self.sealed is None
-        if not short and closed is None and self.closed_cleanly():
+        # A clean close may have cut the file: then its record ends that.
+        if closed is None and self.closed_cleanly(min(segment.file.size, header.file_len)):
             return
+        short = segment.file.size < needed and self.sealed is None
         self.run(self.check)
         if closed is not None and self.end < trim < self.room_end:
             self.end = trim
@@ -393,15 +394,17 @@ class Tail:
                 and at_least <= seal.end <= room_end):
             self.sealed = self.beyond = self.room_end = seal.end
 
-    def closed_cleanly(self):
+    def closed_cleanly(self, file_len):
+        """A close record that ends a file of this length."""
         segment, header = self.segment, self.segment.header
+        room_end = min(self.room_end, header.base + file_len - TRAILER_LEN - FRAMES_AT)
         try:
-            record = Trailer(segment.file.at(header.file_len - TRAILER_LEN, TRAILER_LEN))
+            record = Trailer(segment.file.at(file_len - TRAILER_LEN, TRAILER_LEN))
         except Invalid:
             return False
         end, last, mark_at = record.end, record.last_check, record.end - CLOSE_MARK_LEN
         if (record.kind != CLOSE_RECORD or record.salt != header.salt
-                or mark_at < header.base or end > header.frames_end):
+                or mark_at < header.base or end > room_end):
             return False
         self.beyond = mark_at
         try:

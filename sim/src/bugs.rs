@@ -220,6 +220,12 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     crash("close-record-left", "G4", "The close record is still there while the log goes on.")
         .at_once(),
+    crash("cut-before-its-record-is-synced", "G5", "A close cuts the file before the record that is to end it is synced.")
+        .judged(Judge::Scene),
+    crash("short-file-gone-on-in", "G5", "A run goes on in a file that a close cut."),
+    crash("short-end-keeps-its-record", "G5", "The close record of a short file stays, and says that nothing follows, though a segment does.")
+        .at_once(),
+    crash("record-of-a-short-end-left-by-recovery", "G5", "A crash comes between a segment's begin and the seal of the short file before it, and the next open leaves the record there."),
     media("close-record-of-another-salt", "G5", "A close record of another use of the file is believed.")
         .judged(Judge::Exhaustive),
     media("short-closed-segment-accepted", "G5", "Recovery goes on past a closed segment that lacks its end."),

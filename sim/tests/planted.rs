@@ -44,6 +44,8 @@ mod repairs;
 mod reserve;
 #[path = "planted/scenes.rs"]
 mod scenes;
+#[path = "planted/short.rs"]
+mod short;
 #[path = "tags/mod.rs"]
 mod tags;
 #[path = "planted/unsynced.rs"]

@@ -130,6 +130,11 @@ pub(crate) enum Action {
     Begin { header: SegmentHeader },
     /// Write the close record, sync; this makes the close mark before it durable, too.
     WriteCloseRecord { segment: SegmentId, offset: u64, record: Trailer },
+    /// Write the close record where a shorter file will end, sync, and then shorten the file. Not synced: the
+    /// log is closed with either length.
+    CutAtClose { segment: SegmentId, file_len: u64, record: Trailer },
+    /// Write a seal over the close record that ends a short file, sync.
+    SealShort { segment: SegmentId, offset: u64, seal: Trailer },
     /// Write the trailer, if one is due, and shorten the file. Not synced.
     Retire { segment: SegmentId, file_len: u64, trailer: Option<Trailer> },
     /// Sync the segment's data through a descriptor of its own: an error is told to every
@@ -159,6 +164,8 @@ impl Action {
             Self::MakeReserve { .. } => Event::ReserveMade(failed()),
             Self::Begin { header } => Event::Began { header, outcome: failed() },
             Self::WriteCloseRecord { .. } => Event::CloseRecorded(failed()),
+            Self::CutAtClose { .. } => Event::CutAtClose(failed()),
+            Self::SealShort { .. } => Event::Erased(failed()),
             Self::Retire { segment, file_len, .. } => {
                 Event::Retired { segment, file_len, outcome: failed() }
             }
@@ -216,6 +223,7 @@ pub(crate) enum Event {
         outcome: Outcome,
     },
     CloseRecorded(Outcome),
+    CutAtClose(Outcome),
     Retired {
         segment: SegmentId,
         file_len: u64,

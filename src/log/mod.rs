@@ -43,6 +43,7 @@ mod rounds;
 mod scan;
 mod seen;
 mod shared;
+mod short_end;
 mod source;
 mod sparing;
 pub mod stepped;

@@ -86,6 +86,11 @@ pub struct Options {
     /// of disk and of addresses for each commit, so it is for logs with few or large ones. Default
     /// false.
     pub own_blocks: bool,
+    /// Bytes of disk that a clean close gives back at least, by cutting what the last segment does not use;
+    /// where it is less the file keeps its length. Such a close takes one more sync, and the next run
+    /// begins a segment with its first append instead of going on in the last one. `None`: never. Default
+    /// 1 MiB.
+    pub cut_at_close: Option<u64>,
     /// Whether the next segment is prepared before it is needed. Default true.
     pub prepare_ahead: bool,
     /// Refuses to open, with [`Error::AmbiguousTail`], where bytes that do not verify would be
@@ -115,6 +120,7 @@ impl Default for Options {
             write_back: Some(8 << 20),
             unsynced_max: 0,
             own_blocks: false,
+            cut_at_close: Some(1 << 20),
             prepare_ahead: true,
             refuse_ambiguous_tail: false,
             must_exist: false,
@@ -239,6 +245,13 @@ impl Options {
     #[must_use]
     pub const fn prepare_ahead(mut self, ahead: bool) -> Self {
         self.prepare_ahead = ahead;
+        self
+    }
+
+    /// Sets [`cut_at_close`](Self::cut_at_close).
+    #[must_use]
+    pub const fn cut_at_close(mut self, at_least: Option<u64>) -> Self {
+        self.cut_at_close = at_least;
         self
     }
 

@@ -152,6 +152,18 @@ impl Performer {
                 let outcome = self.write_and_sync(segment, offset, &record.encode(), may);
                 Event::CloseRecorded(outcome.and_then(|()| self.look_at_the_close(segment)))
             }
+            Action::CutAtClose { segment, file_len, record } => {
+                Event::CutAtClose(self.cut_at_close(segment, file_len, &record))
+            }
+            Action::SealShort { segment, offset, seal } => {
+                Event::Erased(self.open(FileName::Segment(segment)).and_then(|file| {
+                    let may = self.watch.may_erase(&*file, offset);
+                    may.map_err(|found| trouble(found.into()))?;
+                    write_full(&*file, offset, &[&seal.encode()])
+                        .map_err(|failure| Trouble::Failed(failure.error))?;
+                    file.sync_data().map_err(Trouble::SyncFailed)
+                }))
+            }
             Action::Retire { segment, file_len, trailer } => {
                 let outcome = self.open(FileName::Segment(segment)).and_then(|file| {
                     if let Some(trailer) = trailer {
@@ -425,6 +437,19 @@ impl Performer {
         // Without a descriptor nothing can be said.
         let look = file.map_or(Ok(()), |file| self.watch.synced_later(&*file));
         look.map_err(|found| trouble(found.into()))
+    }
+
+    /// The log is closed already, and stays so at each step: a file of whole length has its close record, and
+    /// a shorter one is there only once the record that ends it is durable.
+    fn cut_at_close(&self, segment: SegmentId, file_len: u64, record: &Trailer) -> Outcome {
+        let file = self.active.with(&*self.storage, segment, Arc::clone);
+        let file = file.map_err(|error| self.no_file(segment, error))?;
+        write_full(&*file, layout::trailer_offset(file_len), &[&record.encode()])
+            .map_err(|failure| Trouble::Failed(failure.error))?;
+        if !planted!("cut-before-its-record-is-synced") {
+            file.sync_data().map_err(Trouble::SyncFailed)?;
+        }
+        file.set_len(file_len).map_err(Trouble::Failed)
     }
 
     /// Whether the file system says that the file cannot grow to this length. Some keep room for the

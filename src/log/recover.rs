@@ -1,8 +1,9 @@
 //! Opens a log for writing: survey, decide, and only then change something.
 //!
 //! What is changed is little, each step harmless if it is the last: files below the trim point
-//! are removed again, a bad header copy is written from the good one, strays become spares, and
-//! spares beyond what the options allow are removed. The
+//! are removed again, a bad header copy is written from the good one, strays become spares,
+//! spares beyond what the options allow are removed, and a close record behind which a segment was
+//! begun becomes a seal. The
 //! tail is cut by nothing but the header of the next segment, which the first append writes.
 
 use super::decide::Row;
@@ -11,6 +12,7 @@ use super::machine::{Origin, Start};
 use super::options::Options;
 use super::remains;
 use super::report::{Cut, RecoveryReport};
+use super::short_end::seal_what_a_crash_left;
 use super::survey::{Access, Segment, SegmentEnd, Survey, survey};
 use super::view::LogView;
 use crate::error::{Error, Result};
@@ -79,7 +81,7 @@ pub(crate) fn recover(
     let origin = match (&survey.tail, survey.segments.last()) {
         (Some(tail), Some(last)) => {
             let end = SegmentEnd { lsn: tail.end, check: tail.end_check };
-            match origin(end, tail.clean, last.header.version, VERSION) {
+            match origin(end, tail.clean, tail.short, last.header.version) {
                 Origin::Clean { end } if raised && planted!("raise-leaves-the-close-record") => {
                     Origin::Older { end }
                 }
@@ -88,7 +90,7 @@ pub(crate) fn recover(
         }
         _ => Origin::Fresh,
     };
-    if let Origin::Unclean { end } | Origin::Older { end } = origin
+    if let Origin::Unclean { end } | Origin::Older { end } | Origin::Short { end } = origin
         && let Some(segment) = survey.segments.last_mut()
     {
         segment.closed = Some(end);
@@ -131,12 +133,14 @@ fn named(environment: &Environment, error: Error) -> Error {
     view.and_then(|view| view.range_of(&error)).ok().flatten().unwrap_or(error)
 }
 
-/// How a program that writes version `ours` of the format goes on behind a segment of version `last`.
-fn origin(end: SegmentEnd, clean: bool, last: u32, ours: u32) -> Origin {
+/// How a run goes on behind a segment of version `last` of the format.
+fn origin(end: SegmentEnd, clean: bool, short: bool, last: u32) -> Origin {
     if !clean && !planted!("tail-cut-in-memory-only") {
         Origin::Unclean { end }
-    } else if last < ours {
+    } else if last < VERSION {
         Origin::Older { end }
+    } else if short && !planted!("short-file-gone-on-in") {
+        Origin::Short { end }
     } else {
         Origin::Clean { end }
     }
@@ -201,7 +205,7 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
         rebuild(storage, &segment.header)
             .map_err(|e| Error::io("rebuild the header of", FileName::Segment(id).text(), e))?;
     }
-    Ok(())
+    seal_what_a_crash_left(storage, survey)
 }
 
 /// Whether a spare holds nothing but zeros, and no more of them than a segment can have. One that cannot
@@ -265,7 +269,7 @@ fn report(
 ) -> RecoveryReport {
     let (end, jump) = match origin {
         Origin::Fresh => (Lsn::FIRST, 0),
-        Origin::Clean { end } | Origin::Older { end } => (end.lsn, 0),
+        Origin::Clean { end } | Origin::Older { end } | Origin::Short { end } => (end.lsn, 0),
         Origin::Unclean { end } => (end.lsn, Lsn::JUMP),
     };
     let last = survey.segments.last().map_or(SegmentId::FIRST, |segment| segment.number());
@@ -280,7 +284,7 @@ fn report(
         lineage: Lineage::FIRST,
         raised: false,
         created,
-        clean: matches!(origin, Origin::Clean { .. } | Origin::Older { .. }),
+        clean: !matches!(origin, Origin::Fresh | Origin::Unclean { .. }),
         segments,
         segments_not_read: segments.saturating_sub(1),
         tail_frames: tail.map_or(Some(0), |tail| tail.frames),
@@ -304,15 +308,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_of_an_older_version_is_never_gone_on_in() {
+    fn only_a_whole_segment_of_this_version_is_gone_on_in() {
         let end = SegmentEnd { lsn: Lsn::new(64), check: 7 };
-        for (clean, last, expected) in [
-            (true, 2, Origin::Clean { end }),
-            (true, 1, Origin::Older { end }),
-            (false, 2, Origin::Unclean { end }),
-            (false, 1, Origin::Unclean { end }),
+        for (clean, short, last, expected) in [
+            (true, false, VERSION, Origin::Clean { end }),
+            (true, true, VERSION, Origin::Short { end }),
+            (true, false, VERSION - 1, Origin::Older { end }),
+            (true, true, VERSION - 1, Origin::Older { end }),
+            (false, false, VERSION, Origin::Unclean { end }),
+            (false, false, VERSION - 1, Origin::Unclean { end }),
         ] {
-            assert_eq!(origin(end, clean, last, 2), expected, "{clean}, version {last}");
+            let said = origin(end, clean, short, last);
+            assert_eq!(said, expected, "{clean}, {short}, version {last}");
         }
     }
 }

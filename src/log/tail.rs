@@ -52,6 +52,8 @@ pub(crate) struct TailFacts {
     pub(crate) frames: Option<u64>,
     /// Whether a close record names this end.
     pub(crate) clean: bool,
+    /// That record ends a file which is shorter than the header says.
+    pub(crate) short: bool,
     /// Where a seal says that the segment ended: its successor was begun.
     pub(crate) sealed: Option<SegmentEnd>,
     /// Bytes that are not zero stand behind E.
@@ -107,6 +109,7 @@ pub(crate) fn examine(
             trim: header.trim,
             frames: Some(0),
             clean: false,
+            short: false,
             sealed: None,
             dirty_bytes: 0,
             scanned: 0,
@@ -131,6 +134,10 @@ impl Tail<'_> {
     fn gather(&mut self, header: &SegmentHeader) -> io::Result<()> {
         let found = self.file.len()?;
         self.look_for_seal(header, found.min(header.file_len), header.base)?;
+        if found < header.file_len && self.closed.is_none() && self.closed_cleanly(header, found)? {
+            self.facts.short = true;
+            return Ok(());
+        }
         // One that was shortened when it was sealed has all its frames.
         let expected = match self.closed {
             Some(closed) => self.span.offset(closed.end.lsn.max(header.base)),
@@ -145,7 +152,7 @@ impl Tail<'_> {
             }
             return Ok(());
         }
-        if self.closed.is_none() && self.closed_cleanly(header)? {
+        if self.closed.is_none() && self.closed_cleanly(header, header.file_len)? {
             return Ok(());
         }
         let mut looked_at = None;
@@ -204,10 +211,13 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// A close record whose end and check are those of the close mark before it.
-    fn closed_cleanly(&mut self, header: &SegmentHeader) -> io::Result<bool> {
+    /// A close record at the end of a file of this length, whose end and check are those of the close mark
+    /// before it.
+    fn closed_cleanly(&mut self, header: &SegmentHeader, file_len: u64) -> io::Result<bool> {
+        let Span { base, seed, limit } = self.span;
+        let limit = limit.min(after(base, layout::frame_room(file_len)));
         let mut bytes = [0; 64];
-        let count = read_full(&**self.file, layout::trailer_offset(header.file_len), &mut bytes)?;
+        let count = read_full(&**self.file, layout::trailer_offset(file_len), &mut bytes)?;
         let record = bytes.get(..count).map(Trailer::decode);
         let Some(Ok(record)) = record else {
             return Ok(false);
@@ -216,8 +226,8 @@ impl Tail<'_> {
         let Some(mark_at) = mark_at.filter(|&lsn| {
             record.kind == TrailerKind::Close
                 && (record.salt == header.salt || planted!("close-record-of-another-salt"))
-                && lsn >= header.base
-                && record.end <= self.span.limit
+                && lsn >= base
+                && record.end <= limit
         }) else {
             return Ok(false);
         };
@@ -227,7 +237,7 @@ impl Tail<'_> {
         self.facts.proven_beyond = Some(if overdone { record.end } else { mark_at });
         let mut bytes = [0; CLOSE_MARK_BYTES];
         let count = read_full(&**self.file, self.span.offset(mark_at), &mut bytes)?;
-        let frame = decode_frame(bytes.get(..count).unwrap_or_default(), self.span.seed, mark_at);
+        let frame = decode_frame(bytes.get(..count).unwrap_or_default(), seed, mark_at);
         let Ok((frame, body)) = frame else {
             return Ok(false);
         };

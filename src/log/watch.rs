@@ -73,14 +73,16 @@ impl Watch {
             ledger.numbers = Some((first.number(), last.number()));
             ledger.skipped = start.segments.iter().filter_map(|s| skipped(&s.header)).collect();
             match start.origin {
-                Origin::Clean { end } => {
-                    ledger.own = Some(header);
-                    ledger.close_record = Some(Trailer {
+                Origin::Clean { end } | Origin::Short { end } => {
+                    let clean = matches!(start.origin, Origin::Clean { .. });
+                    ledger.own = Some(header).filter(|_| clean);
+                    let record = Trailer {
                         kind: TrailerKind::Close,
                         salt: header.salt,
                         end: end.lsn,
                         last_check: end.check,
-                    });
+                    };
+                    ledger.close_record = Some((header.number, record));
                 }
                 Origin::Unclean { end } => ledger.tail = found_after(&*storage, &header, end),
                 Origin::Fresh | Origin::Older { .. } => {}

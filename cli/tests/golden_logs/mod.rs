@@ -7,6 +7,7 @@ mod extended;
 mod harmed;
 mod later;
 mod repaired;
+mod short;
 mod unsynced;
 
 use seawall::format::header::SegmentHeader;
@@ -58,7 +59,7 @@ pub(crate) fn all() -> Vec<GoldenLog> {
     ];
     let sound = sound.into_iter().map(|(name, story, disk)| GoldenLog { name, story, disk });
     let later = extended::all().chain(later::all());
-    let harmed = harmed::all().chain(unsynced::all());
+    let harmed = harmed::all().chain(unsynced::all()).chain(short::all());
     sound.chain(later).chain(harmed).chain(repaired::all()).collect()
 }
 

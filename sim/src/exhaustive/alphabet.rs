@@ -23,6 +23,7 @@ pub fn options(level: Level) -> LogOptions {
         tags: Tags::Batches,
         own_blocks: false,
         unsynced_max: 0,
+        cut_at_close: None,
         clients: 3,
         weights: [0; KINDS],
         record_max: 0,

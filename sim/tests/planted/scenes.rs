@@ -8,8 +8,8 @@ use super::processes::second_process_without_the_lock;
 use super::reads::{begun_beyond_the_end, damaged_one_of_many, read_overtaken_by_a_recycling};
 use super::repaired::{copies_cut_off, copy_of_what_a_power_cut_takes, repairs_cut_off};
 use super::{
-    boundaries, closed, closes, holes, landed, later_kinds, read_back, reserve, tags, unsynced,
-    unwinding,
+    boundaries, closed, closes, holes, landed, later_kinds, read_back, reserve, short, tags,
+    unsynced, unwinding,
 };
 use seawall::format::checksum::FrameSeed;
 use seawall::format::extension::Extension;
@@ -55,6 +55,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("close-syncs-its-segment-alone", unsynced::closed),
     ("marks-behind-a-cut-ignored", unsynced::mark_behind_damage),
     ("last-check-not-compared", unsynced::other_last_frame),
+    ("cut-before-its-record-is-synced", short::power_cut_behind_a_close),
     ("stale-spare-not-zeroed", crashes_around_recycled_files),
     ("prepared-file-grows-in-place", crashes_around_a_file_that_is_too_short),
     ("spare-used-twice", rotations_over_spares),

@@ -204,7 +204,7 @@ impl Machine {
             && self.trim_wanted.is_none()
             && self.room.reserve == Reserve::Ready
             && self.retry.is_none()
-            && (!self.close_record_left || planted!("through-past-a-close-record"))
+            && (!self.record_is_left() || planted!("through-past-a-close-record"))
             && self.due_mark().is_none();
         self.allowance = match self.active {
             Some(active) if quiet && !active.ended => {

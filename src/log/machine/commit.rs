@@ -4,6 +4,7 @@
 //!   wanted                         next action
 //!   begin, after a clean close; a close record may be left of a close that failed
 //!                                  EraseCloseRecord
+//!   a segment was begun behind a short file that a close record ends   SealShort
 //!   unwritten frames, and somebody waits or much is buffered      Write
 //!   a sync, all it covers written  Sync
 //!   the first record of a log      First; where that fails, the three actions that do the same in turn
@@ -12,7 +13,8 @@
 //!   roll: all written and synced   Prepare (unless done), then Begin; also for a trim without room
 //!   roll that does not wait        the same with all written, see `unsynced`
 //!   close: all written and synced  Write the close mark, WriteCloseRecord, which syncs both; after an
-//!                                  unclean end Prepare and Begin first, if there is room
+//!                                  unclean end Prepare and Begin first, if there is room; then CutAtClose,
+//!                                  if the file is much longer than what it holds
 //! ```
 //!
 //! A sync follows each write that somebody wants durable, in the same action unless somebody else
@@ -24,6 +26,7 @@ use super::super::action::{
 };
 use super::super::options::Durability;
 use super::super::survey::{Segment, SegmentEnd};
+use super::short::WantedSeal;
 use super::{
     Active, Closing, Failure, Live, Machine, Next, Origin, Preparing, after, segment_name,
 };
@@ -66,7 +69,7 @@ impl Machine {
     /// Whether anything is wanted that this lane does.
     pub(crate) fn commit_wanted(&self) -> bool {
         self.begin_wanted
-            || self.close_record_left
+            || self.record_is_left()
             || self.room.reserve_wanted
             || self.roll_wanted.is_some()
             || self.trim_wanted.is_some()
@@ -96,6 +99,9 @@ impl Machine {
         {
             let offset = layout::trailer_offset(active.header.file_len);
             return Some(Action::EraseCloseRecord { segment: active.number, offset });
+        }
+        if let Some(action) = self.seal_short() {
+            return Some(action);
         }
         self.vouch();
         let marks = self.marks;
@@ -332,6 +338,10 @@ impl Machine {
                 let offset = layout::trailer_offset(active.header.file_len);
                 Some(Action::WriteCloseRecord { segment: active.number, offset, record })
             }
+            Closing::Recorded { file_len, record } => {
+                let segment = self.active?.number;
+                Some(Action::CutAtClose { segment, file_len, record })
+            }
         }
     }
 
@@ -395,9 +405,10 @@ impl Machine {
                 if written {
                     self.unsynced.synced_to(self.marks.written);
                     self.marks.durable = self.marks.written;
-                    self.closing = Closing::Closed;
+                    self.closing = self.cut().unwrap_or(Closing::Closed);
                 }
             }
+            Event::CutAtClose(outcome) => self.on_cut_at_close(outcome),
             Event::Retired { .. } | Event::WroteBack(_) | Event::Removed { .. } => {
                 self.on_upkeep(event);
             }
@@ -410,7 +421,7 @@ impl Machine {
         match outcome {
             // Nothing goes to the disk while the record may be there: appends that wait to be
             // written are told, as if their own write had failed.
-            Err(Trouble::Failed(error)) if self.close_record_left => {
+            Err(Trouble::Failed(error)) if self.record_is_left() => {
                 let failure = self.failure("erase the close record of", error);
                 self.void_awaited(&failure);
                 self.mark_again();
@@ -421,6 +432,7 @@ impl Machine {
                     self.begun = true;
                     self.begin_wanted = false;
                     self.close_record_left = false;
+                    self.seal_wanted = None;
                 }
             }
         }
@@ -557,7 +569,9 @@ impl Machine {
             live.segment.closed = Some(end);
             let before = live.segment;
             let retire = self.retirement(&before, end);
-            if vouched {
+            if let (Origin::Short { .. }, false) = (self.origin, self.begun) {
+                self.seal_wanted = Some(WantedSeal::over_the_record_of(&before, end));
+            } else if vouched {
                 self.retire.push_back(retire);
             } else {
                 if planted!("shortened-before-it-is-synced") {

@@ -32,6 +32,7 @@ mod failed;
 mod pad;
 mod reserve;
 mod retention;
+mod short;
 mod unsynced;
 mod upkeep;
 
@@ -45,6 +46,7 @@ use crate::format::extension::Extension;
 use crate::format::frame_writer::{PlacedFrame, placed_at};
 use crate::format::header::SegmentHeader;
 use crate::format::layout;
+use crate::format::trailer::Trailer;
 use crate::position::{LogId, Lsn, SegmentId};
 use std::collections::VecDeque;
 use std::io;
@@ -55,6 +57,7 @@ pub(crate) use accept::{Accepted, Refusal};
 use arrivals::Arrivals;
 use failed::Failed;
 use reserve::Room;
+use short::WantedSeal;
 use unsynced::Unsynced;
 
 /// Where the last run left the log.
@@ -67,6 +70,9 @@ pub(crate) enum Origin {
     /// The same, in a segment of an older version of the format: it stays as it is, and the next
     /// begins where it ends.
     Older { end: SegmentEnd },
+    /// The last segment ends in a close record, and its file was cut there: the next begins where it ends, and
+    /// then the record becomes a seal.
+    Short { end: SegmentEnd },
     /// The last segment was closed by recovery; the next starts beyond a jump.
     Unclean { end: SegmentEnd },
 }
@@ -179,6 +185,11 @@ enum Closing {
     Draining,
     /// The close mark ends here.
     Marked(Lsn),
+    /// The close record is durable; it is to end a file of this length.
+    Recorded {
+        file_len: u64,
+        record: Trailer,
+    },
     Closed,
 }
 
@@ -270,6 +281,10 @@ pub(crate) struct Machine {
     /// The write of a close record failed and may have left it on disk: it goes before anything
     /// is written that it does not know of. No append has an allowance meanwhile.
     close_record_left: bool,
+    /// The close record of a short file, which becomes this before anything is written behind it.
+    seal_wanted: Option<WantedSeal>,
+    /// Bytes that a clean close gives back at least, by cutting the file.
+    cut_at_close: Option<u64>,
     write_wanted: Lsn,
     sync_wanted: Lsn,
     roll_wanted: Option<u64>,
@@ -343,9 +358,10 @@ impl Machine {
     pub(crate) fn new(start: Start, options: &Options) -> Self {
         let (end, check) = match start.origin {
             Origin::Fresh => (Lsn::FIRST, 0),
-            Origin::Clean { end } | Origin::Older { end } | Origin::Unclean { end } => {
-                (end.lsn, end.check)
-            }
+            Origin::Clean { end }
+            | Origin::Older { end }
+            | Origin::Short { end }
+            | Origin::Unclean { end } => (end.lsn, end.check),
         };
         let clean = matches!(start.origin, Origin::Clean { .. });
         let syncs = matches!(options.durability, Durability::Sync | Durability::Interval(_));
@@ -401,6 +417,8 @@ impl Machine {
             failed: Failed::default(),
             begin_wanted: false,
             close_record_left: false,
+            seal_wanted: None,
+            cut_at_close: options.cut_at_close,
             write_wanted: end,
             sync_wanted: end,
             roll_wanted: None,
@@ -428,7 +446,10 @@ impl Machine {
             holds: Holds::default(),
             prepare_failed: false,
             room: {
-                let last = active.map(|segment| segment.header.file_len);
+                let last = active.map(|segment| segment.header.file_len).or_else(|| {
+                    let short = matches!(start.origin, Origin::Short { .. });
+                    start.segments.last().filter(|_| short).map(|segment| segment.file_len)
+                });
                 Room::new(options, zeros_ahead, last, start.reserve)
             },
             interval_armed: false,

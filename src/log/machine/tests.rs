@@ -17,6 +17,7 @@ mod growing;
 mod holds;
 mod left;
 mod refused;
+mod short;
 mod trims;
 mod unsynced;
 
@@ -85,6 +86,8 @@ fn done(action: Action) -> Event {
         }
         Action::Begin { header } => Event::Began { header, outcome: Ok(()) },
         Action::WriteCloseRecord { .. } => Event::CloseRecorded(Ok(())),
+        Action::CutAtClose { .. } => Event::CutAtClose(Ok(())),
+        Action::SealShort { .. } => Event::Erased(Ok(())),
         Action::Retire { segment, file_len, .. } => {
             Event::Retired { segment, file_len, outcome: Ok(()) }
         }

@@ -147,6 +147,7 @@ impl Machine {
             && let Some(live) = self.live.pop_front()
         {
             let segment = live.segment.number();
+            self.forget_seal_of(segment);
             let unread = live.pins == 0 || planted!("recycled-while-read");
             // What the file of the next segment holds in a log that was never trimmed tells whether it was
             // begun. A first segment without frames goes without a trim.

@@ -169,10 +169,11 @@ fn known(
         end = SegmentEnd { lsn: to, check };
     }
     let used = layout::FRAMES_START + end.lsn.since(header.base).unwrap_or(0);
-    let file_len =
-        if is_last { header.file_len } else { segment.file_len.max(layout::block_aligned(used)) };
     // A clean close stays one: what it says of the end still holds.
-    let zeros_from = (is_last && !view.is_clean()).then_some(end.lsn);
+    let is_open = is_last && !view.is_clean();
+    let file_len =
+        if is_open { header.file_len } else { segment.file_len.max(layout::block_aligned(used)) };
+    let zeros_from = is_open.then_some(end.lsn);
     let segment = header.number;
     let rewrite = Some(Rewrite { segment, gaps, header, file_len, zeros_from });
     Ok(Known { header, file_len, end, rewrite })

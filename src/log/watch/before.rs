@@ -67,13 +67,11 @@ impl Watch {
     /// Whether the close record may be erased: unless an erasure was tried before, it is the one
     /// that recovery found.
     pub(crate) fn may_erase(&self, file: &dyn StorageFile, offset: u64) -> Look {
-        let Some(expected) = self.ledger.lock().close_record.take() else {
+        let Some((segment, expected)) = self.ledger.lock().close_record.take() else {
             return Ok(());
         };
         match read(file, offset) {
-            Some(found) if found != expected.encode() => {
-                self.ledger.lock().own.map_or(Ok(()), |own| overwritten(own.number))
-            }
+            Some(found) if found != expected.encode() => overwritten(segment),
             _ => self.look_by_name(Listing::Earned),
         }
     }

@@ -40,7 +40,7 @@ pub(super) struct Ledger {
     /// The header that was drawn for the next one: a part of it may be on disk.
     pub(super) drawn: Option<SegmentHeader>,
     /// The close record that recovery found, until it is erased.
-    pub(super) close_record: Option<Trailer>,
+    pub(super) close_record: Option<(SegmentId, Trailer)>,
     /// What stood after the end of a segment that an unclean end left, until the next one begins.
     pub(super) tail: Option<Tail>,
     /// This run wrote a close record, or tried to.

@@ -9,6 +9,7 @@
 //! The chain is held in the same way: each frame names the check of the frame before it, the first
 //! of a segment what its header names, and a header the last frame of the segment before.
 
+use super::records_left;
 use crate::disk::{EvictionBehaviour, SimDisk};
 use crate::file::{File, FileId};
 use crate::image::{index, wide};
@@ -220,6 +221,11 @@ impl Book {
         if offset >= trailer_offset(header.file_len) {
             return;
         }
+        if offset == FRAMES_START
+            && let Some(what) = records_left::left_before(state, &header)
+        {
+            self.broken.get_or_insert(what);
+        }
         // A file that is used again is another segment.
         let same = |place: &Place| place.salt == header.salt;
         let compared = FRAMES_START;
@@ -356,7 +362,7 @@ fn owed(state: &State, header: &SegmentHeader, mark: Lsn) -> Option<String> {
 }
 
 /// The files that have the names of segments.
-fn segments(state: &State) -> impl Iterator<Item = (&String, &FileId)> {
+pub(super) fn segments(state: &State) -> impl Iterator<Item = (&String, &FileId)> {
     state.directory.current.iter().filter(|(name, _)| name.ends_with(".seg"))
 }
 
@@ -381,7 +387,7 @@ fn check_before(file: &File, header: &SegmentHeader, place: u64) -> Option<u32> 
     (at == place).then_some(check)
 }
 
-fn header_of(file: &File) -> Option<SegmentHeader> {
+pub(super) fn header_of(file: &File) -> Option<SegmentHeader> {
     let mut bytes = [0; header::HEADER_LEN];
     file.cache.read(0, &mut bytes);
     SegmentHeader::decode(&bytes).ok()

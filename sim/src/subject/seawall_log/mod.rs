@@ -12,6 +12,7 @@ mod evidence;
 mod marks;
 mod op;
 mod open_hurt;
+mod records_left;
 mod rescue;
 mod tamper;
 

@@ -112,6 +112,9 @@ pub struct LogOptions {
     /// Bytes that may be left unsynced by a rotation that does not wait; 0: each waits.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsynced_max: u64,
+    /// Bytes that a clean close gives back at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_at_close: Option<u64>,
     /// Clients.
     pub clients: u8,
     /// Weights of the operations, in the order of [`What`]'s kinds. Of no matter to a run that
@@ -140,6 +143,7 @@ impl LogOptions {
             .prepare_ahead(self.prepare_ahead)
             .own_blocks(self.own_blocks)
             .unsynced_max(self.unsynced_max)
+            .cut_at_close(self.cut_at_close)
             .idle_mark(self.idle_mark.then_some(Duration::from_millis(10)));
         options.zeros_ahead = self.zeros_ahead;
         options.write_back = self.write_back;
@@ -177,6 +181,7 @@ impl LogOptions {
             // Less than any segment; more is drawn later. What damage at rest may do to segments that nothing
             // vouches for the judges do not know yet.
             unsynced_max: u64::from(class != Class::Media),
+            cut_at_close: None,
             clients: *rng.pick(&[1, 1, 2, 4, 8, 24]).unwrap_or(&1),
             weights,
             record_max: *rng.pick(&[60, 200, 200, 700, 3000]).unwrap_or(&200),
@@ -214,6 +219,7 @@ impl LogOptions {
         if self.unsynced_max > 0 {
             self.unsynced_max = drawn;
         }
+        self.cut_at_close = *rng.pick(&[None, Some(1), Some(8 << 10)]).unwrap_or(&None);
     }
 
     pub(crate) fn simpler(&self) -> Vec<Self> {
@@ -221,6 +227,7 @@ impl LogOptions {
             Self { tags: Tags::None, ..self.clone() },
             Self { own_blocks: false, ..self.clone() },
             Self { unsynced_max: 0, ..self.clone() },
+            Self { cut_at_close: None, ..self.clone() },
             Self { direct: false, ..self.clone() },
             Self { clients: 1, ..self.clone() },
             Self { idle_mark: false, ..self.clone() },
