@@ -138,6 +138,9 @@ pub enum Error {
     /// `try_append` would have had to wait for room in the buffer or for the next segment.
     #[error("the log is busy: an append would have to wait")]
     Busy,
+    /// A follower would have to wait, and was [cancelled](crate::Canceller).
+    #[error("the follower was cancelled")]
+    Cancelled,
     /// The log was closed. Of a reader that was under way: and its files may be another's by now.
     #[error("the log is closed")]
     Closed,

@@ -21,10 +21,11 @@ pub use format::content::{Content, ContentError};
 pub use format::layout::{BATCH_LEN_MAX, RECORD_LEN_MAX};
 pub use format::tag::Tag;
 pub use log::{
-    Batch, Copied, Cut, Decision, Durability, Failures, Finding, Follower, Hold, Holder, Log,
-    LogScan, LogView, Options, Placed, Progress, Receipt, Record, RecordRef, RecoveryReport,
-    Refused, RepairPlan, RepairStep, Repaired, Rewrite, Room, Row, Segment, SegmentEnd, StandIn,
-    Stats, Ticket, TrimPreview, Trimmed, Verdict, Verification, ViewScan, Watermarks, decide,
+    Batch, Canceller, Copied, Cut, Decision, Durability, Failures, Finding, Followed, Follower,
+    Hold, Holder, Log, LogScan, LogView, Options, Placed, Progress, Receipt, Record, RecordRef,
+    RecoveryReport, Refused, RepairPlan, RepairStep, Repaired, Rewrite, Room, Row, Segment,
+    SegmentEnd, StandIn, Stats, Ticket, TrimPreview, Trimmed, Verdict, Verification, ViewScan,
+    Watermarks, decide,
 };
 pub use observer::SegmentSpan;
 pub use position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};

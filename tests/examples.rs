@@ -9,6 +9,8 @@ mod executor;
 mod async_append;
 #[path = "../examples/flush_callback.rs"]
 mod flush_callback;
+#[path = "../examples/followers.rs"]
+mod followers;
 #[path = "../examples/retention.rs"]
 mod retention;
 #[path = "../examples/ten_thousand.rs"]
@@ -23,6 +25,7 @@ fn every_example_of_waiting_and_of_retention_runs_to_its_end() {
     retention::main().unwrap();
     flush_callback::main().unwrap();
     ten_thousand::main().unwrap();
+    followers::main().unwrap();
     async_append::main().unwrap();
 }
 

@@ -276,8 +276,15 @@ pub const BUGS: &[PlantedBug] = &[
     crash("skippable-kind-ends-the-log", "G1", "A frame of a kind that may be passed over is taken for the end: what stands behind it is cut.")
         .judged(Judge::Scene),
     // Readers.
-    crash("follower-waits-for-a-sync", "G1", "A follower of a log that promises no more than the system's memory is shown what was synced only.")
+    crash("follower-waits-for-a-sync", "G1", "A follower that is to be shown what the system's memory has is shown what was synced only.")
         .at_once(),
+    crash("follower-waits-for-a-write", "G1", "A follower that is to be shown what is accepted is shown what was written only.")
+        .at_once(),
+    crash("follower-shown-what-is-on-its-way", "G1", "A follower that is to be shown what the system has is shown what is still on its way there.")
+        .at_once(),
+    crash("follower-shown-what-is-not-synced", "G1", "A follower that is to be shown what is durable is shown what was written.")
+        .at_once(),
+    error("void-shown-from-memory", "G2", "What is in memory for followers stays there when its write fails: they are shown what is not in the log."),
     media("half-batch-visible", "G3", "Behind damage a reader is shown the rest of a batch whose beginning is gone."),
     media("bad-record-skipped", "G5", "A reader passes over what does not verify and says nothing."),
     error("view-calls-unacknowledged-damage", "G5", "A view calls it damage that the next run did not keep what nobody was told of."),
@@ -352,6 +359,10 @@ pub const BUGS: &[PlantedBug] = &[
     threads("round-ends-without-a-look", "progress", "Who ends a round of followers does not look whether the next one is due."),
     threads("turn-kept-by-who-sleeps-again", "progress", "A follower that was woken for nothing it can show sleeps again, and wakes no other."),
     threads("failure-calls-no-follower", "progress", "Followers are woken by records alone, and not when a failure or a close ends the log."),
+    threads("follower-enters-after-it-looked", "progress", "A poll of a follower looks at the log and enters its waker in two steps: what becomes visible between them calls no waker."),
+    threads("cancel-looked-at-before-the-count", "progress", "A follower looks whether it was cancelled, and then at the count that it sleeps with: a cancel between the two wakes nobody."),
+    threads("timeout-drops-a-record", "G1", "A follower whose time is over looks once more, and forgets what it found."),
+    threads("timed-out-follower-keeps-its-turn", "progress", "A follower whose time is over goes without passing its turn on: those behind it in the round are never woken."),
     threads("waker-lost-before-it-is-entered", "progress", "A poll looks at the outcome and enters its waker in two steps: what comes true between them calls no waker."),
     threads("ticket-answered-by-watermark-alone", "G2", "A ticket is answered by the watermark, which also moves over the void that stands for its failed write."),
     threads("stale-submit-accepted", "G2", "A submit is taken behind a failed write that its caller has not seen."),

@@ -55,6 +55,8 @@ struct Entry {
     count: u32,
     tags: Tags,
     lsn: Option<Lsn>,
+    /// Where a follower was shown it that does not wait for its write.
+    early: Option<Lsn>,
     /// When it began everything up to this append was acknowledged as durable.
     behind: Option<Lsn>,
     sure: Sure,
@@ -166,8 +168,8 @@ impl Model {
         let count = u32::try_from(lens.len()).unwrap_or(u32::MAX);
         self.lens.extend_from_slice(lens);
         let (sure, fate) = (Sure::UnderWay, Fate::Lives);
-        let (lsn, behind) = (None, self.acknowledged);
-        self.entries.push(Entry { from, count, tags, lsn, behind, sure, fate, shown_in: 0 });
+        let (lsn, early, behind) = (None, None, self.acknowledged);
+        self.entries.push(Entry { from, count, tags, lsn, early, behind, sure, fate, shown_in: 0 });
         id
     }
 
@@ -208,7 +210,7 @@ impl Model {
         sure: Sure,
     ) -> Result<(), Violation> {
         let Some(entry) = self.entry_mut(id) else { return Ok(()) };
-        if entry.lsn.is_some_and(|known| known != lsn) {
+        if entry.lsn.or(entry.early).is_some_and(|known| known != lsn) {
             return broken("G4", format_args!("append {id} was shown elsewhere than at {lsn}"));
         }
         entry.lsn = Some(lsn);
@@ -306,14 +308,34 @@ impl Model {
     pub(crate) fn shown(&mut self, id: EntryId, lsn: Lsn, durable: bool) -> Result<(), Violation> {
         let lying = self.lying;
         let Some(entry) = self.entry_mut(id) else { return Ok(()) };
-        if entry.fate == Fate::Gone && !lying {
-            return broken("G2", format_args!("append {id} is gone, and shown at LSN {lsn}"));
+        if matches!(entry.fate, Fate::Gone | Fate::Refused) && !lying {
+            return broken("G2", format_args!("append {id} is not in the log, and shown at {lsn}"));
         }
         entry.lsn.get_or_insert(lsn);
         if durable && entry.fate == Fate::Lives {
             entry.sure = Sure::Power;
         }
         self.tell(lsn, id)
+    }
+
+    /// The same of a reader that is shown what a write may still lose: it is no promise.
+    pub(crate) fn shown_early(&mut self, id: EntryId, lsn: Lsn) -> Result<(), Violation> {
+        let lying = self.lying;
+        let Some(entry) = self.entry_mut(id) else { return Ok(()) };
+        let known = *entry.lsn.or(entry.early).get_or_insert(lsn);
+        entry.early = Some(known);
+        if matches!(entry.fate, Fate::Gone | Fate::Refused) && !lying {
+            return broken("G2", format_args!("append {id} is not in the log, and shown at {lsn}"));
+        }
+        if known != lsn && !lying {
+            return broken("G4", format_args!("append {id} is at {known}, and shown at {lsn}"));
+        }
+        Ok(())
+    }
+
+    /// How many appends were begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.entries.len()
     }
 
     fn tell(&mut self, lsn: Lsn, id: EntryId) -> Result<(), Violation> {

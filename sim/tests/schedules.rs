@@ -59,12 +59,20 @@ fn every_order_of_threads_that_is_tried_keeps_every_promise() {
 #[test]
 fn every_planted_mistake_is_found() {
     let _planting = PLANTING.write();
+    let only = std::env::var("SEAWALL_BUG").ok();
+    let seed = std::env::var("SEAWALL_SEED").ok().map(|text| text.parse().unwrap());
+    let count = wanted().max(20_000);
     let mut missed = Vec::new();
-    for (name, harness) in seawall_sim::schedules::PLANTED {
+    for mistake in seawall_sim::schedules::PLANTED {
+        let (name, harness) = (mistake.name, mistake.harness);
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let seed = seed.unwrap_or(mistake.seed);
         assert!(seawall::planted::plant(name), "no such mistake: {name}");
         let harness = named(harness).expect("a harness of that name");
         let begun = Instant::now();
-        let report = explore(harness, 20_000, 1);
+        let report = explore(harness, count, seed);
         let seconds = begun.elapsed().as_secs_f64();
         match report.failure {
             Some(failure) => {

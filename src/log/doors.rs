@@ -1,8 +1,7 @@
 //! Where threads sleep until their group is written or durable, and how they are woken.
 //!
 //! ```text
-//!   a door     for each goal (written, durable) and for groups of even and of odd number;
-//!              and two for followers (`rounds`)
+//!   a door     for each goal (written, durable) and for groups of even and of odd number
 //!   sleep      under the lock: counted at the door, and the door's count looked at; then without it
 //!   wake       under the lock: the door's count moves on; the call to the kernel comes without it
 //! ```
@@ -17,7 +16,7 @@ use super::machine::{Goal, Watermarks};
 use crate::position::Lsn;
 use crate::storage::latch::{AtomicU64, EventCount, Ordering, execution_is_over};
 
-const COUNT: usize = 6;
+const COUNT: usize = 4;
 
 /// One of the places to sleep at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +54,6 @@ impl Door {
         }
     }
 
-    /// Where followers sleep: those of every second round.
-    pub(crate) const fn round(odd: bool) -> Self {
-        Self(if odd { 5 } else { 4 })
-    }
-
     fn all() -> impl Iterator<Item = Self> {
         (0..COUNT).map(Self)
     }
@@ -76,26 +70,22 @@ pub(crate) struct Doors {
     written: AtomicU64,
     durable: AtomicU64,
     failures: AtomicU64,
-    /// How far followers may read.
-    readable: AtomicU64,
 }
 
 impl Doors {
     /// Doors of a log that has come as far as this.
     pub(crate) fn new(marks: Watermarks) -> Self {
         let doors = Self::default();
-        doors.publish(marks, 0, marks.durable);
+        doors.publish(marks, 0);
         doors
     }
 
-    /// What there is to know for who wakes up; before the doors' counts move. Followers may read to
-    /// `readable`.
-    pub(crate) fn publish(&self, marks: Watermarks, failures: u64, readable: Lsn) {
+    /// What there is to know for who wakes up; before the doors' counts move.
+    pub(crate) fn publish(&self, marks: Watermarks, failures: u64) {
         // First: who sees a watermark that went on behind a failure must see the failure.
         self.failures.store(failures, Ordering::Release);
         self.written.store(marks.written.get(), Ordering::Release);
         self.durable.store(marks.durable.get(), Ordering::Release);
-        self.readable.store(readable.get(), Ordering::Release);
     }
 
     /// Whether `goal` of an append is known to be reached. A failure since `failures` were counted
@@ -121,9 +111,14 @@ impl Doors {
         Lsn::new(self.durable.load(Ordering::Acquire))
     }
 
-    /// How far followers may read.
-    pub(crate) fn readable(&self) -> Lsn {
-        Lsn::new(self.readable.load(Ordering::Acquire))
+    /// The count of failures, as it was published.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
+    }
+
+    /// The written watermark, as it was published.
+    pub(crate) fn written(&self) -> Lsn {
+        Lsn::new(self.written.load(Ordering::Acquire))
     }
 
     /// The count to sleep with.
@@ -137,7 +132,7 @@ impl Doors {
     }
 
     fn count(&self, door: Door) -> &EventCount {
-        self.counts.get(door.0).expect("invariant: a door is one of six")
+        self.counts.get(door.0).expect("invariant: a door is one of four")
     }
 }
 
@@ -152,7 +147,7 @@ impl Asleep {
     }
 
     fn at(&mut self, door: Door) -> &mut u32 {
-        self.0.get_mut(door.0).expect("invariant: a door is one of six")
+        self.0.get_mut(door.0).expect("invariant: a door is one of four")
     }
 }
 
@@ -171,19 +166,8 @@ impl<'a> Wakes<'a> {
     }
 
     /// As [`Doors::publish`].
-    pub(crate) fn publish(&self, marks: Watermarks, failures: u64, readable: Lsn) {
-        self.doors.publish(marks, failures, readable);
-    }
-
-    /// As [`Doors::readable`].
-    pub(crate) fn readable(&self) -> Lsn {
-        self.doors.readable()
-    }
-
-    /// One at this door, whose sleepers are not counted here.
-    pub(crate) fn one_at(&mut self, door: Door) {
-        self.doors.count(door).advance();
-        self.one |= door.bit();
+    pub(crate) fn publish(&self, marks: Watermarks, failures: u64) {
+        self.doors.publish(marks, failures);
     }
 
     /// All at this door.

@@ -193,7 +193,7 @@ impl Log {
     ) -> Result<Receipt> {
         let mut state = self.shared().lock();
         if durability == Durability::Buffered
-            && !state.rounds.listen()
+            && !state.audience.listens_to_appends()
             && let Some(receipt) = state.machine.append_quietly(record)
         {
             drop(state);
@@ -490,12 +490,29 @@ impl Log {
     }
 
     /// Reads on for ever: as [`scan`](Self::scan), but waits at the end for what is appended
-    /// next, without polling.
+    /// next, without polling. Records come once they are as safe as the log's own level says.
     ///
     /// # Errors
     /// As [`scan`](Self::scan).
     pub fn follow(&self, from: Lsn) -> Result<Follower> {
-        Follower::new(Arc::clone(self.shared()), from)
+        self.follow_at(from, self.shared().options.durability)
+    }
+
+    /// As [`follow`](Self::follow), but shows records as soon as they are as safe as `level` says, and no
+    /// sooner: at [`Durability::Buffered`] once they are accepted, at [`Durability::Os`] once the system has
+    /// them, at [`Durability::Sync`] and [`Durability::Interval`] once they are durable. It asks for no
+    /// write and no sync: who waits at a level that nobody asks for waits long.
+    ///
+    /// What is shown at `Buffered` may be lost: by a crash of the process, by a power cut, and by a write
+    /// that fails, which takes the appends that wait for it out of the log. A void stands at their place
+    /// then: [`failed`](Self::failed) names it, [`is_failed`](Self::is_failed) answers for one address, and
+    /// [`failures`](Self::failures) tells whether there is something new. What is shown at `Os` is lost by
+    /// a power cut at most, at `Sync` by nothing.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn follow_at(&self, from: Lsn, level: Durability) -> Result<Follower> {
+        Follower::new(Arc::clone(self.shared()), from, level)
     }
 
     /// Forgets the head of the log: everything before `before` may go. Durable before the first

@@ -27,7 +27,8 @@ pub struct Record {
     pub tag: Tag,
     /// Its bytes. From a scan a slice of the block that was read, which it keeps in memory: copy
     /// it out to keep a small record for long. From a read by address memory of its own, or of
-    /// its frame of a batch; from a follower memory of its own up to 16 KiB.
+    /// its frame of a batch. From a follower that is near the end memory that it shares with the others, and
+    /// with about 16 KiB of neighbours; otherwise memory of its own up to 16 KiB.
     pub bytes: Bytes,
 }
 

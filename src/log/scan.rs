@@ -114,12 +114,6 @@ impl FrameScan {
         self.before = None;
     }
 
-    /// Lets go of what was read ahead.
-    pub(crate) fn rest(&mut self) {
-        self.window.rest();
-        (self.here, self.body) = (Self::NOWHERE, 0..0);
-    }
-
     /// Reads and verifies the next frame, or `None` at the limit.
     ///
     /// # Errors

@@ -14,6 +14,7 @@
 
 use super::action::{Event, Lane};
 use super::attempts::{TrimTaken, try_admit, try_admit_trim, try_reach, try_reach_all};
+use super::audience::{Audience, Calling, Level};
 use super::doors::{Asleep, Door, Doors, Opened, Wakes};
 use super::files::Files;
 use super::machine::{Goal, Machine, Refusal};
@@ -21,7 +22,7 @@ use super::observing::{Before, Observing};
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::Receipt;
-use super::rounds::{Round, Rounds};
+use super::rounds::Place;
 use super::tickets::Tickets;
 use super::wakers::Calls;
 use crate::error::{Error, Result};
@@ -55,7 +56,8 @@ pub(crate) struct State {
     pub(crate) threads_stop: bool,
     /// A call asked for room and did not wait for it.
     pub(crate) handed_over: bool,
-    pub(crate) rounds: Rounds,
+    /// Those who follow, and wait.
+    pub(crate) audience: Audience,
     pub(crate) asleep: Asleep,
     pub(crate) tickets: Tickets,
     /// Somebody lets others arrive before it takes the next action.
@@ -76,7 +78,7 @@ impl State {
             upkeep_rests: false,
             threads_stop: false,
             handed_over: false,
-            rounds: Rounds::new(tended),
+            audience: Audience::new(tended),
             asleep: Asleep::default(),
             tickets: Tickets::default(),
             gathering: false,
@@ -92,7 +94,7 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     /// An event came in.
     pub(crate) progress: Condvar,
-    /// Where appends sleep, and followers.
+    /// Where appends sleep.
     pub(crate) doors: Doors,
     pub(crate) tender: Condvar,
     pub(crate) upkeep: Condvar,
@@ -182,13 +184,9 @@ impl Guard<'_> {
         state.tickets.wakers.all(calls);
         state.machine.forsake(driving.take());
         state.gathering = false;
-        // Of a log that does nothing any more there is nothing new to read.
-        let (marks, readable) = (state.machine.watermarks(), wakes.readable());
-        wakes.publish(marks, state.machine.failures(), readable);
+        wakes.publish(state.machine.watermarks(), state.machine.failures());
         wakes.everybody(&mut state.asleep);
-        if let Some(door) = state.rounds.begin_at_once() {
-            wakes.one_at(door);
-        }
+        state.audience.call_all(calls);
         progress.notify_all();
     }
 
@@ -339,15 +337,19 @@ impl Shared {
             let written = state.machine.watermarks().written;
             state.tickets.failed_behind(written);
         }
-        let readable = state.machine.readable_to(self.options.durability);
-        self.doors.publish(state.machine.watermarks(), state.machine.failures(), readable);
+        self.doors.publish(state.machine.watermarks(), state.machine.failures());
         if upkeep && let Some(first) = state.machine.live().front() {
             self.files.forget_before(first.segment.number());
         }
         if !(planted!("cancelled-waiter") && failed) {
             self.announce(state, opened.filter(|_| !failed), upkeep);
         }
-        self.call_followers(state);
+        if failed {
+            // What was on its way is in memory again: for some that is something to look at.
+            self.call_followers_late(state);
+        } else {
+            self.call_followers(state);
+        }
         self.call_wakers(state, failed);
         self.wake_threads(state);
         if let (Some(before), Some(observing)) = (before, &self.observing) {
@@ -390,47 +392,40 @@ impl Shared {
     /// nothing ever will be.
     #[inline]
     pub(crate) fn call_followers(&self, state: &mut Guard<'_>) {
-        if state.rounds.listen() {
-            self.call_followers_that_listen(state);
+        if state.audience.listens() {
+            self.call_followers_that_listen(state, false);
         }
     }
 
-    fn call_followers_that_listen(&self, state: &mut Guard<'_>) {
-        let Guard { held, wakes, .. } = state;
-        let State { machine, rounds, .. } = &mut **held;
+    /// `in_time`: here and now, however many they are.
+    fn call_followers_that_listen(&self, state: &mut Guard<'_>, in_time: bool) {
+        let Guard { held, calls, .. } = state;
+        let State { machine, audience, .. } = &mut **held;
         let over = (machine.is_closed() || machine.is_poisoned())
             && !planted!("failure-calls-no-follower");
-        let woken = if over {
-            rounds.begin_at_once()
-        } else if rounds.await_what_is_before(machine.visible(self.options.durability)) {
-            rounds.begin(self.clock.now())
-        } else {
-            return;
-        };
-        match woken {
-            Some(door) => wakes.one_at(door),
-            // Its time comes later.
-            None => self.wake_threads(state),
+        if over {
+            return audience.call_all(calls);
+        }
+        let sights = Level::ALL.map(|level| machine.visible(level.durability()));
+        if audience.call(sights, || self.clock.now(), Calling { calls, in_time }) {
+            self.wake_threads(state);
         }
     }
 
-    /// The next round of followers had to wait for this moment.
+    /// Followers had to wait for this moment.
     pub(crate) fn call_followers_late(&self, state: &mut Guard<'_>) {
-        state.rounds.due_at = None;
-        self.call_followers(state);
+        state.audience.look_again();
+        if state.audience.listens() {
+            self.call_followers_that_listen(state, true);
+        }
     }
 
-    /// A follower that slept in this round passes its turn on.
-    pub(crate) fn leave_round(&self, state: &mut Guard<'_>, round: Round) {
-        let Guard { held, wakes, .. } = state;
-        let State { rounds, .. } = &mut **held;
-        if let Some(door) = rounds.leave(round) {
-            wakes.one_at(door);
-        } else if rounds.is_over() {
-            rounds.end(&*self.clock);
-            if !planted!("round-ends-without-a-look") {
-                self.call_followers(state);
-            }
+    /// A thread that follows at this level, and slept here, passes its turn on.
+    pub(crate) fn leave_round(&self, state: &mut Guard<'_>, level: Level, place: Place) {
+        let Guard { held, calls, .. } = state;
+        let over = held.audience.leave(level, place, &*self.clock, calls);
+        if over && !planted!("round-ends-without-a-look") {
+            self.call_followers(state);
         }
     }
 
@@ -509,12 +504,13 @@ impl Shared {
                 let sooner = |at: Option<Duration>| at.is_some_and(|at| at < deadline);
                 state.handed_over
                     || sooner(state.interval_ends)
-                    || sooner(state.rounds.due_at)
+                    || sooner(state.audience.due_at())
                     || sooner(state.tickets.due_at)
             }
             Tender::Rests => {
                 let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
-                let at = state.interval_ends.or(state.rounds.due_at).or(state.tickets.due_at);
+                let at = state.interval_ends.or(state.tickets.due_at);
+                let at = at.or_else(|| state.audience.due_at());
                 watch || state.handed_over || at.is_some()
             }
         };

@@ -32,11 +32,6 @@ impl Source {
         Self { shared, end, pinned: None, from_first, closed: false }
     }
 
-    /// Reads on to here.
-    pub(crate) fn extend(&mut self, end: Lsn) {
-        self.end = end;
-    }
-
     fn unpin(&mut self, state: &mut Guard<'_>) {
         if let Some(live) = self.pinned.take().and_then(|number| state.machine.live_of(number)) {
             live.pins -= 1;

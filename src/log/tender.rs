@@ -53,7 +53,7 @@ fn keep_deadlines(shared: &Shared) {
             let _told_to_the_next_caller = shared.end_interval(&mut state);
             continue;
         }
-        if state.rounds.due_by(now) {
+        if state.audience.due_by(now) {
             shared.call_followers_late(&mut state);
             continue;
         }
@@ -67,7 +67,8 @@ fn keep_deadlines(shared: &Shared) {
             idleness.iter_mut().for_each(Idleness::on_marked);
             continue;
         }
-        let deadlines = [state.interval_ends, mark_at, state.rounds.due_at, state.tickets.due_at];
+        let followers_at = state.audience.due_at();
+        let deadlines = [state.interval_ends, mark_at, followers_at, state.tickets.due_at];
         match deadlines.into_iter().flatten().min() {
             Some(deadline) => {
                 state.tender = Tender::Until(deadline);

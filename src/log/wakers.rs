@@ -31,14 +31,73 @@ enum Line {
     Room,
 }
 
-/// The wakers of a log. Kept under the lock.
+/// Wakers in the order of the LSNs that they wait for; of the same one, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: BTreeMap<(Lsn, u64), Waker>,
+    entered: u64,
+}
+
+impl Queue {
+    pub(crate) const fn new() -> Self {
+        Self { waiting: BTreeMap::new(), entered: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The least that any of them waits for.
+    pub(crate) fn first(&self) -> Option<Lsn> {
+        self.waiting.first_key_value().map(|(&(end, _), _)| end)
+    }
+
+    /// Enters a waker that waits for `end`.
+    pub(crate) fn enter(&mut self, end: Lsn, waker: Waker) -> (Lsn, u64) {
+        self.entered += 1;
+        let place = (end, self.entered);
+        self.waiting.insert(place, waker);
+        place
+    }
+
+    /// The waker at this place leaves, if it is still there.
+    pub(crate) fn withdraw(&mut self, place: (Lsn, u64)) -> Option<Waker> {
+        self.waiting.remove(&place)
+    }
+
+    /// Those that wait for no more than this leave.
+    pub(crate) fn reached(&mut self, mark: Lsn, calls: &mut Calls) {
+        while let Some(first) = self.waiting.first_entry()
+            && first.key().0 <= mark
+        {
+            calls.0.push(first.remove());
+        }
+    }
+
+    /// Those that wait for less than this leave.
+    pub(crate) fn before(&mut self, mark: Lsn, calls: &mut Calls) {
+        let later = self.waiting.split_off(&(mark, 0));
+        calls.0.extend(std::mem::replace(&mut self.waiting, later).into_values());
+    }
+
+    /// All leave.
+    pub(crate) fn all(&mut self, calls: &mut Calls) {
+        calls.0.extend(std::mem::take(&mut self.waiting).into_values());
+    }
+}
+
+/// The wakers of those who wait for what they appended, or for room. Kept under the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
-    written: BTreeMap<(Lsn, u64), Waker>,
-    durable: BTreeMap<(Lsn, u64), Waker>,
-    /// Those that wait for room, in the order in which they came.
-    room: BTreeMap<(Lsn, u64), Waker>,
-    entered: u64,
+    written: Queue,
+    durable: Queue,
+    /// Those that wait for room.
+    room: Queue,
 }
 
 impl Wakers {
@@ -73,39 +132,35 @@ impl Wakers {
         waker: Waker,
     ) -> Option<Waker> {
         let old = before.take().and_then(|place| self.withdraw(place));
-        self.entered += 1;
-        let place = Place { line, end, nth: self.entered };
-        self.line(line).insert((end, place.nth), waker);
-        *before = Some(place);
+        let (end, nth) = self.line(line).enter(end, waker);
+        *before = Some(Place { line, end, nth });
         old
     }
 
     /// The waker at this place leaves, if it is still there.
     pub(crate) fn withdraw(&mut self, place: Place) -> Option<Waker> {
-        self.line(place.line).remove(&(place.end, place.nth))
+        self.line(place.line).withdraw((place.end, place.nth))
     }
 
     /// Those whose goal is reached leave, and those that wait for room, who are to look again.
     pub(crate) fn reached(&mut self, marks: Watermarks, calls: &mut Calls) {
-        for (line, mark) in [(&mut self.written, marks.written), (&mut self.durable, marks.durable)]
-        {
-            while let Some(first) = line.first_entry()
-                && first.key().0 <= mark
-            {
-                calls.0.push(first.remove());
-            }
+        // Every write of every append comes here, and mostly nobody waits.
+        if self.is_empty() {
+            return;
         }
-        calls.0.extend(std::mem::take(&mut self.room).into_values());
+        self.written.reached(marks.written, calls);
+        self.durable.reached(marks.durable, calls);
+        self.room.all(calls);
     }
 
     /// All leave: each has to look for itself.
     pub(crate) fn all(&mut self, calls: &mut Calls) {
         for line in [&mut self.written, &mut self.durable, &mut self.room] {
-            calls.0.extend(std::mem::take(line).into_values());
+            line.all(calls);
         }
     }
 
-    fn line(&mut self, line: Line) -> &mut BTreeMap<(Lsn, u64), Waker> {
+    fn line(&mut self, line: Line) -> &mut Queue {
         match line {
             Line::Written => &mut self.written,
             Line::Durable => &mut self.durable,
@@ -123,9 +178,22 @@ impl Calls {
         self.0.is_empty()
     }
 
+    /// One more is to be called.
+    pub(crate) fn add(&mut self, waker: Option<Waker>) {
+        self.0.extend(waker);
+    }
+
     /// Calls them. A waker that panics, which has printed why, keeps no other from being called, and
     /// is no fault of the log's.
+    #[inline]
     pub(crate) fn make(&mut self) {
+        if !self.0.is_empty() {
+            self.make_each();
+        }
+    }
+
+    #[cold]
+    fn make_each(&mut self) {
         for waker in std::mem::take(&mut self.0) {
             let _printed = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }

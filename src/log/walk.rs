@@ -127,21 +127,6 @@ impl<E: Extents> Walk<E> {
         self.frames
     }
 
-    pub(crate) fn extents(&mut self) -> &mut E {
-        &mut self.extents
-    }
-
-    /// Lets go of what was read ahead, unless records of a batch are still to be handed out.
-    pub(crate) fn rest(&mut self) {
-        let handed_out = |batch: &Batch, current: &Current| batch.at >= current.scan.body().len();
-        if let Some(current) = &mut self.current
-            && self.batch.as_ref().is_none_or(|batch| handed_out(batch, current))
-        {
-            self.batch = None;
-            current.scan.rest();
-        }
-    }
-
     /// The next record, borrowed.
     ///
     /// # Errors

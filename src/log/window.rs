@@ -37,11 +37,6 @@ impl Window {
         Self { block: Bytes::new(), lead: 0, start: 0, read_ahead }
     }
 
-    /// Lets go of the block.
-    pub(crate) fn rest(&mut self) {
-        *self = Self::new(self.read_ahead);
-    }
-
     /// The bytes from `offset` on: `len` of them, or fewer where the file ends.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! at any point; then what is left is opened and held against the book.
 
 use super::book::{Book, Reader};
+use super::following::How;
 use super::stepped::{SteppedDisk, Ticking, point};
 use crate::crash::{CrashKind, CrashPolicy};
 use crate::disk::SimDisk;
@@ -34,6 +35,21 @@ impl Drop for Handle {
     }
 }
 
+impl std::ops::Deref for Handle {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        self.log()
+    }
+}
+
+/// How a log is followed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    pub(super) level: Durability,
+    pub(super) how: How,
+}
+
 /// What a harness wants.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -62,12 +78,12 @@ pub(super) struct Stage {
     /// Shared with those who must not keep the log open.
     slot: Arc<Mutex<Option<Handle>>>,
     level: Durability,
-    sound: bool,
+    pub(super) sound: bool,
     actors: u8,
     /// Records of an earlier run.
     earlier: usize,
     crasher: Option<(u64, CrashKind)>,
-    threads: Vec<JoinHandle<()>>,
+    pub(super) threads: Vec<JoinHandle<()>>,
     /// They end when the log does.
     watchers: Vec<JoinHandle<()>>,
 }
@@ -169,28 +185,53 @@ impl Stage {
         self.threads.push(thread::spawn(move || body(actor)));
     }
 
-    /// Starts a thread that follows the log to its end.
+    /// The log.
+    pub(super) fn log(&self) -> impl std::ops::Deref<Target = Log> + use<> {
+        self.slot.lock().clone().expect("the log is open")
+    }
+
+    pub(super) fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book)
+    }
+
+    /// Starts a thread that follows the log to its end, at its own level.
     pub(super) fn follow(&mut self) {
-        let follower = match self.actor().handle.log().follow(Lsn::FIRST) {
+        let level = match self.level {
+            Durability::Interval(_) => Durability::Sync,
+            level => level,
+        };
+        self.watch(Watch { level, how: How::Blocks });
+    }
+
+    /// The same at any level and by any way.
+    pub(super) fn watch(&mut self, watch: Watch) {
+        let follower = match self.actor().handle.log().follow_at(Lsn::FIRST, watch.level) {
             Ok(follower) => follower,
             // Another thread closed it first.
             Err(Error::Closed) => return,
             Err(error) => unreachable!("nothing was trimmed: {error:?}"),
         };
         let (book, slot) = (Arc::clone(&self.book), Arc::clone(&self.slot));
-        let durable = !matches!(self.level, Durability::Buffered | Durability::Os);
         let sound = self.sound;
         self.watchers.push(thread::spawn(move || {
             let (mut follower, mut reader, mut count) = (follower, Reader::default(), 0);
+            let durable = watch.level == Durability::Sync;
             loop {
-                match follower.next() {
+                match watch.how.next(&mut follower) {
                     Ok(Some(record)) => {
                         count += 1;
                         book.shown(&mut reader, record.lsn, &record.bytes, durable);
                         let handle = slot.lock().clone();
-                        if let Some(handle) = handle.filter(|_| durable) {
+                        if let Some(handle) = handle {
                             let marks = handle.log().watermarks();
-                            assert!(marks.durable > record.lsn, "shown before it was durable");
+                            let mark = match watch.level {
+                                Durability::Buffered => marks.accepted,
+                                Durability::Os => marks.written,
+                                _ => marks.durable,
+                            };
+                            assert!(mark > record.lsn, "shown before it is so safe: {watch:?}");
+                            let failed = durable && handle.log().is_failed(record.lsn);
+                            assert!(!failed, "what failed is shown");
                         }
                     }
                     Ok(None) => break,
@@ -206,7 +247,7 @@ impl Stage {
                 }
             }
             let all = book.trim_point().is_some() || count >= book.acknowledged();
-            assert!(all || !sound, "a follower ended after {count} records");
+            assert!(all || !sound, "a follower ended after {count} records: {watch:?}");
         }));
     }
 

@@ -22,13 +22,13 @@ const WAYS: [Way; 3] = [Way::Waits, Way::Polls, Way::Drops];
 
 /// A thread that sleeps until its waker is called.
 #[derive(Debug, Default)]
-struct Called {
+pub(super) struct Called {
     called: Mutex<bool>,
     condition: Condvar,
 }
 
 impl Called {
-    fn sleep(&self) {
+    pub(super) fn sleep(&self) {
         let mut called = self.called.lock().expect("a panic ends the execution");
         while !*called {
             called = self.condition.wait(called).expect("a panic ends the execution");

@@ -180,6 +180,7 @@ impl Machine {
             Run { front, bytes, len, lsn, seed: active.seed, prev: 0 }
         });
         let run = Run { prev: self.chain, ..run };
+        self.recent.take(&run);
         self.in_flight = run.len;
         let (segment, offset) = (active.number, active.offset(run.lsn));
         // Where no caller waits for the write alone, none is kept waiting by the sync; and the device is
@@ -480,6 +481,9 @@ impl Machine {
                 self.retry = Some(run);
                 self.tried = self.marks.accepted;
                 let failure = self.failure("write", failure.error);
+                if !planted!("void-shown-from-memory") {
+                    self.recent.clear();
+                }
                 self.void_awaited(&failure);
                 if !planted!("mark-lost-with-voided-frame") {
                     self.mark_again();

@@ -30,6 +30,7 @@ mod arrivals;
 mod commit;
 mod failed;
 mod pad;
+mod recent;
 mod reserve;
 mod retention;
 mod short;
@@ -56,6 +57,8 @@ use std::sync::Arc;
 pub(crate) use accept::{Accepted, Refusal};
 use arrivals::Arrivals;
 use failed::Failed;
+pub(crate) use recent::Newest;
+use recent::Recent;
 use reserve::Room;
 use short::WantedSeal;
 use unsynced::Unsynced;
@@ -272,6 +275,7 @@ pub(crate) struct Machine {
     in_flight: u64,
     /// An empty buffer to fill next.
     empty: Vec<u8>,
+    recent: Recent,
     /// Frames whose appends have not returned, from where to where: they become void if they cannot
     /// be written.
     awaited: VecDeque<(Lsn, Lsn)>,
@@ -413,6 +417,7 @@ impl Machine {
             tried: end,
             in_flight: 0,
             empty: Vec::new(),
+            recent: Recent::new(options.buffer_max),
             awaited: VecDeque::new(),
             failed: Failed::default(),
             begin_wanted: false,
@@ -721,11 +726,6 @@ impl Machine {
             }
             Durability::Interval(_) | Durability::Sync => self.marks.durable,
         }
-    }
-
-    /// How far a follower may read: visible, and in a file.
-    pub(crate) fn readable_to(&self, level: Durability) -> Lsn {
-        self.visible(level).min(self.marks.written)
     }
 
     fn buffered(&self) -> u64 {

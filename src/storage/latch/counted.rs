@@ -2,6 +2,7 @@
 //! the kernel has none to offer, and where a scheduler decides who goes on.
 
 use super::{Condvar, Mutex};
+use std::time::Duration;
 
 /// Counts moments. A thread looks at the count, then at the world, and sleeps only if the count
 /// is still the same; so whoever changes the world and then counts is never missed.
@@ -28,6 +29,14 @@ impl EventCount {
         let mut count = self.count.lock();
         if *count == seen {
             self.moved.wait(&mut count);
+        }
+    }
+
+    /// As [`wait`](Self::wait), but no longer than this.
+    pub(crate) fn wait_for(&self, seen: u32, limit: Duration) {
+        let mut count = self.count.lock();
+        if *count == seen {
+            self.moved.wait_for(&mut count, limit);
         }
     }
 

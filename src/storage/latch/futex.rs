@@ -2,6 +2,10 @@
 
 use rustix::thread::futex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The longest that is waited at once: what the kernel takes of any clock it has.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Counts moments. A thread looks at the count, then at the world, and sleeps only if the count
 /// is still the same; so whoever changes the world and then counts is never missed.
@@ -17,6 +21,12 @@ impl EventCount {
     /// Sleeps while the count is `seen`. May return at any time: the caller looks for itself.
     pub(crate) fn wait(&self, seen: u32) {
         let _looked_at_again = futex::wait(&self.0, futex::Flags::PRIVATE, seen, None);
+    }
+
+    /// As [`wait`](Self::wait), but no longer than this.
+    pub(crate) fn wait_for(&self, seen: u32, limit: Duration) {
+        let limit = futex::Timespec::try_from(limit.min(LONGEST)).ok();
+        let _looked_at_again = futex::wait(&self.0, futex::Flags::PRIVATE, seen, limit.as_ref());
     }
 
     /// Counts on; change the world before it. Who sleeps already has to be woken as well.

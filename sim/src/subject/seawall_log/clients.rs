@@ -1,7 +1,9 @@
 //! What clients do to the log: one method for each kind of operation, each holding the answer to
 //! the oracle.
 
-use super::{Asked, Level, Op, Pending, SeawallLog, TRIES, TRIES_MAX, What, may_fail, unchanged};
+use super::{
+    Asked, Level, Op, Out, Pending, SeawallLog, TRIES, TRIES_MAX, What, may_fail, unchanged,
+};
 use crate::model::{EntryId, Sure, broken};
 use crate::oracle::Violation;
 use crate::silence::{Check, is_silent};
@@ -9,6 +11,9 @@ use crate::subject::{Class, Stop, World};
 use seawall::log::stepped::Answer;
 use seawall::{Error, Log, LogView, Lsn, Tag, Verdict};
 use std::time::Duration;
+
+/// The levels that clients follow at.
+const FOLLOWED: [Level; 3] = [Level::Buffered, Level::Os, Level::Sync];
 
 /// What clients do.
 impl SeawallLog {
@@ -274,29 +279,44 @@ impl SeawallLog {
         Ok(())
     }
 
+    /// Reads on at the level that its turn brings: which one it is follows from what was appended before.
     fn follow(&mut self, world: &World, client: u8) -> Result<(), Stop> {
         let log = self.log()?;
         let nth = usize::from(client) % self.followers.len().max(1);
-        let Some(slot) = self.followers.get_mut(nth) else { return Ok(()) };
-        let mut follower = match slot.take() {
+        let own = match self.options.level {
+            Level::Buffered => 0,
+            Level::Os => 1,
+            Level::Interval | Level::Sync => 2,
+        };
+        // The log's own twice as often as the others.
+        let at = Some((self.model.begun() + usize::from(client)) % 4).filter(|at| *at < 3);
+        let at = at.unwrap_or(own);
+        let (Some(slots), Some(&level)) = (self.followers.get_mut(nth), FOLLOWED.get(at)) else {
+            return Ok(());
+        };
+        let mut follower = match slots.get_mut(at).and_then(Option::take) {
             Some(follower) => follower,
-            None => match log.log().follow(Lsn::FIRST) {
+            None => match log.log().follow_at(Lsn::FIRST, level.durability()) {
                 Ok(follower) => follower,
                 Err(error) => return self.excuse(world, "G2", "following", &error),
             },
         };
         let begin = follower.position();
-        let mut shown = Vec::new();
-        let durable = log.log().watermarks().durable;
-        let bound = match self.options.level {
-            Level::Sync | Level::Interval => durable,
-            Level::Os | Level::Buffered => log.log().watermarks().written,
+        let (mut shown, mut last) = (Vec::new(), None);
+        let marks = log.log().watermarks();
+        let bound = match level {
+            Level::Sync | Level::Interval => marks.durable,
+            Level::Os => marks.written,
+            Level::Buffered => marks.accepted,
         };
         loop {
             match follower.try_next() {
                 Ok(Some(record)) => {
                     if record.lsn >= bound {
-                        let what = format!("a follower is shown {}, beyond {bound}", record.lsn);
+                        let what = format!(
+                            "a follower at {level:?} is shown {}, beyond {bound}",
+                            record.lsn
+                        );
                         return Err(Violation { promise: "G1", what }.into());
                     }
                     if !self.model.wrote(record.tag, &record.bytes) {
@@ -306,11 +326,21 @@ impl SeawallLog {
                         );
                         return Err(Violation { promise: "G2", what }.into());
                     }
+                    if log.log().is_failed(record.lsn) {
+                        let what = format!("a follower is shown {}, which failed", record.lsn);
+                        return Err(Violation { promise: "G2", what }.into());
+                    }
                     shown.push(record.lsn);
+                    // Where a batch has several frames the first one is its address.
                     if record.index == 0
                         && let Some(id) = self.model.identify(&record.bytes)
+                        && last.replace(id) != Some(id)
                     {
-                        self.model.shown(id, record.lsn, record.lsn < durable)?;
+                        if record.lsn < marks.written {
+                            self.model.shown(id, record.lsn, record.lsn < marks.durable)?;
+                        } else {
+                            self.model.shown_early(id, record.lsn)?;
+                        }
                     }
                 }
                 Ok(None) => break,
@@ -319,16 +349,20 @@ impl SeawallLog {
                 Err(error) => return self.excuse(world, "G2", "following", &error),
             }
         }
-        // What can be seen is shown at once, and not only in the end.
+        // What can be seen is shown at once, and not only in the end. What was on its way to the disk before
+        // anybody followed is shown once it is there.
+        let on_its_way = !matches!(self.commit, Out::Nowhere);
+        let sight = if on_its_way { bound.min(marks.written) } else { bound };
         let missing = (self.model.addresses().into_iter())
             .map(|(lsn, _)| lsn)
-            .find(|lsn| (begin..bound).contains(lsn) && shown.binary_search(lsn).is_err());
+            .find(|lsn| (begin..sight).contains(lsn) && shown.binary_search(lsn).is_err());
         let judged = !world.disk.is_dead() && !self.model.lying && !is_silent(Check::Follower);
         if let Some(lsn) = missing.filter(|_| judged) {
-            let what = format!("a follower from {begin} on is not shown {lsn}, before {bound}");
+            let what =
+                format!("a follower at {level:?} from {begin} is not shown {lsn}, before {sight}");
             return Err(Violation { promise: "G1", what }.into());
         }
-        if let Some(slot) = self.followers.get_mut(nth) {
+        if let Some(slot) = self.followers.get_mut(nth).and_then(|slots| slots.get_mut(at)) {
             *slot = Some(follower);
         }
         Ok(())

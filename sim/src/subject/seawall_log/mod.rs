@@ -63,7 +63,8 @@ pub struct SeawallLog {
     commit: Out,
     upkeep: Out,
     clients: Vec<Option<Pending>>,
-    followers: Vec<Option<Follower>>,
+    /// Of each client one at each level that it followed at.
+    followers: Vec<[Option<Follower>; 3]>,
     /// The marks that are written.
     marks: marks::Shared,
     /// A call said that a sync failed: nothing more may be acknowledged as durable beyond here.
@@ -352,7 +353,7 @@ impl SeawallLog {
         self.poisoned_at = None;
         let clients = usize::from(self.options.clients.max(1));
         self.clients = (0..clients).map(|_| None).collect();
-        self.followers = (0..clients).map(|_| None).collect();
+        self.followers = (0..clients).map(|_| Default::default()).collect();
         Ok(())
     }
 
