@@ -6,13 +6,14 @@
 mod repairs;
 
 use repairs::{
-    Case, QUARANTINE, all_files, cases, crashes_in_repairs, files, name, options, recorded,
-    records, repair, settled, written,
+    Case, QUARANTINE, all_files, append, cases, crashes_in_repairs, files, half_of_the_third, name,
+    options, recorded, records, repair, settled, written,
 };
 use seawall::storage::{EntryKind, OpenMode, Storage};
 use seawall::{Damage, Durability, Error, Log, LogView, Lsn, RepairStep};
 use seawall_sim::{
-    Concern, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, Subdirectory, environment,
+    Concern, CrashKind, EIO, ENOSPC, FaultPlan, HurtKind, Operation, Seed, SimDisk, Subdirectory,
+    environment,
 };
 
 #[test]
@@ -74,6 +75,32 @@ fn a_sound_log_is_left_as_it_is() {
     let empty = SimDisk::new(Seed::new(1));
     assert!(repair(&empty, "first").unwrap().steps.is_empty());
     assert!(empty.names().is_empty());
+}
+
+/// Three segments that nothing vouches for, and a file made ready behind them: the first is torn, so the others go
+/// with the tail, and were not lost. The regression `file-that-waits-behind-a-cut` has the story.
+#[test]
+fn a_log_that_is_torn_before_segments_is_left_as_it_is() {
+    let disk = SimDisk::new(Seed::new(9));
+    let unsynced = options().durability(Durability::Os).unsynced_max(1 << 20);
+    let log = Log::open_in(environment(&disk, 9), unsynced).unwrap();
+    while log.segments().len() < 3 || log.watermarks().written < half_of_the_third(&log) {
+        append(&log, &mut Seed::new(9).rng(Concern::Workload));
+    }
+    disk.crash_now(CrashKind::Kill);
+    drop(log);
+    let disk = settled(&disk);
+    let waiting = disk.open(&name(4), OpenMode::Create).unwrap();
+    waiting.allocate(0, 16 << 10).unwrap();
+    waiting.sync_all().unwrap();
+    disk.sync_dir().unwrap();
+    disk.overwrite_durably(&name(1), 8192, &[0; 512]).unwrap();
+    let view = LogView::open_in(&environment(&disk, 1)).unwrap();
+    assert!(view.is_torn() && view.damage().is_none() && view.segments().len() == 1, "{view:?}");
+    let before = all_files(&disk);
+    let repaired = repair(&disk, "first").unwrap();
+    assert!(repaired.steps.is_empty() && repaired.left.is_none(), "{repaired:?}");
+    assert!(all_files(&disk) == before);
 }
 
 /// A header of a stand-in stated the trim point of the whole log, of which the header behind it, which

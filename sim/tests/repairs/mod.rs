@@ -57,7 +57,7 @@ pub(crate) fn written(closed: bool) -> SimDisk {
 }
 
 /// A batch of several frames, and a record.
-fn append(log: &Log, rng: &mut Rng) {
+pub(crate) fn append(log: &Log, rng: &mut Rng) {
     let mut record = || {
         let mut record = vec![0; rng.index(700)];
         rng.fill(&mut record);
@@ -68,7 +68,7 @@ fn append(log: &Log, rng: &mut Rng) {
     log.append(&record()).unwrap();
 }
 
-fn half_of_the_third(log: &Log) -> Lsn {
+pub(crate) fn half_of_the_third(log: &Log) -> Lsn {
     log.segments()[2].base().checked_add(4000).unwrap()
 }
 

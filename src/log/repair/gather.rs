@@ -13,7 +13,7 @@ use crate::format::name::FileName;
 use crate::log::decide::{Decision, Row};
 use crate::log::remains::{self, Before};
 use crate::log::scan::{FrameScan, ScanError};
-use crate::log::survey::{Segment, SegmentEnd};
+use crate::log::survey::{Finding, Segment, SegmentEnd};
 use crate::log::tail::open_span;
 use crate::log::view::LogView;
 use crate::position::{Lsn, SegmentId};
@@ -37,11 +37,13 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
     });
     let mut facts = Facts { trim: view.trim_point(), files: files.collect(), ..Facts::default() };
     let last = view.segments().last().map(Segment::number);
+    // What goes with a tail that is cut was begun, and is not gone.
+    let begun = dropped(view).or(last);
     for finding in view.findings() {
         let Some(FileName::Segment(id)) = FileName::parse(&finding.name) else { continue };
         match finding.row {
             // It was prepared when the segment before it had begun: that, and all up to it, is gone.
-            Row::Unborn if last.is_some_and(|last| id > last.next()) => {
+            Row::Unborn if begun.is_some_and(|begun| id > begun.next()) => {
                 facts.lost.entry(SegmentId::new(id.get() - 1)).or_insert(None);
                 if let Some(len) = written(view, &finding.name)? {
                     facts.lost.insert(id, Some(len));
@@ -79,6 +81,17 @@ pub(super) fn gather(view: &LogView) -> Result<Facts> {
         facts.known.push(known(view, segment, is_last, &stretches)?);
     }
     Ok(facts)
+}
+
+/// The newest of the files behind a tail that is cut.
+fn dropped(view: &LogView) -> Option<SegmentId> {
+    let cut = |finding: &&Finding| (finding.row, finding.decision) == (Row::Dropped, Decision::Cut);
+    let names = view.findings().iter().filter(cut).map(|finding| FileName::parse(&finding.name));
+    let ids = names.filter_map(|name| match name {
+        Some(FileName::Segment(id)) => Some(id),
+        _ => None,
+    });
+    ids.max()
 }
 
 /// The length of a file without a header that follows a lost one, if any byte of it was written. Where the

@@ -176,8 +176,8 @@ impl Subject for SeawallLog {
     ];
     const CELLS: &'static [&'static str] = &CELLS;
 
-    fn draw_options(class: Class, rng: &mut Rng) -> LogOptions {
-        LogOptions::draw(class, rng)
+    fn draw_options(_: Class, rng: &mut Rng) -> LogOptions {
+        LogOptions::draw(rng)
     }
 
     fn draw_more_options(options: &mut LogOptions, rng: &mut Rng) {

@@ -2,7 +2,6 @@
 
 use crate::model::FIRST_LEN_MIN;
 use crate::rng::Rng;
-use crate::subject::Class;
 use seawall::{Durability, Options, Tag};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -150,7 +149,7 @@ impl LogOptions {
         options
     }
 
-    pub(crate) fn draw(class: Class, rng: &mut Rng) -> Self {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
         let level = *rng
             .pick(&[Level::Sync, Level::Sync, Level::Os, Level::Buffered, Level::Interval])
             .unwrap_or(&Level::Sync);
@@ -178,9 +177,7 @@ impl LogOptions {
             direct: false,
             tags: Tags::None,
             own_blocks: false,
-            // Less than any segment; more is drawn later. What damage at rest may do to segments that nothing
-            // vouches for the judges do not know yet.
-            unsynced_max: u64::from(class != Class::Media),
+            unsynced_max: 0,
             cut_at_close: None,
             clients: *rng.pick(&[1, 1, 2, 4, 8, 24]).unwrap_or(&1),
             weights,
@@ -215,10 +212,7 @@ impl LogOptions {
         self.tags = *rng.pick(&tags).unwrap_or(&Tags::None);
         self.own_blocks = rng.chance(1, 4);
         let amounts = [0, 40 << 10, 100 << 10, 256 << 20];
-        let drawn = *rng.pick(&amounts).unwrap_or(&0);
-        if self.unsynced_max > 0 {
-            self.unsynced_max = drawn;
-        }
+        self.unsynced_max = *rng.pick(&amounts).unwrap_or(&0);
         self.cut_at_close = *rng.pick(&[None, Some(1), Some(8 << 10)]).unwrap_or(&None);
     }
 
