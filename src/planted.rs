@@ -134,6 +134,7 @@ mod table {
         "shortened-before-it-is-synced",
         "cut-before-its-record-is-synced",
         "short-file-gone-on-in",
+        "unfinished-cut-left",
         "short-end-keeps-its-record",
         "record-of-a-short-end-left-by-recovery",
         "close-syncs-its-segment-alone",

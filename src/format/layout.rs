@@ -69,6 +69,14 @@ pub const fn file_len_for(len: u64) -> u64 {
     if needed < SEGMENT_LEN_MIN { SEGMENT_LEN_MIN } else { needed }
 }
 
+/// The length to which a clean close may cut a file whose frames end at byte `used`. Not below the shortest
+/// segment: when it is trimmed it may have to become the reserve.
+#[must_use]
+pub const fn cut_len(used: u64) -> u64 {
+    let needed = block_aligned(used + TRAILER_LEN);
+    if needed < SEGMENT_LEN_MIN { SEGMENT_LEN_MIN } else { needed }
+}
+
 /// Where the trailer or close record stands in a file of this length.
 #[must_use]
 pub const fn trailer_offset(file_len: u64) -> u64 {

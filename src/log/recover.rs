@@ -3,7 +3,7 @@
 //! What is changed is little, each step harmless if it is the last: files below the trim point
 //! are removed again, a bad header copy is written from the good one, strays become spares,
 //! spares beyond what the options allow are removed, and a close record behind which a segment was
-//! begun becomes a seal. The
+//! begun becomes a seal, or goes if it is that of a cut that was not made. The
 //! tail is cut by nothing but the header of the next segment, which the first append writes.
 
 use super::decide::Row;
@@ -12,7 +12,7 @@ use super::machine::{Origin, Start};
 use super::options::Options;
 use super::remains;
 use super::report::{Cut, RecoveryReport};
-use super::short_end::seal_what_a_crash_left;
+use super::short_end::{erase_an_unfinished_cut, seal_what_a_crash_left};
 use super::survey::{Access, Segment, SegmentEnd, Survey, survey};
 use super::view::LogView;
 use crate::error::{Error, Result};
@@ -205,6 +205,7 @@ fn repair(storage: &dyn Storage, survey: &mut Survey, spares_max: usize) -> Resu
         rebuild(storage, &segment.header)
             .map_err(|e| Error::io("rebuild the header of", FileName::Segment(id).text(), e))?;
     }
+    erase_an_unfinished_cut(storage, survey)?;
     seal_what_a_crash_left(storage, survey)
 }
 

@@ -1,6 +1,14 @@
-//! A crash after a segment was begun behind a short file, and before the close record that ends the file
-//! became a seal: an open makes up for it, since the record says that nothing follows. Knows nothing of
-//! who wrote the record.
+//! What a close that cuts its file may leave if it ends half way, or the run after it does: an open makes up
+//! for it before it goes on.
+//!
+//! ```text
+//!   the file has its whole length, and a record      the record is erased, synced: a file that is shortened
+//!   stands where it would have been cut              there later would end in it
+//!   the file was cut, a segment was begun behind     the record becomes a seal, synced: it says that
+//!   it, and the record is still a record             nothing follows
+//! ```
+//!
+//! Knows nothing of who wrote the record.
 
 use super::survey::{Segment, SegmentEnd, Survey};
 use crate::error::{Error, Result};
@@ -9,6 +17,32 @@ use crate::format::name::FileName;
 use crate::format::trailer::{TRAILER_LEN, Trailer, TrailerKind};
 use crate::storage::{OpenMode, Storage, StorageFile, read_full, write_full};
 use std::io;
+
+/// Erases the record of a cut that was not made. The log is closed by the record at the end of the whole file, before
+/// and after.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn erase_an_unfinished_cut(storage: &dyn Storage, survey: &Survey) -> Result<()> {
+    let Some((tail, last)) = survey.tail.as_ref().zip(survey.segments.last()) else {
+        return Ok(());
+    };
+    let used = layout::FRAMES_START + tail.end.since(last.base()).unwrap_or(0);
+    let offset = layout::trailer_offset(layout::cut_len(used));
+    let may_be_there = tail.clean && !tail.short && layout::cut_len(used) < last.header.file_len;
+    if !may_be_there || planted!("unfinished-cut-left") {
+        return Ok(());
+    }
+    let name = FileName::Segment(last.number()).text();
+    let failed = |e| Error::io("erase what a close left in", &*name, e);
+    let file = storage.open(&name, OpenMode::Read).map_err(failed)?;
+    if !ends_in_a_record(&*file, offset, last).map_err(failed)? {
+        return Ok(());
+    }
+    let file = storage.open(&name, OpenMode::Write).map_err(failed)?;
+    write_full(&*file, offset, &[&[0; TRAILER_LEN]]).map_err(|failure| failed(failure.error))?;
+    file.sync_data().map_err(failed)
+}
 
 /// Writes the seal, if the record is there. Only a last segment in which nothing stands can have been
 /// begun so: the seal comes before its first frame.

@@ -87,8 +87,7 @@ impl Machine {
 /// The length to which a file of `file_len` bytes is cut whose frames end at byte `used`, if that gives
 /// back at least so many bytes.
 fn cut_len(used: u64, file_len: u64, at_least: u64) -> Option<u64> {
-    // Not below the shortest segment: when it is trimmed it may have to become the reserve.
-    let kept = layout::block_aligned(used + layout::TRAILER_LEN).max(layout::SEGMENT_LEN_MIN);
+    let kept = layout::cut_len(used);
     file_len.checked_sub(kept).is_some_and(|left| left >= at_least.max(1)).then_some(kept)
 }
 
