@@ -135,6 +135,7 @@ mod table {
         "cut-before-its-record-is-synced",
         "short-file-gone-on-in",
         "unfinished-cut-left",
+        "seal-believed-from-the-cache",
         "short-end-keeps-its-record",
         "record-of-a-short-end-left-by-recovery",
         "close-syncs-its-segment-alone",

@@ -222,6 +222,8 @@ pub const BUGS: &[PlantedBug] = &[
         .at_once(),
     crash("cut-before-its-record-is-synced", "G5", "A close cuts the file before the record that is to end it is synced.")
         .judged(Judge::Scene),
+    error("seal-believed-from-the-cache", "G5", "An open takes the seal of a short file for durable whose sync failed.")
+        .judged(Judge::Scene),
     error("unfinished-cut-left", "G5", "The record of a cut that was not made stays in the file, and ends it once it is shortened."),
     crash("short-file-gone-on-in", "G5", "A run goes on in a file that a close cut."),
     crash("short-end-keeps-its-record", "G5", "The close record of a short file stays, and says that nothing follows, though a segment does.")

@@ -56,6 +56,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("marks-behind-a-cut-ignored", unsynced::mark_behind_damage),
     ("last-check-not-compared", unsynced::other_last_frame),
     ("cut-before-its-record-is-synced", short::power_cut_behind_a_close),
+    ("seal-believed-from-the-cache", stored_run_of_a_seal_whose_sync_failed),
     ("stale-spare-not-zeroed", crashes_around_recycled_files),
     ("prepared-file-grows-in-place", crashes_around_a_file_that_is_too_short),
     ("spare-used-twice", rotations_over_spares),
@@ -622,6 +623,10 @@ fn stored_run_of_two_trims() -> Option<String> {
 
 fn stored_run_of_an_older_header() -> Option<String> {
     stored_run(include_str!("../../regressions/older-header-in-place-of-a-copy.json"))
+}
+
+fn stored_run_of_a_seal_whose_sync_failed() -> Option<String> {
+    stored_run(include_str!("../../regressions/seal-whose-sync-failed.json"))
 }
 
 fn stored_run(text: &str) -> Option<String> {
