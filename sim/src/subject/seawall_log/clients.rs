@@ -353,9 +353,11 @@ impl SeawallLog {
         // anybody followed is shown once it is there.
         let on_its_way = !matches!(self.commit, Out::Nowhere);
         let sight = if on_its_way { bound.min(marks.written) } else { bound };
-        let missing = (self.model.addresses().into_iter())
-            .map(|(lsn, _)| lsn)
-            .find(|lsn| (begin..sight).contains(lsn) && shown.binary_search(lsn).is_err());
+        // One that has read nothing yet begins with what a trim leaves, also while that is under way.
+        let gone = |lsn| begin == Lsn::FIRST && self.model.may_be_trimmed(lsn);
+        let missing = (self.model.addresses().into_iter()).map(|(lsn, _)| lsn).find(|&lsn| {
+            (begin..sight).contains(&lsn) && shown.binary_search(&lsn).is_err() && !gone(lsn)
+        });
         let judged = !world.disk.is_dead() && !self.model.lying && !is_silent(Check::Follower);
         if let Some(lsn) = missing.filter(|_| judged) {
             let what =
