@@ -147,7 +147,9 @@ pub fn open_per_segment(steps: &[Step]) -> Option<f64> {
 
 impl Rounds {
     fn options(self, segment_len: u64) -> Options {
+        // A log that is opened again goes on in its segment, so that one is counted once.
         let options = Options::new()
+            .cut_at_close(None)
             .durability(Durability::Buffered)
             .segment_len(segment_len)
             .first_segment_len(segment_len)

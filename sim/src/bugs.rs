@@ -225,7 +225,7 @@ pub const BUGS: &[PlantedBug] = &[
     error("seal-believed-from-the-cache", "G5", "An open takes the seal of a short file for durable whose sync failed.")
         .judged(Judge::Scene),
     error("unfinished-cut-left", "G5", "The record of a cut that was not made stays in the file, and ends it once it is shortened."),
-    crash("short-file-gone-on-in", "G5", "A run goes on in a file that a close cut."),
+    crash("short-file-gone-on-in", "G5", "A run goes on in a file that a close cut.").at_once(),
     crash("short-end-keeps-its-record", "G5", "The close record of a short file stays, and says that nothing follows, though a segment does.")
         .at_once(),
     crash("record-of-a-short-end-left-by-recovery", "G5", "A crash comes between a segment's begin and the seal of the short file before it, and the next open leaves the record there."),
