@@ -228,8 +228,7 @@ impl Follower {
     /// let log = Log::open(&dir, Options::new())?;
     /// let mut follower = log.follow_at(Lsn::FIRST, Durability::Os)?;
     /// let follows = async {
-    ///     let record = poll_fn(|context| follower.poll_next(context.waker())).await?;
-    ///     seawall::Result::Ok(record)
+    ///     poll_fn(|context| follower.poll_next(context.waker())).await
     /// };
     /// # drop(follows);
     /// # log.close()?;
