@@ -127,16 +127,17 @@ pub const BUGS: &[PlantedBug] = &[
     crash("synced-over-a-segment-that-is-not", "G1", "What is written last is synced and reported as durable, although a segment before it is not synced.")
         .at_once(),
     media("acknowledged-before-a-mark-vouches", "G1", "What follows a header that does not vouch is reported as durable without a mark that vouches.")
-        .judged(Judge::Scene),
+        .judged(Judge::Exhaustive),
+    crash("trim-in-a-header-that-does-not-vouch", "G5", "The header of the next segment states a trim before the one before it is synced, and files go on its word."),
     crash("shortened-before-it-is-synced", "G5", "A segment is sealed and shortened before it is synced."),
-    crash("close-syncs-its-segment-alone", "G1", "A clean close syncs the last segment, and none that was left before it was synced.")
-        .judged(Judge::Scene),
+    crash("close-syncs-its-segment-alone", "G1", "A clean close syncs the last segment, and none that was left before it was synced."),
+    crash("recycled-before-its-removal-is-durable", "G5", "A trimmed file is written over for the next segment before the directory is synced: its old name may come back.")
+        .at_once(),
     crash("kept-behind-a-cut", "G2", "What follows a segment that a crash cut short stays part of the log."),
-    media("marks-behind-a-cut-ignored", "G1", "Marks in the segments behind a tail prove nothing.")
-        .judged(Judge::Scene),
+    media("marks-behind-a-cut-ignored", "G1", "Marks in the segments behind a tail prove nothing."),
     crash("last-segment-alone-made-stable", "G1", "An open syncs and evicts the last segment, and none before it that nothing vouches for."),
     media("last-check-not-compared", "G1", "A segment may end with another frame than the header behind it states, where that does not vouch.")
-        .judged(Judge::Scene),
+        .judged(Judge::Exhaustive),
     crash("dropped-number-used-again", "G5", "The segment behind a cut gets the number of one that was dropped with the tail."),
     error("durable-behind-a-failed-sync", "G7", "A sync that returns behind one that failed moves the durable watermark still.")
         .judged(Judge::Scene),
@@ -345,6 +346,9 @@ pub const BUGS: &[PlantedBug] = &[
     threads("lost-wakeup", "progress", "A waiter looks, and sleeps after the event that it waits for was told."),
     threads("two-leaders", "G7", "Two threads drive the commit lane at once."),
     threads("follower-told-ok", "G7", "A waiter whose leader's sync failed is told that all is well."),
+    threads("left-counted-with-the-one-before", "G1", "A sync of a segment that was left counts for those that were left while it ran, too."),
+    threads("left-synced-and-no-one-woken", "progress", "Who waits while the other lane syncs what was left is not woken when that is done."),
+    threads("left-synced-opens-one-door", "progress", "A sync behind segments that were left wakes those of the last group alone: others wait for it since an earlier one."),
     threads("rotation-races-batch", "G3", "A rotation comes between the frames of a batch."),
     threads("close-races-append", "G1", "An append is accepted behind the close mark."),
     threads("reader-before-bytes", "G1", "A reader is let in before the bytes are in the file."),

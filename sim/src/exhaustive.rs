@@ -2,7 +2,7 @@
 //! can be cut off, everything that can be left of it then.
 //!
 //! ```text
-//!   workloads      all rows of up to `ops` operations of an alphabet, at each level
+//!   workloads      all rows of up to `ops` operations of an alphabet, for each kind of log
 //!   crash points   behind the last operation; in each of its calls of the disk that leave traces:
 //!                  not begun, done as a whole, of a write a first part; power cut and kill
 //!   states         of what is pending all subsets, up to `cap` units; beyond that each single
@@ -28,7 +28,7 @@ mod seen;
 mod units;
 mod walk;
 
-pub use alphabet::{alphabet, options};
+pub use alphabet::{Kind, alphabet, options};
 pub use at_rest::{BytesReport, bytes};
 pub use report::ExhaustiveReport;
 
@@ -36,7 +36,7 @@ use crate::campaign::Failure;
 use crate::oracle::Violation;
 use crate::sabotage::Sabotage;
 use crate::scenario::Scenario;
-use crate::subject::seawall_log::{Level, Op, SeawallLog};
+use crate::subject::seawall_log::{Op, SeawallLog};
 use parking_lot::Mutex;
 use seen::Seen;
 use std::num::NonZeroUsize;
@@ -57,14 +57,15 @@ use walk::Walker;
 pub struct Exhaustive {
     /// The longest workloads.
     pub ops: usize,
-    /// In workloads of up to so many operations recovery is cut off too.
+    /// In workloads of up to so many operations recovery is cut off too; of one less where segments are
+    /// left unsynced.
     pub nested_ops: usize,
-    /// In workloads of up to so many operations the recovery from that is cut off too.
+    /// In workloads of up to so many operations the recovery from that is cut off too, and so of one less.
     pub deep_ops: usize,
     /// Of so many pending units all subsets are tried.
     pub cap: usize,
-    /// The levels of the logs: each has all workloads.
-    pub levels: Vec<Level>,
+    /// The kinds of logs: each has all workloads of its alphabet.
+    pub kinds: Vec<Kind>,
     /// The disk cheats like this.
     pub sabotage: Option<Sabotage>,
 }
@@ -95,7 +96,7 @@ struct Known {
 }
 
 impl Exhaustive {
-    /// All workloads of up to so many operations, at two levels; recovery is cut off too in those
+    /// All workloads of up to so many operations, on three kinds of logs; recovery is cut off too in those
     /// of up to four, and the recovery from that in those of up to three.
     #[must_use]
     pub fn new(ops: usize) -> Self {
@@ -104,7 +105,7 @@ impl Exhaustive {
             nested_ops: 4,
             deep_ops: 3,
             cap: 8,
-            levels: vec![Level::Sync, Level::Buffered],
+            kinds: vec![Kind::Sync, Kind::Buffered, Kind::Unsynced],
             sabotage: None,
         }
     }
@@ -112,17 +113,19 @@ impl Exhaustive {
     /// How many workloads there are.
     #[must_use]
     pub fn workloads(&self) -> u64 {
-        self.phases().iter().map(|(level, len)| count_of(*level, *len)).sum()
+        self.phases().iter().map(|(kind, len)| count_of(*kind, *len)).sum()
     }
 
     /// Shorter workloads come first: where one state is met twice it is met first where recovery is
     /// cut off more often.
-    fn phases(&self) -> Vec<(Level, usize)> {
+    fn phases(&self) -> Vec<(Kind, usize)> {
         let lens = 0..=self.ops;
-        lens.flat_map(|len| self.levels.iter().map(move |level| (*level, len))).collect()
+        lens.flat_map(|len| self.kinds.iter().map(move |kind| (*kind, len))).collect()
     }
 
-    fn depth(&self, len: usize) -> usize {
+    /// What is left unsynced is many more units: there the same depth is for workloads one shorter.
+    fn depth(&self, kind: Kind, len: usize) -> usize {
+        let len = len + usize::from(kind == Kind::Unsynced);
         1 + usize::from(len <= self.nested_ops) + usize::from(len <= self.deep_ops)
     }
 
@@ -151,9 +154,9 @@ impl Exhaustive {
             result: Mutex::default(),
         };
         let total = self.workloads();
-        for (level, len) in self.phases() {
+        for (kind, len) in self.phases() {
             shared.next.store(0, Ordering::Relaxed);
-            let work = || self.work(level, len, &shared, &|done| progress(done, total));
+            let work = || self.work(kind, len, &shared, &|done| progress(done, total));
             std::thread::scope(|scope| {
                 for _ in 1..jobs.get() {
                     scope.spawn(work);
@@ -166,9 +169,9 @@ impl Exhaustive {
         (report, failure)
     }
 
-    fn work(&self, level: Level, len: usize, shared: &Shared, progress: &dyn Fn(u64) -> bool) {
-        let (ops, end) = (alphabet(level), count_of(level, len));
-        let mut walker = Walker::new(self, options(level), self.depth(len), &shared.seen);
+    fn work(&self, kind: Kind, len: usize, shared: &Shared, progress: &dyn Fn(u64) -> bool) {
+        let (ops, end) = (alphabet(kind), count_of(kind, len));
+        let mut walker = Walker::new(self, options(kind), self.depth(kind, len), &shared.seen);
         while !shared.stop.load(Ordering::Relaxed) {
             let number = shared.next.fetch_add(1, Ordering::Relaxed);
             if number >= end {
@@ -192,7 +195,8 @@ impl Exhaustive {
 }
 
 /// What this mode finds in a few seconds, for a bug that was planted: first by bits and records at
-/// rest, then by crashes in workloads of two operations, with the run that shows it.
+/// rest, then by crashes in workloads of two operations, and of three where they leave segments unsynced,
+/// with the run that shows it.
 #[must_use]
 pub fn hunt(
     jobs: NonZeroUsize,
@@ -203,13 +207,15 @@ pub fn hunt(
     {
         return Some((violation, None));
     }
-    let search = Exhaustive { sabotage, nested_ops: 1, deep_ops: 0, ..Exhaustive::new(2) };
-    let failure = search.run(jobs, &|_, _| true).1?;
+    let short = Exhaustive { sabotage, nested_ops: 1, deep_ops: 0, ..Exhaustive::new(2) };
+    let kinds = vec![Kind::Unsynced];
+    let left = Exhaustive { nested_ops: 0, kinds, ..Exhaustive { ops: 3, ..short.clone() } };
+    let failure = [short, left].iter().find_map(|search| search.run(jobs, &|_, _| true).1)?;
     Some((failure.violation, Some(failure.scenario)))
 }
 
-fn count_of(level: Level, len: usize) -> u64 {
-    let letters = crate::image::wide(alphabet(level).len());
+fn count_of(kind: Kind, len: usize) -> u64 {
+    let letters = crate::image::wide(alphabet(kind).len());
     letters.saturating_pow(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
@@ -233,8 +239,8 @@ mod tests {
 
     #[test]
     fn every_workload_has_a_number_of_its_own() {
-        let ops = alphabet(Level::Buffered);
-        let all: BTreeSet<String> = (0..count_of(Level::Buffered, 2))
+        let ops = alphabet(Kind::Buffered);
+        let all: BTreeSet<String> = (0..count_of(Kind::Buffered, 2))
             .map(|number| format!("{:?}", workload(&ops, 2, number)))
             .collect();
         assert_eq!(all.len(), ops.len() * ops.len());

@@ -20,12 +20,14 @@ const BY_CRASHES: [&str; 5] = [
 ];
 
 /// Found by bits and records at rest.
-const AT_REST: [&str; 5] = [
+const AT_REST: [&str; 7] = [
     "mark-check-not-checked",
     "close-record-of-another-salt",
     "length-trusted-before-check",
     "one-header-copy",
     "damage-taken-for-torn-tail",
+    "acknowledged-before-a-mark-vouches",
+    "last-check-not-compared",
 ];
 
 /// One test, since what is planted is planted in the whole process.

@@ -153,7 +153,7 @@ fn campaign(bug: &PlantedBug, sabotage: Option<Sabotage>) -> Option<String> {
     let mut campaign = Campaign::<SeawallLog>::new();
     campaign.draw.class = Some(bug.class);
     campaign.sabotage = sabotage;
-    let failure = campaign.run(0..2000).err()?;
+    let failure = campaign.run(0..5000).err()?;
     Some(format!("a campaign, seed {}: {}", failure.seed, failure.violation))
 }
 

@@ -547,7 +547,9 @@ impl Performer {
             }
         }
         let reserve = make_reserve.then(|| self.make_reserve(None));
-        if (!done.is_empty() || make_reserve)
+        let kept = planted!("recycled-before-its-removal-is-durable")
+            && done.iter().all(|removal| removal.keep_as.is_some());
+        if (!done.is_empty() && !kept || make_reserve)
             && let Err(error) = self.storage.sync_dir()
         {
             outcome = Err(Trouble::SyncFailed(error));

@@ -325,9 +325,12 @@ impl Shared {
     /// Tells the machine, and whoever waits, what an action of a lane became.
     pub(crate) fn take_back(&self, state: &mut Guard<'_>, event: Event, lane: Lane) {
         let upkeep = lane == Lane::Upkeep;
+        let silent = planted!("left-synced-and-no-one-woken")
+            && upkeep
+            && matches!(event, Event::SyncedLeft { .. });
         let (failures, voided) = (state.machine.failures(), state.machine.failed_end());
         let group = state.machine.group().wrapping_sub(1);
-        let opened = Door::opened_by(&event, group);
+        let opened = Door::opened_by(&event, group, state.machine.is_settled());
         let before = self.observing.as_ref().map(|_| Before::look(&state.machine, &event));
         state.machine.on_event(event);
         state.driving = None;
@@ -341,7 +344,7 @@ impl Shared {
         if upkeep && let Some(first) = state.machine.live().front() {
             self.files.forget_before(first.segment.number());
         }
-        if !(planted!("cancelled-waiter") && failed) {
+        if !(planted!("cancelled-waiter") && failed || silent) {
             self.announce(state, opened.filter(|_| !failed), upkeep);
         }
         if failed {

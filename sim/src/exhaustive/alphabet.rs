@@ -2,12 +2,26 @@
 
 use crate::subject::seawall_log::{KINDS, Level, LogOptions, Op, Tags, Turn, What};
 
+/// A kind of log, which has an alphabet of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Of level `Sync`.
+    Sync,
+    /// Of level `Buffered`; each rotation waits for the disk.
+    Buffered,
+    /// Of level `Buffered`; the next segment begins before the one that is full is synced.
+    Unsynced,
+}
+
+/// So much may be left unsynced: two segments of one record each, and the third waits.
+const UNSYNCED_MAX: u64 = 40 << 10;
+
 /// The log: small segments, so that a few records rotate; frames of batches so small that a batch
 /// takes several; an idle mark; one spare; nothing ahead of time.
 #[must_use]
-pub fn options(level: Level) -> LogOptions {
+pub fn options(kind: Kind) -> LogOptions {
     LogOptions {
-        level,
+        level: if kind == Kind::Sync { Level::Sync } else { Level::Buffered },
         segment_len: 16 << 10,
         first_segment_len: None,
         buffer_max: 8 << 10,
@@ -22,7 +36,7 @@ pub fn options(level: Level) -> LogOptions {
         // Appends have different tags, and batches the frames that they would have without.
         tags: Tags::Batches,
         own_blocks: false,
-        unsynced_max: 0,
+        unsynced_max: if kind == Kind::Unsynced { UNSYNCED_MAX } else { 0 },
         cut_at_close: None,
         clients: 3,
         weights: [0; KINDS],
@@ -30,10 +44,30 @@ pub fn options(level: Level) -> LogOptions {
     }
 }
 
-/// The operations. Those that a log of this level does not tell apart are there once.
+/// The operations. Those that a log of this kind does not tell apart are there once.
 #[must_use]
-pub fn alphabet(level: Level) -> Vec<Op> {
+pub fn alphabet(kind: Kind) -> Vec<Op> {
     use Level::{Buffered, Os, Sync};
+    let stepped = |what| Op { client: 0, what, turns: turns() };
+    if kind == Kind::Unsynced {
+        let beside = |what| Op { client: 0, what, turns: commits() };
+        // Nobody syncs beside these: what they leave is found as it is by what comes next.
+        let left = [
+            What::Append(40, Buffered),
+            What::Append(5000, Os),
+            What::Append(9000, Os),
+            What::Batch(vec![400, 400, 400], Os),
+        ];
+        let others = [
+            What::Append(40, Sync),
+            What::Sync,
+            What::Trim(255),
+            What::Trim(128),
+            What::Tend,
+            What::Reopen,
+        ];
+        return left.map(beside).into_iter().chain(others.map(stepped)).collect();
+    }
     let mut all = vec![
         What::Append(40, Buffered),
         What::Append(40, Sync),
@@ -56,14 +90,19 @@ pub fn alphabet(level: Level) -> Vec<Op> {
         // A clean close, and the next open.
         What::Reopen,
     ];
-    if level == Sync {
+    if kind == Kind::Sync {
         all.retain(|what| *what != What::Append(40, Buffered));
     }
-    let stepped = |what| Op { client: 0, what, turns: turns() };
     let mut ops: Vec<Op> = all.into_iter().map(stepped).collect();
     // Nobody waits for it: what comes next meets it under way, and shares its write and its sync.
     ops.push(Op { client: 0, what: What::Append(300, Sync), turns: Vec::new() });
     ops
+}
+
+/// The commit lane alone goes on step by step, far enough for a rotation and a write.
+pub(super) fn commits() -> Vec<Turn> {
+    let round = [[Turn::Commit, Turn::Poll]; 20];
+    [Turn::Poll].into_iter().chain(round.into_iter().flatten()).collect()
 }
 
 /// The engine goes on step by step, and after each the client looks whether it is told: as early as

@@ -1,20 +1,24 @@
-//! Every bit of a few small logs at rest, turned over one at a time; and close records and seals
-//! that an earlier use of the file may have left, with the salt of that use.
+//! Every bit of a few small logs at rest, turned over one at a time; close records and seals that an
+//! earlier use of the file may have left, with the salt of that use; and another frame in place of the one
+//! that a segment ends with.
 //!
 //! ```text
 //!   shown, not in the log        never
 //!   not shown                    only if damage is told; or nothing proved that it was durable, the
-//!                                log was not closed, and the tail is called torn
+//!                                log was not closed, and the tail is called torn; never what was reported
+//!                                as durable in a segment before the last one
 //!   proven to be durable         never more than the sound log proves
 //!   a writer opens it            only if a reader calls nothing damaged, and shows the same
 //!   one copy of a header         changes nothing at all
 //!   another salt's record        nor does that
+//!   another last frame           damage is told; where nothing proves that the segment is whole no writer
+//!                                opens it
 //! ```
 //!
 //! The bits are all those that mean something: of both copies of each header, of all frames and of
-//! the room right behind them, of the trailer.
+//! the room right behind them, of the trailer. Of a long body, which has one check, a part of the bytes.
 
-use super::alphabet::options;
+use super::alphabet::{Kind, commits, options};
 use crate::crash::{CrashKind, CrashPolicy};
 use crate::disk::SimDisk;
 use crate::environment::environment;
@@ -26,7 +30,8 @@ use crate::subject::seawall_log::{Level, LogOptions, Op, SeawallLog, Turn, What}
 use crate::subject::{Before, Class, Stop, Subject, World};
 use parking_lot::Mutex;
 use seawall::format::checksum::FrameSeed;
-use seawall::format::frame::decode_frame;
+use seawall::format::frame::{self, FrameHeader, FrameKind, decode_frame};
+use seawall::format::frame_writer::{FrameSpec, finish_run, place_frame};
 use seawall::format::header::HEADER_LEN;
 use seawall::format::name::FileName;
 use seawall::format::trailer::{TRAILER_LEN, Trailer, TrailerKind};
@@ -42,6 +47,9 @@ const SECOND: u64 = 4096;
 const FRAMES_START: u64 = 8192;
 /// Bytes behind the last frame that are looked at: what is torn may begin there.
 const BEHIND: u64 = 64;
+/// So many bytes at both ends of a frame are all looked at, and between them one in so many.
+const ENDS: u64 = 512;
+const APART: u64 = 64;
 
 /// What was tried on logs at rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,6 +64,8 @@ pub struct BytesReport {
     pub torn: u64,
     /// Close records and seals of another salt.
     pub records: u64,
+    /// Segments that end with another frame than was written.
+    pub last_frames: u64,
     /// Last marks of a log that state less than all that lies before them: only in those can one bit
     /// claim what nothing proves.
     pub late_marks: u64,
@@ -63,11 +73,11 @@ pub struct BytesReport {
 
 impl fmt::Display for BytesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { logs, bits, damaged, torn, records, late_marks: _ } = self;
+        let Self { logs, bits, damaged, torn, records, last_frames, late_marks: _ } = self;
         write!(
             f,
             "{bits} bits of {logs} logs, {damaged} told as damage, {torn} as a torn tail; \
-             {records} records of another salt"
+             {records} records of another salt, {last_frames} other last frames"
         )
     }
 }
@@ -82,15 +92,19 @@ struct AtRest {
     closed: bool,
     records: Records,
     proven: Lsn,
+    /// What was reported as durable, in segments before the last one.
+    reported: Lsn,
     end: Lsn,
     segments: Vec<Segment>,
 }
 
-/// Something done to a log: a bit of a file, or the last bytes of one.
+/// Something done to a log: to a bit of a file, to its last bytes, or to the last frame of a segment that
+/// ends here.
 #[derive(Clone, Debug)]
 enum Deed {
     Bit { name: String, offset: u64, bit: u8 },
     Record { name: String, offset: u64, record: Trailer },
+    LastFrame { name: String, offset: u64, frame: Vec<u8>, end: Lsn },
 }
 
 /// Turns over every bit that means something, on `jobs` threads.
@@ -140,13 +154,16 @@ pub fn bytes(jobs: NonZeroUsize) -> Result<BytesReport, Violation> {
     if let Some((_, violation)) = first.into_inner() {
         return Err(violation);
     }
-    let bits = deeds.iter().filter(|(_, deed)| matches!(deed, Deed::Bit { .. })).count();
+    let count = |kind: fn(&Deed) -> bool| deeds.iter().filter(|(_, deed)| kind(deed)).count();
+    let bits = count(|deed| matches!(deed, Deed::Bit { .. }));
+    let last_frames = count(|deed| matches!(deed, Deed::LastFrame { .. }));
     Ok(BytesReport {
         logs: wide(logs.len()),
         bits: wide(bits),
         damaged: damaged.into_inner(),
         torn: torn.into_inner(),
-        records: wide(deeds.len() - bits),
+        records: wide(deeds.len() - bits - last_frames),
+        last_frames: wide(last_frames),
         late_marks: logs.iter().map(AtRest::late_marks).sum(),
     })
 }
@@ -156,11 +173,14 @@ impl fmt::Display for Deed {
         match self {
             Self::Bit { name, offset, bit } => write!(f, "bit {bit} of byte {offset} of {name}"),
             Self::Record { name, record, .. } => write!(f, "{record:?} at the end of {name}"),
+            Self::LastFrame { name, offset, .. } => {
+                write!(f, "another frame at byte {offset} of {name}, its last")
+            }
         }
     }
 }
 
-/// The logs: closed and not, at both levels, with every kind of frame.
+/// The logs: closed and not, of every kind, with every kind of frame.
 fn logs() -> Result<Vec<AtRest>, Violation> {
     use Level::{Buffered, Os, Sync};
     let driven = |whats: &[What]| -> Vec<Op> {
@@ -180,15 +200,22 @@ fn logs() -> Result<Vec<AtRest>, Violation> {
     let frames = driven(&[What::Batch(vec![200, 300, 90], Sync), What::Append(9, Os), What::Tend]);
     let trimmed = driven(&[What::Append(40, Sync), What::Append(20, Sync), What::Trim(255)]);
     let last = driven(&[What::Append(12, Sync)]);
+    // A segment that no rotation synced, and the next one; and then a sync of both, and a mark that says so.
+    let beside = |what| Op { client: 0, what, turns: commits() };
+    let left = [What::Append(40, Os), What::Append(60, Os), What::Append(9000, Os)].map(beside);
+    let synced = [&left[..], &[beside(What::Sync)]].concat();
     Ok(vec![
-        AtRest::after("records", Sync, &[&plain], false)?,
-        AtRest::after("records, closed", Sync, &[&plain], true)?,
-        AtRest::after("marks", Buffered, &[&marks], false)?,
-        AtRest::after("marks, closed", Buffered, &[&marks], true)?,
-        AtRest::after("a batch of frames, an idle mark", Buffered, &[&frames], false)?,
-        AtRest::after("a trim", Sync, &[&trimmed, &last], false)?,
-        AtRest::after("a trim, closed", Buffered, &[&trimmed], true)?,
-        AtRest::after("two segments", Buffered, &[&marks, &last], false)?,
+        AtRest::after("records", Kind::Sync, &[&plain], false)?,
+        AtRest::after("records, closed", Kind::Sync, &[&plain], true)?,
+        AtRest::after("marks", Kind::Buffered, &[&marks], false)?,
+        AtRest::after("marks, closed", Kind::Buffered, &[&marks], true)?,
+        AtRest::after("a batch of frames, an idle mark", Kind::Buffered, &[&frames], false)?,
+        AtRest::after("a trim", Kind::Sync, &[&trimmed, &last], false)?,
+        AtRest::after("a trim, closed", Kind::Buffered, &[&trimmed], true)?,
+        AtRest::after("two segments", Kind::Buffered, &[&marks, &last], false)?,
+        AtRest::after("a segment left unsynced", Kind::Unsynced, &[&left], false)?,
+        AtRest::after("the same, synced since", Kind::Unsynced, &[&synced], false)?,
+        AtRest::after("the same, closed", Kind::Unsynced, &[&left], true)?,
     ])
 }
 
@@ -200,17 +227,19 @@ impl AtRest {
     /// What lives of these operations leave, each of which but the last ends by a kill.
     fn after(
         what: &'static str,
-        level: Level,
+        kind: Kind,
         lives: &[&[Op]],
         closed: bool,
     ) -> Result<Self, Violation> {
-        let options = options(level);
+        let options = options(kind);
         let (mut disk, mut before) = (SimDisk::new(Seed::new(1)), Before::Nothing);
         let mut log = SeawallLog::new(&options);
+        let mut reported = Lsn::FIRST;
         for (nth, ops) in lives.iter().enumerate() {
             let world = World::new(disk.clone(), Class::Crash, before, wide(nth));
             let lived = log.open(&world).and_then(|_| {
                 ops.iter().try_for_each(|op| log.make(&world, op))?;
+                reported = log.durable().unwrap_or(reported);
                 if closed && nth + 1 == lives.len() { log.finish(&world) } else { Ok(()) }
             });
             disk.crash_now(CrashKind::Kill);
@@ -233,7 +262,22 @@ impl AtRest {
         }
         let (proven, end) = (view.proven(), view.end());
         let segments = view.segments().to_vec();
-        Ok(Self { what, options, disk, closed, records, proven, end, segments })
+        let reported = reported.min(segments.last().map_or(Lsn::FIRST, Segment::base));
+        Ok(Self { what, options, disk, closed, records, proven, reported, end, segments })
+    }
+
+    /// The frames of a segment, each with where it begins in the file.
+    fn frames(&self, segment: &Segment, file: &[u8]) -> Vec<(u64, FrameHeader)> {
+        let seed = FrameSeed::new(segment.header.log, segment.header.salt);
+        let (mut lsn, mut offset, mut frames) = (segment.base(), FRAMES_START, Vec::new());
+        while let Some(bytes) = file.get(index(offset)..)
+            && let Ok((frame, _)) = decode_frame(bytes, seed, lsn)
+        {
+            frames.push((offset, frame));
+            offset += frame.frame_len();
+            lsn = Lsn::new(lsn.get() + frame.frame_len());
+        }
+        frames
     }
 
     /// 1 if the last mark of the log states less than all that lies before it.
@@ -242,20 +286,15 @@ impl AtRest {
         for segment in &self.segments {
             let name = FileName::Segment(segment.number()).text();
             let Some(file) = self.disk.read_durable(&name) else { continue };
-            let seed = FrameSeed::new(segment.header.log, segment.header.salt);
-            let (mut lsn, mut rest) = (segment.base(), file.get(index(FRAMES_START)..));
-            while let Some(bytes) = rest
-                && let Ok((frame, _)) = decode_frame(bytes, seed, lsn)
-            {
+            for (offset, frame) in self.frames(segment, &file) {
+                let lsn = Lsn::new(segment.base().get() + offset - FRAMES_START);
                 late = frame.mark.map_or(late, |mark| mark < lsn);
-                rest = bytes.get(index(frame.frame_len())..);
-                lsn = Lsn::new(lsn.get() + frame.frame_len());
             }
         }
         u64::from(late)
     }
 
-    /// Each bit that means something, and each record that means nothing.
+    /// Each bit that means something, each record that means nothing, and each other last frame.
     fn deeds(&self) -> Vec<Deed> {
         let (mut deeds, header) = (Vec::new(), wide(HEADER_LEN));
         for segment in &self.segments {
@@ -268,7 +307,15 @@ impl AtRest {
             let trailer = len.saturating_sub(wide(TRAILER_LEN));
             let ranges =
                 [0..header, SECOND..SECOND + header, FRAMES_START..frames_end, trailer..len];
-            for offset in ranges.into_iter().flatten() {
+            let frames = self.frames(segment, &file);
+            let inside = |byte: u64| {
+                let frame = frames.iter().rfind(|(offset, _)| *offset <= byte);
+                let in_body = frame.is_some_and(|&(offset, frame)| {
+                    (offset + ENDS..offset + frame.frame_len().saturating_sub(ENDS)).contains(&byte)
+                });
+                in_body && !byte.is_multiple_of(APART)
+            };
+            for offset in ranges.into_iter().flatten().filter(|&byte| !inside(byte)) {
                 for bit in 0..8 {
                     deeds.push(Deed::Bit { name: name.clone(), offset, bit });
                 }
@@ -277,6 +324,7 @@ impl AtRest {
             if file.get(index(trailer)..).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)) {
                 deeds.extend(self.records_of_another_use(segment, &name, trailer));
             }
+            deeds.extend(frames.last().and_then(|&last| other_frame(segment, &name, &file, last)));
         }
         deeds
     }
@@ -305,6 +353,9 @@ impl AtRest {
             Deed::Record { name, offset, record } => {
                 disk.overwrite_durably(name, *offset, &record.encode())
             }
+            Deed::LastFrame { name, offset, frame, .. } => {
+                disk.overwrite_durably(name, *offset, frame)
+            }
         };
         if let Err(error) = done {
             return broken("progress", format!("there is no such byte: {error}"));
@@ -312,6 +363,7 @@ impl AtRest {
         let harmless = match deed {
             Deed::Bit { offset, .. } => *offset < FRAMES_START,
             Deed::Record { .. } => true,
+            Deed::LastFrame { .. } => false,
         };
         let mut view = match LogView::open_in(&environment(&disk, 1)) {
             Ok(view) => view,
@@ -328,6 +380,15 @@ impl AtRest {
             Ok(found) => found.verdict,
             Err(error) => return broken("G5", format!("verify: {error:?}")),
         };
+        if let Deed::LastFrame { end, .. } = deed {
+            // Its record has a check that holds: what is wrong is known only behind it.
+            let walked = *end > self.proven;
+            if !told || walked && view.damage().is_none() {
+                return broken("G5", format!("another last frame, called {verdict:?}"));
+            }
+            self.writer(&disk, &shown, view.damage().is_some(), false)?;
+            return Ok(verdict);
+        }
         if let Some((place, _)) =
             shown.iter().find(|(place, print)| self.records.get(place) != Some(print))
         {
@@ -341,7 +402,10 @@ impl AtRest {
         if let Some(&(lsn, _)) = missing {
             let fine = match verdict {
                 Verdict::Clean => false,
-                Verdict::TornTail => !harmless && !self.closed && lsn >= self.proven,
+                Verdict::TornTail => {
+                    let vouched = self.proven.max(self.reported);
+                    !harmless && !self.closed && lsn >= vouched
+                }
                 _ => !harmless && told,
             };
             if !fine {
@@ -382,6 +446,28 @@ impl AtRest {
         disk.crash_now(CrashKind::Kill);
         found
     }
+}
+
+/// A record of other bytes in place of the last one of a closed segment.
+fn other_frame(
+    segment: &Segment,
+    name: &str,
+    file: &[u8],
+    (offset, last): (u64, FrameHeader),
+) -> Option<Deed> {
+    let end = segment.closed?.lsn;
+    let begin = index(offset + wide(frame::HEADER_LEN));
+    let body = file.get(begin..)?.get(..usize::try_from(last.body_len).ok()?)?;
+    if last.kind != FrameKind::Record || last.mark.is_some() || body.is_empty() {
+        return None;
+    }
+    let other: Vec<u8> = body.iter().map(|byte| !byte).collect();
+    let mut frame = Vec::new();
+    place_frame(&mut frame, FrameSpec::of(FrameKind::Record), &[&other[..]]);
+    let seed = FrameSeed::new(segment.header.log, segment.header.salt);
+    let lsn = Lsn::new(segment.base().get() + offset - FRAMES_START);
+    let _ = finish_run(&mut frame, seed, lsn, last.prev);
+    Some(Deed::LastFrame { name: name.to_owned(), offset, frame, end })
 }
 
 /// Reads everything; how often damage was met, if it was.

@@ -69,6 +69,39 @@ pub(super) fn rotation(seed: u64) {
     stage.finish();
 }
 
+/// Segments are left before they are synced, and synced beside the appends, or by whoever waits.
+pub(super) fn unsynced(seed: u64) {
+    let mut rng = rng(seed);
+    let level =
+        [Durability::Buffered, Durability::Os, Durability::Interval(INTERVAL)][rng.index(3)];
+    // Without a bound, and with one that the third segment meets.
+    let max = if rng.chance(1, 2) { 1 << 20 } else { 40 << 10 };
+    let options = small(level).unsynced_max(max).prepare_ahead(rng.chance(1, 2));
+    let (fails, begun, waits) = (rng.chance(1, 5), rng.chance(3, 4), rng.chance(2, 3));
+    let fault = FaultPlan::new(Operation::SyncData, EIO).after(rng.below(6));
+    let plan = Plan { fault: fails.then_some(fault), crashes: !fails, ..plan(options) };
+    let mut stage = Stage::open(seed, rng, Plan { begun, ..plan });
+    // Two rotations of its own, so that a segment may be left while the one before it is being synced.
+    stage.run(|mut actor| {
+        (0..7).for_each(|_| _ = actor.append(LARGE));
+        actor.wait_durable();
+    });
+    stage.run(|mut actor| {
+        actor.append(LARGE);
+        actor.append_at(40, Durability::Sync);
+        actor.append(50);
+        actor.sync();
+    });
+    if waits {
+        stage.run(|mut actor| {
+            actor.append_at(60, Durability::Os);
+            actor.wait_durable();
+            actor.read(1);
+        });
+    }
+    stage.finish();
+}
+
 pub(super) fn batches(seed: u64) {
     let mut rng = rng(seed);
     let options = small(level(&mut rng)).prepare_ahead(rng.chance(1, 2)).batch_frame_max(1024);

@@ -34,9 +34,10 @@ const fn small(name: &'static str, run: fn(u64)) -> Harness {
 }
 
 /// All of them.
-pub const HARNESSES: [Harness; 21] = [
+pub const HARNESSES: [Harness; 22] = [
     harness("group_commit", harnesses::group_commit),
     harness("rotation", harnesses::rotation),
+    harness("unsynced", harnesses::unsynced),
     harness("batches", harnesses::batches),
     harness("close", harnesses::close),
     harness("poison", harnesses::poison),
@@ -80,11 +81,14 @@ const fn mistake(name: &'static str, harness: &'static str) -> Mistake {
 }
 
 /// All of them.
-pub const PLANTED: [Mistake; 35] = [
+pub const PLANTED: [Mistake; 38] = [
     mistake("lost-wakeup", "rotation"),
     mistake("two-leaders", "two_threads"),
     mistake("follower-told-ok", "poison"),
     mistake("rotation-races-batch", "rotation"),
+    mistake("left-counted-with-the-one-before", "unsynced"),
+    mistake("left-synced-and-no-one-woken", "unsynced"),
+    mistake("left-synced-opens-one-door", "unsynced"),
     mistake("close-races-append", "close"),
     mistake("reader-before-bytes", "followers"),
     mistake("cancelled-waiter", "failing_writes"),

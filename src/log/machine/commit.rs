@@ -258,7 +258,8 @@ impl Machine {
         let wanted = self.trim.max(self.trim_wanted.unwrap_or(self.trim));
         // No trim point lies beyond what is accepted. What is stated in a header that a crash may drop is stated
         // before it, too: files are gone on its word.
-        let trim = if unproven == 0 { wanted } else { self.trim_durable };
+        let states = unproven == 0 || planted!("trim-in-a-header-that-does-not-vouch");
+        let trim = if states { wanted } else { self.trim_durable };
         let in_header = !planted!("trim-not-in-the-header-it-began");
         SegmentHeader {
             version: VERSION,

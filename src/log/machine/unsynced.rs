@@ -86,7 +86,8 @@ impl Unsynced {
 
     /// A segment begins behind one that is not synced yet.
     pub(super) fn began_unvouched(&mut self, number: SegmentId, end: Lsn, retire: Action) {
-        (self.vouched, self.vouched_by) = (false, None);
+        let vouched = planted!("acknowledged-before-a-mark-vouches");
+        (self.vouched, self.vouched_by) = (vouched, None);
         self.left.push_back(Left { number, end, retire });
     }
 
@@ -110,6 +111,11 @@ impl Unsynced {
 }
 
 impl Machine {
+    /// Whether what is synced is durable.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unsynced.is_settled()
+    }
+
     /// Whether the next segment begins although this one is not synced.
     pub(super) fn leaves_unsynced(&self) -> bool {
         let next = match self.next {
@@ -123,8 +129,8 @@ impl Machine {
             && self.begun
             && self.active.is_some()
             && self.closing == Closing::Open
-            && self.roll_wanted.is_some()
-            && self.trim_wanted.is_none()
+            && (self.trim_wanted.is_none() || planted!("trim-in-a-header-that-does-not-vouch"))
+            && (self.roll_wanted.is_some() || self.trim_wanted.is_some())
             && self.sync_wanted <= self.marks.durable
             && accepted.saturating_add(next) <= self.unsynced.max
     }
@@ -157,9 +163,14 @@ impl Machine {
             // Another sync failed meanwhile: nothing counts any more.
             Ok(()) if self.poisoned.is_some() => {}
             Ok(()) => {
-                let Some(left) = self.unsynced.left.pop_front() else { return };
-                self.unsynced.synced = self.unsynced.synced.max(left.end);
-                self.retire.push_back(left.retire);
+                let all = planted!("left-counted-with-the-one-before");
+                while let Some(left) = self.unsynced.left.pop_front() {
+                    self.unsynced.synced = self.unsynced.synced.max(left.end);
+                    self.retire.push_back(left.retire);
+                    if !all {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -172,8 +183,7 @@ impl Machine {
             && self.closing == Closing::Open
             && self.sync_wanted > self.marks.durable
             && !self.unsynced.vouched
-            && self.unsynced.synced >= active.base
-            && !planted!("acknowledged-before-a-mark-vouches");
+            && self.unsynced.synced >= active.base;
         if !due {
             return;
         }
@@ -197,11 +207,8 @@ impl Machine {
 
     /// What is synced is durable, where a mark or a header says so of everything before.
     pub(super) fn settle(&mut self) {
-        let unvouched = planted!("acknowledged-before-a-mark-vouches");
         let ahead = planted!("synced-over-a-segment-that-is-not") && self.unsynced.vouched;
-        let settled =
-            self.unsynced.is_settled() || ahead || unvouched && self.unsynced.nothing_left();
-        if !settled {
+        if !self.unsynced.is_settled() && !ahead {
             return;
         }
         self.marks.durable = self.marks.durable.max(self.unsynced.synced);

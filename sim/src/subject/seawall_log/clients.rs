@@ -371,7 +371,7 @@ impl SeawallLog {
     }
 
     fn reopen(&mut self, world: &World) -> Result<(), Stop> {
-        self.drive(world)?;
+        self.answer(world)?;
         let log = self.log()?;
         match log.log().close() {
             Ok(()) => {

@@ -6,6 +6,9 @@
 //!
 //! Where commits own their blocks, what is synced ends with a block.
 //!
+//! A file that was a segment is written over only once no crash brings its old name back, but for the
+//! reserve, which is made of one in place.
+//!
 //! The chain is held in the same way: each frame names the check of the frame before it, the first
 //! of a segment what its header names, and a header the last frame of the segment before.
 
@@ -20,6 +23,7 @@ use seawall::format::checksum::FrameSeed;
 use seawall::format::frame::{FrameHeader, FrameKind, HEADER_LEN, MARKED_HEADER_LEN};
 use seawall::format::header::{self, SegmentHeader};
 use seawall::format::layout::{BLOCK, FRAMES_START, trailer_offset};
+use seawall::format::name::FileName;
 use seawall::storage::{
     DirLock, DirState, Entry, Environment, Eviction, FileState, OpenMode, Storage, StorageFile,
 };
@@ -39,6 +43,8 @@ pub(super) struct Book {
     honest: bool,
     /// No two commits share a block.
     own_blocks: bool,
+    /// A sync of the directory makes its names durable.
+    names: bool,
 }
 
 /// How far a file was looked at.
@@ -66,7 +72,8 @@ pub(super) type Shared = Arc<Mutex<Book>>;
 pub(super) fn watched(world: &World, book: &Shared, own_blocks: bool) -> Environment {
     let honest = world.class != Class::Media
         && world.disk.lock_inner().state.options.eviction == EvictionBehaviour::Seen;
-    *book.lock() = Book { honest, own_blocks, ..Book::default() };
+    let names = world.class != Class::Media;
+    *book.lock() = Book { honest, own_blocks, names, ..Book::default() };
     let environment = world.environment();
     let (inner, disk) = (Arc::clone(&environment.storage), world.disk.clone());
     Environment {
@@ -164,6 +171,7 @@ impl StorageFile for WatchedFile {
         let asked = bytes.iter().map(|slice| slice.len()).sum();
         let end = offset.saturating_add(wide(*outcome.as_ref().unwrap_or(&asked)));
         let inner = self.disk.lock_inner();
+        self.book.lock().look_at_names(&inner.state, self.id);
         if offset >= FRAMES_START && end > offset {
             self.book.lock().look(&inner.state, self.id, offset..end, whole);
         } else if end > offset {
@@ -265,6 +273,20 @@ impl Book {
             place.next = place.next.saturating_add(frame.frame_len());
         }
         self.places.insert(id, place);
+    }
+
+    /// What is written over has no other segment's name on the device.
+    fn look_at_names(&mut self, state: &State, id: FileId) {
+        let names = &state.directory;
+        let is_now = |name: &str| names.current.get(name) == Some(&id);
+        if !self.names || is_now(&FileName::RESERVE.text()) {
+            return;
+        }
+        let mut was = names.durable.iter().filter(|(name, file)| **file == id && !is_now(name));
+        if let Some((name, _)) = was.find(|(name, _)| name.ends_with(".seg")) {
+            let what = format!("{name} is written over, and a crash may bring its name back");
+            self.broken.get_or_insert(what);
+        }
     }
 
     /// What was written before this sync ends with a block, where commits own theirs. In the last block

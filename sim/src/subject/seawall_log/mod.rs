@@ -317,6 +317,11 @@ impl Subject for SeawallLog {
 
 /// The engine.
 impl SeawallLog {
+    /// How far the log reports to be durable, while it is open.
+    pub(crate) fn durable(&self) -> Option<Lsn> {
+        self.log.as_ref().map(|log| log.log().watermarks().durable)
+    }
+
     fn log(&self) -> Result<Stepped, Stop> {
         self.log.clone().ok_or(Stop::Down)
     }
@@ -444,12 +449,25 @@ impl SeawallLog {
 
     /// The clients' calls and the engine in turn, until nothing moves.
     fn drive(&mut self, world: &World) -> Result<(), Stop> {
+        self.go_on(world, false)
+    }
+
+    /// The same, until all calls are answered: what the engine has left to do stays.
+    fn answer(&mut self, world: &World) -> Result<(), Stop> {
+        self.go_on(world, true)
+    }
+
+    fn go_on(&mut self, world: &World, calls_alone: bool) -> Result<(), Stop> {
         self.bring_back();
+        // A call that waits is answered when it returns.
         if self.options.direct {
-            return self.keep_up(world);
+            return if calls_alone { Ok(()) } else { self.keep_up(world) };
         }
         for _ in 0..1000 {
             self.poll_all(world)?;
+            if calls_alone && self.clients.iter().all(Option::is_none) {
+                return Ok(());
+            }
             let mut moved = false;
             for lane in [Lane::Commit, Lane::Upkeep] {
                 self.turn(lane);
