@@ -29,4 +29,4 @@ pub use log::{
 };
 pub use observer::SegmentSpan;
 pub use position::{Home, Lineage, LogId, Lsn, Salt, SegmentId};
-pub use storage::Environment;
+pub use storage::{Environment, Threads};

@@ -223,6 +223,7 @@ mod table {
         "dropped-ticket-never-written",
         "tickets-left-to-others",
         "failure-calls-no-waker",
+        "call-during-a-turn-forgotten",
     ];
 
     /// None.

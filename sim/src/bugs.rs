@@ -353,7 +353,7 @@ pub const BUGS: &[PlantedBug] = &[
     threads("close-races-append", "G1", "An append is accepted behind the close mark."),
     threads("reader-before-bytes", "G1", "A reader is let in before the bytes are in the file."),
     threads("cancelled-waiter", "progress", "Who stops waiting takes the wakeup of another along."),
-    threads("abandoned-waiter", "progress", "Who waits when the log gives up is not told: the drop of the last handle waits for ever."),
+    threads("abandoned-waiter", "progress", "Who waits for a ticket when the last handle goes and the log gives up is not told, and waits for ever."),
     threads("write-back-shares-the-descriptor", "G7", "Early write-back syncs through the descriptor of the commits: of two syncs at once one may say that all is well."),
     threads("handover-forgotten", "progress", "A leader goes home with its own group done, and wakes nobody for the next."),
     threads("turn-not-given-back", "progress", "A leader whose callers arrived early still counts as waiting for them: nobody may lead."),
@@ -376,6 +376,7 @@ pub const BUGS: &[PlantedBug] = &[
     threads("dropped-ticket-never-written", "progress", "A ticket that no caller waits for is written by none."),
     threads("tickets-left-to-others", "progress", "A leader goes home with its own group done, and the log's own thread, which looks after polled tickets, is not woken."),
     threads("failure-calls-no-waker", "progress", "Wakers are called when a watermark moves, and not when a write fails."),
+    threads("call-during-a-turn-forgotten", "progress", "Who calls shared threads for a log that has its turn just then is forgotten: the log rests with work to do."),
     threads("through-beside-a-write", "order", "An append that is written in one turn does not look whether a write is under way."),
 ];
 

@@ -19,6 +19,7 @@ use super::shared::{Guard, Shared, State};
 use super::source::LogScan;
 use super::sparing::Sparing;
 use super::survey::Segment;
+use super::tender::Tending;
 use super::watch::Watch;
 use super::{files::Files, tender};
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ use crate::format::tag::Part;
 use crate::format::{batch, layout};
 use crate::position::{Lineage, LogId, Lsn};
 use crate::storage::Environment;
-use crate::storage::latch::{Condvar, JoinHandle, Mutex};
+use crate::storage::latch::{Condvar, Mutex};
 use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -64,7 +65,8 @@ pub struct Log {
 struct Owner {
     shared: Arc<Shared>,
     report: RecoveryReport,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held by who ends the threads and gives the lock back.
+    ending: Mutex<()>,
 }
 
 /// Figures of an open log.
@@ -136,10 +138,9 @@ impl Log {
         let machine = Machine::new(start, &options);
         let shared = Arc::new(Shared {
             doors: Doors::new(machine.watermarks()),
-            state: Mutex::new(State::new(machine, environment.threads)),
+            state: Mutex::new(State::new(machine, &options, environment.threads)),
             progress: Condvar::new(),
-            tender: Condvar::new(),
-            upkeep: Condvar::new(),
+            tending: Tending::of(&environment),
             performer: Performer::new(Arc::clone(&storage), environment.entropy, watch)
                 .observed(observing.clone()),
             files: Arc::new(Files::new(storage, options.open_files_max)),
@@ -152,12 +153,10 @@ impl Log {
         if let Some(observing) = &shared.observing {
             observing.opened(&report);
         }
-        let owner = Owner { shared, report, threads: Mutex::new(Vec::new()) };
-        if environment.threads {
-            // Should the second not start, dropping the owner ends the first.
-            tender::start(&owner.shared, &mut owner.threads.lock())
-                .map_err(|e| Error::io("start the threads of", owner.shared.place.clone(), e))?;
-        }
+        let owner = Owner { shared, report, ending: Mutex::new(()) };
+        // Should the second thread not start, dropping the owner ends the first.
+        tender::start(&owner.shared)
+            .map_err(|e| Error::io("start the threads of", owner.shared.place.clone(), e))?;
         Ok(Self { owner: Arc::new(owner) })
     }
 
@@ -707,24 +706,19 @@ impl Owner {
     /// Ends the threads, then gives the lock back: last, when nothing writes any more.
     fn release(&self) {
         // Held to the end: a second caller waits here until the first is done.
-        let mut threads = self.threads.lock();
+        let ending = self.ending.lock();
         let mut state = self.shared.lock();
         state.threads_stop = true;
         state.machine.abandon();
-        self.shared.tender.notify_one();
-        self.shared.upkeep.notify_one();
         self.shared.tell_everybody(&mut state);
         // Another caller may be performing an action still.
         while state.machine.is_busy() {
             state.wait(&self.shared.progress);
         }
         drop(state);
-        for thread in threads.drain(..) {
-            // A panic of the thread was printed by it, and nothing of it is held here.
-            let _printed = thread.join();
-        }
+        tender::stop(&self.shared);
         self.shared.lock.lock().take();
-        drop(threads);
+        drop(ending);
         // A thread that unwound left its reason in the machine, and reported nothing.
         if let Some(observing) = &self.shared.observing {
             observing.look(&self.shared.state.lock().machine);

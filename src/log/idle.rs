@@ -12,7 +12,7 @@ const LONGEST: u32 = 1000;
 
 /// What is known of the pauses between appends.
 #[derive(Debug)]
-pub(super) struct Idleness {
+pub(crate) struct Idleness {
     /// What a log waits of which nothing is known.
     after: Duration,
     /// Where the log ended when it was last looked at, and since when it is known to.

@@ -17,24 +17,27 @@ use super::attempts::{TrimTaken, try_admit, try_admit_trim, try_reach, try_reach
 use super::audience::{Audience, Calling, Level};
 use super::doors::{Asleep, Door, Doors, Opened, Wakes};
 use super::files::Files;
+use super::idle::Idleness;
 use super::machine::{Goal, Machine, Refusal};
 use super::observing::{Before, Observing};
 use super::options::{Durability, Options};
 use super::perform::Performer;
 use super::record::Receipt;
 use super::rounds::Place;
+use super::tender::{Pursuit, Tending};
 use super::tickets::Tickets;
 use super::wakers::Calls;
 use crate::error::{Error, Result};
 use crate::format::tag::Part;
 use crate::position::Lsn;
 use crate::storage::latch::{self, Condvar, Mutex, MutexGuard};
+use crate::storage::threads::Work;
 use crate::storage::{Clock, DirLock};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How the thread for deadlines waits.
+/// How the keeper of deadlines waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tender {
     Awake,
@@ -49,13 +52,16 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     /// When the interval of an `Interval` log is over.
     pub(crate) interval_ends: Option<Duration>,
-    /// How the thread for deadlines waits.
+    /// How the keeper of deadlines waits.
     pub(crate) tender: Tender,
-    /// The thread for files waits for work.
+    /// The keeper of files waits for work.
     pub(crate) upkeep_rests: bool,
     pub(crate) threads_stop: bool,
     /// A call asked for room and did not wait for it.
     pub(crate) handed_over: bool,
+    /// What the keeper of deadlines wants to come true.
+    pub(crate) pursuit: Option<Pursuit>,
+    pub(crate) idleness: Option<Idleness>,
     /// Those who follow, and wait.
     pub(crate) audience: Audience,
     pub(crate) asleep: Asleep,
@@ -69,8 +75,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// `tended`: threads of the log keep its deadlines.
-    pub(crate) fn new(machine: Machine, tended: bool) -> Self {
+    /// `tended`: threads keep its deadlines.
+    pub(crate) fn new(machine: Machine, options: &Options, tended: bool) -> Self {
         Self {
             machine,
             interval_ends: None,
@@ -78,6 +84,8 @@ impl State {
             upkeep_rests: false,
             threads_stop: false,
             handed_over: false,
+            pursuit: None,
+            idleness: options.idle_mark.map(Idleness::new),
             audience: Audience::new(tended),
             asleep: Asleep::default(),
             tickets: Tickets::default(),
@@ -96,8 +104,7 @@ pub(crate) struct Shared {
     pub(crate) progress: Condvar,
     /// Where appends sleep.
     pub(crate) doors: Doors,
-    pub(crate) tender: Condvar,
-    pub(crate) upkeep: Condvar,
+    pub(crate) tending: Tending,
     pub(crate) performer: Performer,
     pub(crate) files: Arc<Files>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -122,7 +129,7 @@ pub(crate) struct Guard<'a> {
     wakes: Wakes<'a>,
     calls: Calls,
     progress: &'a Condvar,
-    deadlines: &'a Condvar,
+    tending: &'a Tending,
     /// An action of this lane is out, and this thread is to bring its event.
     driving: Option<Lane>,
     /// The thread unwinds already, for a reason that is none of the log's.
@@ -192,7 +199,7 @@ impl Guard<'_> {
 
     /// If the lane is free and something is wanted, somebody has to be awake to do it.
     fn hand_over(&mut self) {
-        let Self { held, wakes, progress, deadlines, .. } = self;
+        let Self { held, wakes, progress, tending, .. } = self;
         let state: &mut State = held;
         if std::mem::take(&mut state.orphaned)
             && state.machine.commit_wanted()
@@ -200,11 +207,12 @@ impl Guard<'_> {
         {
             wakes.one_each(&mut state.asleep);
             progress.notify_all();
-            // Who waits without a thread drives nothing.
-            if state.tickets.are_left_to_the_log() && !planted!("tickets-left-to-others") {
+            // Who waits without a thread drives nothing, nor does what a turn left to a later one.
+            let left = state.tickets.are_left_to_the_log() && !planted!("tickets-left-to-others");
+            if left || state.pursuit.is_some() {
                 state.handed_over = true;
                 if std::mem::replace(&mut state.tender, Tender::Awake) != Tender::Awake {
-                    deadlines.notify_one();
+                    tending.call(Work::Time);
                 }
             }
         }
@@ -243,8 +251,8 @@ impl Shared {
     pub(crate) fn lock(&self) -> Guard<'_> {
         let unwinds = std::thread::panicking();
         let (held, wakes) = (self.state.lock(), Wakes::none(&self.doors));
-        let (progress, deadlines, calls) = (&self.progress, &self.tender, Calls::default());
-        Guard { held, wakes, calls, progress, deadlines, driving: None, unwinds }
+        let (progress, tending, calls) = (&self.progress, &self.tending, Calls::default());
+        Guard { held, wakes, calls, progress, tending, driving: None, unwinds }
     }
 
     /// Drives the commit lane, or waits for who does, until `done` answers.
@@ -374,7 +382,7 @@ impl Shared {
         if failed && !planted!("failure-calls-no-waker") {
             tickets.wakers.all(calls);
         } else {
-            tickets.wakers.reached(machine.watermarks(), calls);
+            tickets.reached(machine.watermarks(), calls);
         }
     }
 
@@ -464,7 +472,7 @@ impl Shared {
         while state.machine.failures() == before && self.step(state) {}
     }
 
-    /// Asks for the tickets that are due and that no caller waits for.
+    /// Asks for the tickets that are due and that no caller waits for; what that takes is left to a later turn.
     pub(crate) fn look_after_tickets(&self, state: &mut Guard<'_>, now: Duration) {
         if state.machine.is_closed() || state.machine.is_poisoned() {
             return state.tickets.give_up();
@@ -472,7 +480,7 @@ impl Shared {
         let marks = state.machine.watermarks();
         if let Some(goals) = state.tickets.overdue(marks, now) {
             goals.into_iter().for_each(|goal| state.machine.request(goal));
-            self.step_for_others(state);
+            state.handed_over = true;
         }
     }
 
@@ -494,11 +502,11 @@ impl Shared {
         true
     }
 
-    /// Tells the log's own threads that there is something to do, or to watch for.
+    /// Tells those who tend the log that there is something to do, or to watch for.
     pub(crate) fn wake_threads(&self, state: &mut Guard<'_>) {
         if state.upkeep_rests && state.machine.upkeep_due() {
             state.upkeep_rests = false;
-            self.upkeep.notify_one();
+            self.tending.call(Work::Files);
         }
         let due = match state.tender {
             Tender::Awake => false,
@@ -506,6 +514,7 @@ impl Shared {
             Tender::Until(deadline) => {
                 let sooner = |at: Option<Duration>| at.is_some_and(|at| at < deadline);
                 state.handed_over
+                    || state.pursuit.is_some()
                     || sooner(state.interval_ends)
                     || sooner(state.audience.due_at())
                     || sooner(state.tickets.due_at)
@@ -514,12 +523,12 @@ impl Shared {
                 let watch = self.options.idle_mark.is_some() && state.machine.idle_mark_due();
                 let at = state.interval_ends.or(state.tickets.due_at);
                 let at = at.or_else(|| state.audience.due_at());
-                watch || state.handed_over || at.is_some()
+                watch || state.handed_over || state.pursuit.is_some() || at.is_some()
             }
         };
         if due {
             state.tender = Tender::Awake;
-            self.tender.notify_one();
+            self.tending.call(Work::Time);
         }
     }
 

@@ -5,13 +5,14 @@
 //!   a ticket is handed out   due after [`DELAY`], unless others are due before
 //!   due, and reached         the next ones are due after [`DELAY`], if there are any
 //!   due, and not reached     the thread asks for it; due again after [`AGAIN`], should it fail
+//!   asked for, and reached   nothing is due any more: the next ticket has its own [`DELAY`]
 //! ```
 //!
 //! Callers that wait mostly come first: then nothing is done here.
 
 use super::machine::{Goal, Watermarks};
 use super::shared::NOBODY;
-use super::wakers::Wakers;
+use super::wakers::{Calls, Wakers};
 use crate::position::Lsn;
 use std::time::Duration;
 
@@ -89,7 +90,15 @@ impl Tickets {
         if late { self.unreached(marks) } else { None }
     }
 
-    /// The same at any time.
+    /// A watermark moved. What was asked for and is reached makes no later ticket wait.
+    pub(crate) fn reached(&mut self, marks: Watermarks, calls: &mut Calls) {
+        self.wakers.reached(marks, calls);
+        if self.asked && self.wanted.are_reached(marks) {
+            self.give_up();
+        }
+    }
+
+    /// What is to be asked for of all tickets, due or not.
     pub(crate) fn unreached(&mut self, marks: Watermarks) -> Option<[Goal; 2]> {
         self.asked = !self.wanted.are_reached(marks);
         let Ends { written, durable } = self.wanted;
@@ -108,7 +117,7 @@ impl Tickets {
         }
     }
 
-    /// Nothing is reached any more: the log does nothing.
+    /// Nothing is due any more.
     pub(crate) fn give_up(&mut self) {
         (self.asked, self.due_at) = (false, None);
     }
@@ -174,6 +183,19 @@ mod tests {
         assert_eq!(asked[1], durable(64));
         assert_eq!(tickets.overdue(marks(64, 64), ms(111)), None);
         assert_eq!(tickets.due_at, None);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_came_makes_no_later_ticket_wait() {
+        let (mut tickets, mut calls) = (Tickets::default(), Calls::default());
+        tickets.note(durable(64), || ms(10));
+        assert!(tickets.overdue(marks(0, 0), ms(11)).is_some());
+        tickets.reached(marks(64, 0), &mut calls);
+        assert_eq!(tickets.due_at, Some(ms(111)), "it is not there yet");
+        tickets.reached(marks(64, 64), &mut calls);
+        assert_eq!(tickets.due_at, None);
+        tickets.note(durable(128), || ms(20));
+        assert_eq!(tickets.due_at, Some(ms(21)));
     }
 
     #[test]

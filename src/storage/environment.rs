@@ -3,6 +3,7 @@
 //! Nothing above this floor reads a clock, draws a number or starts a thread by other means, so
 //! that a run in a simulated environment is a function of its seed.
 
+use super::threads::Threads;
 use super::{Posix, Storage};
 use crate::observer::Observer;
 use std::fmt;
@@ -116,6 +117,8 @@ pub struct Environment {
     /// Without it those are done when [`Log::tend`](crate::Log::tend) is called, and a segment
     /// that is not prepared in time is prepared by the append that needs it.
     pub threads: bool,
+    /// Threads that do this in place of its own, if it may have any: see [`Threads`].
+    pub shared_threads: Option<Threads>,
     /// Who learns what the log does.
     pub observers: Vec<Arc<dyn Observer>>,
 }
@@ -146,6 +149,7 @@ impl Environment {
             clock: Arc::new(SystemClock::default()),
             entropy: Arc::new(SystemEntropy),
             threads: true,
+            shared_threads: None,
             observers: Vec::new(),
         }
     }
@@ -172,6 +176,12 @@ impl Environment {
     #[must_use]
     pub fn threads(self, threads: bool) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Sets threads that the log shares with others.
+    #[must_use]
+    pub fn shared_threads(self, threads: Threads) -> Self {
+        Self { shared_threads: Some(threads), ..self }
     }
 
     /// Adds an observer to those that there are.

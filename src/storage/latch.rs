@@ -11,14 +11,14 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(seawall_shuttle))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(seawall_shuttle))]
-pub(crate) use std::thread::{JoinHandle, yield_now};
+pub(crate) use std::thread::{JoinHandle, ThreadId, yield_now};
 
 #[cfg(seawall_shuttle)]
 mod scheduled;
 #[cfg(seawall_shuttle)]
 pub(crate) use scheduled::{
-    AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, execution_is_over, spawn,
-    yield_now,
+    AtomicU64, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, ThreadId, current_id,
+    execution_is_over, spawn, yield_now,
 };
 
 #[cfg(any(seawall_shuttle, not(target_os = "linux")))]
@@ -35,6 +35,17 @@ pub(crate) use futex::EventCount;
 #[cfg(not(seawall_shuttle))]
 pub(crate) const fn execution_is_over() -> bool {
     false
+}
+
+/// Which thread this is.
+#[cfg(not(seawall_shuttle))]
+pub(crate) fn current_id() -> ThreadId {
+    std::thread::current().id()
+}
+
+/// Whether this thread is that one, which could not wait for itself to end.
+pub(crate) fn is_current(thread: &JoinHandle<()>) -> bool {
+    thread.thread().id() == current_id()
 }
 
 /// Starts a named thread.

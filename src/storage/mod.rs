@@ -18,10 +18,12 @@ mod environment;
 pub mod latch;
 mod posix;
 mod retry;
+pub(crate) mod threads;
 
 pub use environment::{Clock, Entropy, Environment, SystemClock, SystemEntropy};
 pub use posix::Posix;
 pub use retry::{WriteFailure, read_full, write_full};
+pub use threads::Threads;
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};

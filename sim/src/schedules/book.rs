@@ -107,6 +107,13 @@ impl Book {
         }
     }
 
+    /// It is in the log whole, or not at all: who appended it was told no more.
+    pub(super) fn unknown(&self, name: Name) {
+        if let Some(entry) = self.0.lock().entries.get_mut(&name) {
+            entry.answer = Answer::Open;
+        }
+    }
+
     /// Everything before was said to be durable.
     pub(super) fn durable(&self, end: Lsn) {
         let mut pages = self.0.lock();

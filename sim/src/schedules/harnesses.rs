@@ -22,6 +22,7 @@ pub(super) fn plan(options: Options) -> Plan {
     Plan {
         options,
         threads: true,
+        shared: false,
         stepped: true,
         crashes: true,
         begun: false,

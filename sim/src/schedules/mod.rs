@@ -34,7 +34,7 @@ const fn small(name: &'static str, run: fn(u64)) -> Harness {
 }
 
 /// All of them.
-pub const HARNESSES: [Harness; 22] = [
+pub const HARNESSES: [Harness; 24] = [
     harness("group_commit", harnesses::group_commit),
     harness("rotation", harnesses::rotation),
     harness("unsynced", harnesses::unsynced),
@@ -49,6 +49,8 @@ pub const HARNESSES: [Harness; 22] = [
     harness("waits", harnesses::waits),
     harness("tickets", tickets::tickets),
     harness("polls", tickets::polls),
+    harness("shared", tickets::shared),
+    harness("orphans", tickets::orphans),
     harness("preparing", harnesses::preparing),
     harness("views", harnesses::views),
     harness("trimming", harnesses::trimming),
@@ -92,7 +94,7 @@ pub const PLANTED: [Mistake; 38] = [
     mistake("close-races-append", "close"),
     mistake("reader-before-bytes", "followers"),
     mistake("cancelled-waiter", "failing_writes"),
-    mistake("abandoned-waiter", "failing_writes"),
+    mistake("abandoned-waiter", "orphans"),
     mistake("write-back-shares-the-descriptor", "levels"),
     mistake("handover-forgotten", "group_commit"),
     mistake("turn-not-given-back", "group_commit"),
@@ -120,4 +122,5 @@ pub const PLANTED: [Mistake; 38] = [
     mistake("dropped-ticket-never-written", "tickets"),
     mistake("tickets-left-to-others", "polls"),
     mistake("failure-calls-no-waker", "tickets"),
+    mistake("call-during-a-turn-forgotten", "shared"),
 ];

@@ -11,7 +11,7 @@ use crate::faults::FaultPlan;
 use crate::oracle::Shown;
 use crate::rng::{Concern, Rng, Seed};
 use parking_lot::Mutex;
-use seawall::{Durability, Environment, Error, Log, LogView, Lsn, Options, Receipt};
+use seawall::{Durability, Environment, Error, Log, LogView, Lsn, Options, Receipt, Threads};
 use shuttle::thread::{self, JoinHandle};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// A handle that is not dropped while a failed execution is taken apart: its drop would drive the
 /// log, which may be in no state to be driven.
 #[derive(Clone, Debug)]
-struct Handle(Option<Log>);
+pub(super) struct Handle(Option<Log>);
 
 impl Handle {
     fn log(&self) -> &Log {
@@ -54,8 +54,9 @@ pub(super) struct Watch {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) options: Options,
-    /// The log has its own threads.
+    /// Threads do the log's work in the background: its own, or those that it shares with another log.
     pub(super) threads: bool,
+    pub(super) shared: bool,
     /// Every disk call is a scheduling point.
     pub(super) stepped: bool,
     /// It may crash; every other execution does.
@@ -78,6 +79,8 @@ pub(super) struct Stage {
     /// Shared with those who must not keep the log open.
     slot: Arc<Mutex<Option<Handle>>>,
     level: Durability,
+    /// The threads that it shares with a neighbour.
+    shared: Option<Threads>,
     pub(super) sound: bool,
     actors: u8,
     /// Records of an earlier run.
@@ -111,10 +114,15 @@ impl Stage {
         }
         let stepped = SteppedDisk::new(disk.clone());
         let tick = [200, 1000, 2000][rng.index(3)];
+        let shared = plan.shared.then(|| {
+            let clock = Ticking::new(Duration::from_micros(tick));
+            Threads::on(2, Arc::new(clock)).expect("a scheduler has threads without end")
+        });
         let environment = Environment {
             storage: Arc::new(stepped.clone()),
             clock: Arc::new(Ticking::new(Duration::from_micros(tick))),
             threads: plan.threads,
+            shared_threads: shared.clone(),
             ..environment(&disk, seed)
         };
         let level = plan.options.durability;
@@ -129,6 +137,7 @@ impl Stage {
             book,
             slot,
             level,
+            shared,
             actors: u8::from(ran),
             earlier: usize::from(ran),
             crasher: None,
@@ -251,6 +260,28 @@ impl Stage {
         }));
     }
 
+    /// Starts a thread that has a log of its own on the same threads: it appends, and closes.
+    pub(super) fn neighbour(&mut self, appends: u8) {
+        let disk = SimDisk::new(Seed::new(self.seed ^ 3));
+        let clock = Arc::new(Ticking::new(Duration::from_millis(1)));
+        let around = Environment {
+            threads: self.shared.is_some(),
+            shared_threads: self.shared.clone(),
+            ..environment(&disk, self.seed ^ 3).clock(clock)
+        };
+        let options = small(self.level).idle_mark(Some(Duration::from_millis(2)));
+        self.threads.push(thread::spawn(move || {
+            let log = Handle(Some(Log::open_in(around, options).expect("an empty directory")));
+            let mut last = None;
+            for nth in 0..appends {
+                last = Some(log.append(&[nth; 40]).expect("nothing fails"));
+            }
+            log.close().expect("nothing fails");
+            let durable = log.watermarks().durable;
+            assert!(last.is_none_or(|last| last.end <= durable), "a close makes all durable");
+        }));
+    }
+
     /// Starts a thread that looks at the log from outside, without its lock.
     pub(super) fn view(&mut self, looks: u32) {
         let storage = Arc::new(self.stepped.clone());
@@ -265,6 +296,12 @@ impl Stage {
                 }
             }
         }));
+    }
+
+    /// As [`finish`](Self::finish), but the last handle is that of the last actor.
+    pub(super) fn finish_early(self) {
+        drop(self.slot.lock().take());
+        self.finish();
     }
 
     /// Ends it, opens what is left, and compares.
@@ -293,6 +330,8 @@ impl Stage {
         for watcher in self.watchers.drain(..) {
             watcher.join().expect("a panic ends the execution");
         }
+        // They end with the last log, and what is left is opened without them.
+        drop(self.shared.take());
         self.stepped.step(false);
         match &closed {
             None => {}
@@ -385,18 +424,18 @@ fn look_once(environment: &Environment, book: &Book, proven: bool) -> seawall::R
 /// One thread's way to the log.
 #[derive(Debug)]
 pub(super) struct Actor {
-    handle: Handle,
-    book: Arc<Book>,
+    pub(super) handle: Handle,
+    pub(super) book: Arc<Book>,
     pub(super) level: Durability,
     /// Nothing fails and nothing crashes.
     pub(super) sound: bool,
-    thread: u8,
-    nth: u8,
+    pub(super) thread: u8,
+    pub(super) nth: u8,
     last: Option<Receipt>,
 }
 
 impl Actor {
-    fn log(&self) -> &Log {
+    pub(super) fn log(&self) -> &Log {
         self.handle.log()
     }
 

@@ -7,6 +7,7 @@ use seawall::{Batch, Durability, Error, Failures, Log, Lsn, Receipt, Refused, Ti
 use shuttle::sync::{Condvar, Mutex};
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
 
 /// What becomes of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,42 @@ impl Actor {
     }
 }
 
+impl Actor {
+    /// Submits, gives its handle up, and then waits: the log may be gone by then, and says so.
+    fn submit_and_leave(mut self, len: usize) {
+        let level = Durability::Buffered;
+        self.append(len);
+        let name = (self.thread, self.nth);
+        let records = self.book.begin(name, 1, len);
+        let batch: Batch<'_> = records.iter().collect();
+        let ticket = match submitted(self.log(), &batch, level, Failures::ANY) {
+            Ok(ticket) => ticket,
+            Err(error) => return self.book.appended(name, level, &Err(error)),
+        };
+        let Self { handle, book, .. } = self;
+        drop(handle);
+        match ticket.wait(Durability::Os) {
+            // Nobody knows what became of it, or it is only buffered still.
+            Err(_) => book.unknown(name),
+            Ok(()) => book.appended(name, Durability::Os, &Ok(ticket.receipt())),
+        }
+    }
+}
+
+/// The last handle goes while others wait for their tickets, on a disk that refuses what a close writes.
+pub(super) fn orphans(seed: u64) {
+    let mut rng = rng(seed);
+    let fault = FaultPlan::new(Operation::Write, EIO).after(rng.below(4)).times(1 + rng.below(3));
+    let threads = rng.chance(1, 2);
+    let options = small(Durability::Buffered);
+    let plan = Plan { fault: Some(fault), crashes: false, threads, ..plan(options) };
+    let mut stage = Stage::open(seed, rng, Plan { begun: true, reopened: false, ..plan });
+    for _ in 0..2 {
+        stage.run(|actor| actor.submit_and_leave(40));
+    }
+    stage.finish_early();
+}
+
 pub(super) fn tickets(seed: u64) {
     let mut rng = rng(seed);
     let fails = rng.chance(1, 3);
@@ -165,6 +202,29 @@ pub(super) fn tickets(seed: u64) {
         actor.append(long);
         actor.submit(1, 50, (at_level, asked), way);
     });
+    stage.finish();
+}
+
+/// Two logs on the same two threads: what nobody waits for is done for both.
+pub(super) fn shared(seed: u64) {
+    let mut rng = rng(seed);
+    let interval = Durability::Interval(Duration::from_millis(5));
+    let at = if rng.chance(1, 2) { interval } else { Durability::Sync };
+    let options = small(at).idle_mark(rng.chance(1, 2).then_some(Duration::from_millis(6)));
+    let begun = rng.chance(1, 2);
+    let plan = Plan { begun, shared: true, crashes: false, ..plan(options) };
+    let mut stage = Stage::open(seed, rng, plan);
+    stage.neighbour(2);
+    let ways = [WAYS[stage.rng.index(3)], Way::Drops];
+    stage.run(move |mut actor| {
+        actor.submit(1, 40, SYNC, ways[0]);
+        actor.submit(1, 50, SYNC, ways[1]);
+        actor.append(2400);
+        actor.append(2400);
+    });
+    if stage.rng.chance(1, 2) {
+        stage.follow();
+    }
     stage.finish();
 }
 

@@ -17,7 +17,7 @@ use shuttle::rand::RngCore;
 use shuttle::{future, rand, thread};
 
 pub(crate) use shuttle::sync::atomic::AtomicU64;
-pub(crate) use shuttle::thread::{JoinHandle, yield_now};
+pub(crate) use shuttle::thread::{JoinHandle, ThreadId, yield_now};
 pub(crate) use std::sync::atomic::Ordering;
 
 /// A number below `end`, which is not 0, from the scheduler.
@@ -195,6 +195,10 @@ impl Condvar {
         self.waiting.lock().retain(|other| !Arc::ptr_eq(other, &waiter));
         guard.held = Some(guard.mutex.take());
     }
+}
+
+pub(crate) fn current_id() -> ThreadId {
+    thread::current().id()
 }
 
 pub(crate) fn spawn(
