@@ -39,6 +39,7 @@ use std::time::Duration;
 /// # let dir = std::env::temp_dir().join(format!("seawall-shared-{}", std::process::id()));
 /// use seawall::{Environment, Log, Options, Threads};
 ///
+/// std::fs::create_dir_all(&dir)?;
 /// let threads = Threads::new(2)?;
 /// let open = |name: &str| {
 ///     let environment = Environment::real(dir.join(name))?.shared_threads(threads.clone());
