@@ -25,7 +25,7 @@ fn every_order_of_threads_that_is_tried_keeps_every_promise() {
     let only = std::env::var("SEAWALL_HARNESS").ok();
     let seed = std::env::var("SEAWALL_SEED").ok().map_or(1, |text| text.parse().unwrap());
     let (mut schedules, mut distinct, mut failed) = (0, 0, Vec::new());
-    for harness in HARNESSES {
+    for &harness in HARNESSES {
         if only.as_ref().is_some_and(|only| only != harness.name) {
             continue;
         }

@@ -34,7 +34,7 @@ const fn small(name: &'static str, run: fn(u64)) -> Harness {
 }
 
 /// All of them.
-pub const HARNESSES: [Harness; 24] = [
+pub const HARNESSES: &[Harness] = &[
     harness("group_commit", harnesses::group_commit),
     harness("rotation", harnesses::rotation),
     harness("unsynced", harnesses::unsynced),
@@ -64,7 +64,7 @@ pub const HARNESSES: [Harness; 24] = [
 /// The harness of this name.
 #[must_use]
 pub fn named(name: &str) -> Option<Harness> {
-    HARNESSES.into_iter().find(|harness| harness.name == name)
+    HARNESSES.iter().copied().find(|harness| harness.name == name)
 }
 
 /// A mistake that a build with `--cfg seawall_planted` can make, and the harness that must find it.
@@ -83,7 +83,7 @@ const fn mistake(name: &'static str, harness: &'static str) -> Mistake {
 }
 
 /// All of them.
-pub const PLANTED: [Mistake; 38] = [
+pub const PLANTED: &[Mistake] = &[
     mistake("lost-wakeup", "rotation"),
     mistake("two-leaders", "two_threads"),
     mistake("follower-told-ok", "poison"),

@@ -282,8 +282,10 @@ impl Machine {
         if point <= self.trim {
             return Ok(None);
         }
-        // A trim point is stated only when everything below it is durable, whatever a crash drops.
-        if !self.unsynced.is_settled() {
+        // A trim point is stated only when everything below it is durable, whatever a crash drops. Where all that
+        // there is was synced and the header of the segment does not say so, the frame's own mark does.
+        let lags = self.marks.durable < self.marks.accepted;
+        if !self.unsynced.is_settled() && lags {
             if planted!("trim-in-a-header-that-does-not-vouch") {
                 return self.trim_without_frame(point).map(|()| None);
             }

@@ -583,7 +583,8 @@ impl Machine {
                     let early = self.retirement(&before, end);
                     self.retire.push_back(early);
                 }
-                self.unsynced.began_unvouched(before.number(), end.lsn, retire);
+                let synced = self.unsynced.began_unvouched(before.number(), end.lsn, retire);
+                self.retire.extend(synced);
             }
         }
         let segment = Segment { header, closed: None, file_len: header.file_len };

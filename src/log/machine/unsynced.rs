@@ -84,11 +84,23 @@ impl Unsynced {
         (self.synced, self.vouched, self.vouched_by) = (base, true, None);
     }
 
-    /// A segment begins behind one that is not synced yet.
-    pub(super) fn began_unvouched(&mut self, number: SegmentId, end: Lsn, retire: Action) {
+    /// A segment begins whose header does not vouch for the one before. Whether that one is synced all the
+    /// same: where the write of a header fails, it is written once more as it was, and the segment may have
+    /// been synced meanwhile. Left is what is still to be synced, since who waits for a sync of all that is
+    /// written asks for none where there is nothing to sync.
+    pub(super) fn began_unvouched(
+        &mut self,
+        number: SegmentId,
+        end: Lsn,
+        retire: Action,
+    ) -> Option<Action> {
         let vouched = planted!("acknowledged-before-a-mark-vouches");
         (self.vouched, self.vouched_by) = (vouched, None);
+        if end <= self.synced {
+            return Some(retire);
+        }
         self.left.push_back(Left { number, end, retire });
+        None
     }
 
     /// A mark that everything synced is durable was placed in a frame that ends here.

@@ -79,3 +79,41 @@ fn a_mark_that_goes_with_a_failed_write_vouches_for_nothing() {
     let steps = steps_of_a_sync(&mut machine);
     assert_eq!(steps, ["[3] sync", "[4] sync"], "a void, and a mark after it");
 }
+
+/// Found by seed 100,004,196 of the campaign: a trim waited for ever for a sync that nobody made.
+#[test]
+fn a_segment_that_was_synced_before_its_successor_began_is_not_left() {
+    let options = options(Durability::Os).unsynced_max(1 << 20);
+    let mut machine = Machine::new(start(), &options);
+    // The header of the second segment is not written, and states what was so then.
+    let header = 'begins: loop {
+        let answer = machine.append(&[7_u8; 4000][..], Durability::Os);
+        assert!(!matches!(answer, Err(Refusal::Never(_))), "{answer:?}");
+        while let Some(action) = machine.poll_commit() {
+            match action {
+                Action::Begin { header } if header.number.get() == 2 => break 'begins header,
+                action => machine.on_event(done(action)),
+            }
+        }
+    };
+    assert!(!header.vouches());
+    let failed = Err(Trouble::Failed(error(EIO)));
+    machine.on_event(Event::Began { header, outcome: failed });
+    // Somebody wants what is there to be durable; then the same header is written after all.
+    sync(&mut machine);
+    assert!(matches!(machine.append(&[7_u8; 60_000][..], Durability::Os), Err(Refusal::Wait)));
+    settle(&mut machine);
+    assert_eq!(machine.active.unwrap().header, header);
+    assert!(machine.unsynced.nothing_left());
+    assert_eq!(machine.marks.durable, machine.marks.accepted);
+    // Everything is durable, and no header says so: the frame of the trim does.
+    let trim = machine.accept_trim(machine.marks.accepted).unwrap().unwrap();
+    machine.request(trim.goal.unwrap());
+    let Some(Action::Write(write)) = machine.poll_commit() else { panic!("it is written") };
+    assert_eq!(kinds(&write.run), [5]);
+    assert_eq!(write.run.bytes[17] & 2, 2, "with a mark");
+    machine.on_event(done(Action::Write(write)));
+    settle(&mut machine);
+    assert!(machine.unsynced.is_settled());
+    assert_eq!((machine.trim_durable, machine.marks.durable), (trim.lsn, trim.end));
+}
