@@ -61,7 +61,7 @@ fn every_planted_mistake_is_found() {
     let _planting = PLANTING.write();
     let only = std::env::var("SEAWALL_BUG").ok();
     let seed = std::env::var("SEAWALL_SEED").ok().map(|text| text.parse().unwrap());
-    let count = wanted().max(20_000);
+    let count = wanted().max(40_000);
     let mut missed = Vec::new();
     for mistake in seawall_sim::schedules::PLANTED {
         let (name, harness) = (mistake.name, mistake.harness);
