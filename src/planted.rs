@@ -132,6 +132,8 @@ mod table {
         "synced-over-a-segment-that-is-not",
         "acknowledged-before-a-mark-vouches",
         "trim-in-a-header-that-does-not-vouch",
+        "trim-frame-left",
+        "rewritten-and-left",
         "shortened-before-it-is-synced",
         "cut-before-its-record-is-synced",
         "short-file-gone-on-in",

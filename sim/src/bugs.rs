@@ -129,6 +129,10 @@ pub const BUGS: &[PlantedBug] = &[
     media("acknowledged-before-a-mark-vouches", "G1", "What follows a header that does not vouch is reported as durable without a mark that vouches.")
         .judged(Judge::Exhaustive),
     crash("trim-in-a-header-that-does-not-vouch", "G5", "The header of the next segment states a trim before the one before it is synced, and files go on its word."),
+    error("trim-frame-left", "G9", "A segment with a trim frame that is not synced is left, and no later header states the trim.")
+        .judged(Judge::Scene),
+    error("rewritten-and-left", "G5", "A segment is left with frames in place of others, whose write failed and which a crash may bring back.")
+        .judged(Judge::Scene),
     crash("shortened-before-it-is-synced", "G5", "A segment is sealed and shortened before it is synced."),
     crash("close-syncs-its-segment-alone", "G1", "A clean close syncs the last segment, and none that was left before it was synced."),
     crash("recycled-before-its-removal-is-durable", "G5", "A trimmed file is written over for the next segment before the directory is synced: its old name may come back.")

@@ -55,6 +55,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("close-syncs-its-segment-alone", unsynced::closed),
     ("marks-behind-a-cut-ignored", unsynced::mark_behind_damage),
     ("last-check-not-compared", unsynced::other_last_frame),
+    ("trim-frame-left", stored_run_of_a_trim_in_a_segment_that_is_left),
+    ("rewritten-and-left", stored_run_of_a_failed_write_in_a_segment_that_is_left),
     ("cut-before-its-record-is-synced", short::power_cut_behind_a_close),
     ("seal-believed-from-the-cache", stored_run_of_a_seal_whose_sync_failed),
     ("stale-spare-not-zeroed", crashes_around_recycled_files),
@@ -627,6 +629,14 @@ fn stored_run_of_an_older_header() -> Option<String> {
 
 fn stored_run_of_a_seal_whose_sync_failed() -> Option<String> {
     stored_run(include_str!("../../regressions/seal-whose-sync-failed.json"))
+}
+
+fn stored_run_of_a_trim_in_a_segment_that_is_left() -> Option<String> {
+    stored_run(include_str!("../../regressions/trim-in-a-segment-that-is-left.json"))
+}
+
+fn stored_run_of_a_failed_write_in_a_segment_that_is_left() -> Option<String> {
+    stored_run(include_str!("../../regressions/failed-write-in-a-segment-that-is-left.json"))
 }
 
 fn stored_run(text: &str) -> Option<String> {

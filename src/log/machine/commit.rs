@@ -479,6 +479,7 @@ impl Machine {
             Err(failure) => {
                 self.commit_busy = false;
                 self.in_flight = 0;
+                self.unsynced.rewritten_before(after(run.lsn, run.len));
                 self.retry = Some(run);
                 self.tried = self.marks.accepted;
                 let failure = self.failure("write", failure.error);

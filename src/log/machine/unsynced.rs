@@ -45,6 +45,8 @@ pub(super) struct Unsynced {
     max: u64,
     /// Everything before this is synced.
     synced: Lsn,
+    /// How far a write may have failed whose bytes are on the disk all the same: others were written over them.
+    rewritten: Lsn,
     /// The header of the segment that is written to vouches, or a synced mark in it does.
     vouched: bool,
     /// Where the frame ends whose mark will do.
@@ -63,7 +65,8 @@ impl Unsynced {
     /// Everything before `end` is synced.
     pub(super) const fn new(end: Lsn, max: u64) -> Self {
         let left = VecDeque::new();
-        Self { left, syncing: false, max, synced: end, vouched: true, vouched_by: None }
+        let rewritten = Lsn::FIRST;
+        Self { left, syncing: false, max, synced: end, rewritten, vouched: true, vouched_by: None }
     }
 
     pub(super) const fn synced(&self) -> Lsn {
@@ -110,6 +113,17 @@ impl Unsynced {
         }
     }
 
+    /// A write failed that ends here, and what comes in its place may be something else. A crash may bring the
+    /// first back for as long as the second is not synced.
+    pub(super) fn rewritten_before(&mut self, end: Lsn) {
+        self.rewritten = self.rewritten.max(end);
+    }
+
+    /// Whether nothing but what was written last can be on the disk.
+    fn is_written_once(&self) -> bool {
+        self.rewritten <= self.synced || planted!("rewritten-and-left")
+    }
+
     /// A write failed: frames with records may have become void.
     pub(super) fn write_failed(&mut self) {
         self.vouched_by = self.vouched_by.filter(|vouching| vouching.alone);
@@ -128,7 +142,9 @@ impl Machine {
         self.unsynced.is_settled()
     }
 
-    /// Whether the next segment begins although this one is not synced.
+    /// Whether the next segment begins although this one is not synced. Not while it holds a trim frame that no
+    /// later header states, since a recovery that has no need to walk the segment does not find it; nor while
+    /// its last frame may be another than the next header names.
     pub(super) fn leaves_unsynced(&self) -> bool {
         let next = match self.next {
             Next::Named { file_len } => file_len,
@@ -144,6 +160,8 @@ impl Machine {
             && (self.trim_wanted.is_none() || planted!("trim-in-a-header-that-does-not-vouch"))
             && (self.roll_wanted.is_some() || self.trim_wanted.is_some())
             && self.sync_wanted <= self.marks.durable
+            && (self.trims.is_empty() || planted!("trim-frame-left"))
+            && self.unsynced.is_written_once()
             && accepted.saturating_add(next) <= self.unsynced.max
     }
 
