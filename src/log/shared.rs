@@ -642,7 +642,7 @@ impl Shared {
         state.machine.interval_over();
         let end = state.machine.watermarks().accepted;
         let outcome = self.reach_all(state, Goal::Durable { lsn: NOBODY, end });
-        // Somebody's failed write is no reason to leave the others' records unsynced.
+        // A failed write of one caller is no reason to leave the records of others unsynced.
         if let (Err(_), Durability::Interval(interval)) = (&outcome, self.options.durability)
             && state.machine.arm_interval()
         {

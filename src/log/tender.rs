@@ -9,7 +9,7 @@
 //!   none              `Log::tend` does what is due, when it is called
 //! ```
 //!
-//! A turn waits for no other thread: what it asked for and somebody else is at it comes with a later one.
+//! A turn waits for no other thread: what it asked for, where another thread is at it, comes with a later one.
 
 use super::attempts::try_reach_all;
 use super::idle::Idleness;
@@ -26,7 +26,8 @@ use std::time::Duration;
 /// Who does it.
 #[derive(Debug)]
 pub(crate) enum Tending {
-    Nobody,
+    /// No thread.
+    Absent,
     /// Threads of its own, and where they sleep.
     Own {
         time: Condvar,
@@ -40,7 +41,7 @@ impl Tending {
     /// What the environment has for a log. Nothing is done yet.
     pub(crate) fn of(environment: &Environment) -> Self {
         match &environment.shared_threads {
-            _ if !environment.threads => Self::Nobody,
+            _ if !environment.threads => Self::Absent,
             Some(threads) => Self::Shared(threads.enter()),
             None => {
                 let (time, files) = (Condvar::new(), Condvar::new());
@@ -49,10 +50,10 @@ impl Tending {
         }
     }
 
-    /// Somebody is to have a turn of this kind.
+    /// A turn of this kind is due.
     pub(crate) fn call(&self, work: Work) {
         match (self, work) {
-            (Self::Nobody, _) => {}
+            (Self::Absent, _) => {}
             (Self::Own { time, .. }, Work::Time) => _ = time.notify_one(),
             (Self::Own { files, .. }, Work::Files) => _ = files.notify_one(),
             (Self::Shared(member), work) => member.call(work),
@@ -81,7 +82,7 @@ enum Why {
 /// What the operating system says when it has no thread to give.
 pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     match &shared.tending {
-        Tending::Nobody => {}
+        Tending::Absent => {}
         Tending::Own { threads, .. } => {
             for (work, name) in [(Work::Time, "seawall-time"), (Work::Files, "seawall-files")] {
                 let shared = Arc::clone(shared);
@@ -94,10 +95,10 @@ pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends it; the log was told to stop. Waits for turns that are under way, but for the one it is called in.
+/// Ends it, once the log is to stop. Waits for turns that are under way, but for the one it is called in.
 pub(crate) fn stop(shared: &Shared) {
     match &shared.tending {
-        Tending::Nobody => {}
+        Tending::Absent => {}
         Tending::Own { time, files, threads } => {
             time.notify_one();
             files.notify_one();
@@ -167,7 +168,7 @@ impl Shared {
             let latest = now.saturating_add(interval);
             state.interval_ends = state.interval_ends.map(|ends| ends.min(latest));
         }
-        // While somebody else is at what was begun, nothing like it is begun.
+        // While another thread is at what was begun, nothing like it is begun.
         let pursues = state.pursuit.is_some();
         let interval_ends = state.interval_ends.filter(|_| !pursues);
         if interval_ends.is_some_and(|ends| ends <= now) {
@@ -215,7 +216,7 @@ impl Shared {
         Rest::Again
     }
 
-    /// Everything accepted is to become durable. Failures are told to whoever appends or syncs next,
+    /// Everything accepted is to become durable. Failures are returned to the next append or sync,
     /// through the machine.
     fn begin_to_pursue(&self, state: &mut Guard<'_>, why: Why) -> Rest {
         let end = state.machine.watermarks().accepted;
@@ -228,13 +229,13 @@ impl Shared {
     fn pursue(&self, state: &mut Guard<'_>) -> bool {
         let Some(Pursuit { goal, before, why }) = state.pursuit else { return false };
         let Some(outcome) = try_reach_all(&mut state.machine, goal, before) else {
-            // Asking for an action may settle the matter without one. Else somebody is at it, and whoever brings
-            // the event calls.
+            // Asking for an action may settle the matter without one. Else another thread is at it, and calls when it
+            // brings the event.
             return self.step(state) || try_reach_all(&mut state.machine, goal, before).is_some();
         };
         state.pursuit = None;
         match (why, outcome, self.options.durability) {
-            // Somebody's failed write is no reason to leave the others' records unsynced.
+            // A failed write of one caller is no reason to leave the records of others unsynced.
             (Why::Interval, Err(_), Durability::Interval(interval))
                 if state.machine.arm_interval() =>
             {

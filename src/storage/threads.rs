@@ -28,10 +28,10 @@ use std::time::Duration;
 ///
 /// **What is isolated.** Appends, syncs, reads, trims and closes are done by their callers, as ever. In the
 /// background each log takes its turn, for one action of its disk at a time, so a log that has much to do
-/// holds nobody up for longer than that. An action that does not return, because a disk is stuck, keeps
+/// holds no other up for longer than that. An action that does not return, because a disk is stuck, keeps
 /// its thread: with two threads the deadlines of the other logs wait for it (an append that waits for its
 /// own durability does not; an interval, a ticket that is dropped or polled, and an idle mark do). A log keeps
-/// at most one thread of each kind, so among `2 * n` threads `n - 1` stuck disks hold nobody up. A panic
+/// at most one thread of each kind, so among `2 * n` threads `n - 1` stuck disks hold no other log up. A panic
 /// of a storage or an observer ends the log that it belongs to, and no thread.
 ///
 /// ```
@@ -86,7 +86,7 @@ pub(crate) trait Tended: Send + Sync {
     fn turn(&self, work: Work) -> Rest;
 }
 
-/// A place among those whom the threads work for. It leaves when it is told to.
+/// A place among those whom the threads work for. It leaves when it is asked to.
 #[derive(Clone)]
 pub(crate) struct Member {
     pool: Arc<Pool>,
@@ -193,7 +193,7 @@ impl State {
         }
     }
 
-    /// Whoever is next in line is at work from now on.
+    /// The member that is next in line has its turn from now on.
     fn next(&mut self, work: Work) -> Option<(u64, Arc<dyn Tended>)> {
         while let Some(id) = self.line(work).pop_front() {
             if let Some(place) = self.members.get_mut(&id)
@@ -266,7 +266,7 @@ impl Threads {
         Ok(Self(Arc::new(owner)))
     }
 
-    /// A place for somebody, whom the threads work for once they know it.
+    /// A place for a member, which the threads work for once it begins.
     pub(crate) fn enter(&self) -> Member {
         let mut state = self.0.pool.state.lock();
         state.entered += 1;
@@ -352,12 +352,12 @@ impl Pool {
         (id, work): (u64, Work),
         tended: Arc<dyn Tended>,
     ) {
-        // More may wait than one thread was woken for, and nobody else may watch the clock.
+        // More may wait than one thread was woken for, and no other may watch the clock.
         if !state.line(work).is_empty() || work == Work::Time && !state.alarms.is_empty() {
             self.condition(work).notify_one();
         }
         let rest = MutexGuard::unlocked(state, || {
-            // What unwinds has printed why, and told those whom it concerns.
+            // What unwinds has printed why, and its log is poisoned.
             let rest = panic::catch_unwind(AssertUnwindSafe(|| tended.turn(work)));
             drop(tended);
             rest

@@ -51,7 +51,7 @@ pub fn alphabet(kind: Kind) -> Vec<Op> {
     let stepped = |what| Op { client: 0, what, turns: turns() };
     if kind == Kind::Unsynced {
         let beside = |what| Op { client: 0, what, turns: commits() };
-        // Nobody syncs beside these: what they leave is found as it is by what comes next.
+        // No thread syncs beside these: what they leave is found as it is by what comes next.
         let left = [
             What::Append(40, Buffered),
             What::Append(5000, Os),

@@ -11,7 +11,7 @@
 //!   a writer opens it            only if a reader calls nothing damaged, and shows the same
 //!   one copy of a header         changes nothing at all
 //!   another salt's record        nor does that
-//!   another last frame           damage is told; where nothing proves that the segment is whole no writer
+//!   another last frame           damage is reported; where nothing proves that the segment is whole no writer
 //!                                opens it
 //! ```
 //!

@@ -107,7 +107,7 @@ impl Book {
         }
     }
 
-    /// It is in the log whole, or not at all: who appended it was told no more.
+    /// It is in the log whole, or not at all: its append was answered with no more than that.
     pub(super) fn unknown(&self, name: Name) {
         if let Some(entry) = self.0.lock().entries.get_mut(&name) {
             entry.answer = Answer::Open;

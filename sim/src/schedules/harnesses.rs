@@ -70,7 +70,7 @@ pub(super) fn rotation(seed: u64) {
     stage.finish();
 }
 
-/// Segments are left before they are synced, and synced beside the appends, or by whoever waits.
+/// Segments are left before they are synced, and synced beside the appends, or by a thread that waits.
 pub(super) fn unsynced(seed: u64) {
     let mut rng = rng(seed);
     let level =

@@ -149,7 +149,7 @@ impl Actor {
         let Self { handle, book, .. } = self;
         drop(handle);
         match ticket.wait(Durability::Os) {
-            // Nobody knows what became of it, or it is only buffered still.
+            // What became of it is not known, or it is only buffered still.
             Err(_) => book.unknown(name),
             Ok(()) => book.appended(name, Durability::Os, &Ok(ticket.receipt())),
         }
@@ -205,7 +205,7 @@ pub(super) fn tickets(seed: u64) {
     stage.finish();
 }
 
-/// Two logs on the same two threads: what nobody waits for is done for both.
+/// Two logs on the same two threads: what no caller waits for is done for both.
 pub(super) fn shared(seed: u64) {
     let mut rng = rng(seed);
     let interval = Durability::Interval(Duration::from_millis(5));

@@ -18,7 +18,7 @@ type Turns = Receiver<(&'static str, Work)>;
 
 impl Tended for Puppet {
     fn turn(&self, work: Work) -> Rest {
-        // Nobody listens any more where the test is over.
+        // The receiver is gone where the test is over.
         let _nobody = self.turns.send((self.name, work));
         match work {
             // A test that is over lets it go.

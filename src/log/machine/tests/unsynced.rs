@@ -80,7 +80,7 @@ fn a_mark_that_goes_with_a_failed_write_vouches_for_nothing() {
     assert_eq!(steps, ["[3] sync", "[4] sync"], "a void, and a mark after it");
 }
 
-/// Found by seed 100,004,196 of the campaign: a trim waited for ever for a sync that nobody made.
+/// Found by seed 100,004,196 of the campaign: a trim waited for ever for a sync that no thread made.
 #[test]
 fn a_segment_that_was_synced_before_its_successor_began_is_not_left() {
     let options = options(Durability::Os).unsynced_max(1 << 20);
@@ -99,7 +99,7 @@ fn a_segment_that_was_synced_before_its_successor_began_is_not_left() {
     assert!(!header.vouches());
     let failed = Err(Trouble::Failed(error(EIO)));
     machine.on_event(Event::Began { header, outcome: failed });
-    // Somebody wants what is there to be durable; then the same header is written after all.
+    // A caller wants what is there to be durable; then the same header is written after all.
     sync(&mut machine);
     assert!(matches!(machine.append(&[7_u8; 60_000][..], Durability::Os), Err(Refusal::Wait)));
     settle(&mut machine);
