@@ -642,13 +642,20 @@ impl Shared {
         state.machine.interval_over();
         let end = state.machine.watermarks().accepted;
         let outcome = self.reach_all(state, Goal::Durable { lsn: NOBODY, end });
-        // A failed write of one caller is no reason to leave the records of others unsynced.
-        if let (Err(_), Durability::Interval(interval)) = (&outcome, self.options.durability)
+        if outcome.is_err() {
+            self.arm_again(state);
+        }
+        outcome
+    }
+
+    /// The end of an interval failed. A failed write of one caller is no reason to leave the records of others
+    /// unsynced: another interval begins, if there are any.
+    pub(crate) fn arm_again(&self, state: &mut Guard<'_>) {
+        if let Durability::Interval(interval) = self.options.durability
             && state.machine.arm_interval()
         {
             state.interval_ends = Some(self.clock.now().saturating_add(interval));
         }
-        outcome
     }
 
     /// Marks the durable end, if that is due.

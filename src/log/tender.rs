@@ -234,15 +234,10 @@ impl Shared {
             return self.step(state) || try_reach_all(&mut state.machine, goal, before).is_some();
         };
         state.pursuit = None;
-        match (why, outcome, self.options.durability) {
-            // A failed write of one caller is no reason to leave the records of others unsynced.
-            (Why::Interval, Err(_), Durability::Interval(interval))
-                if state.machine.arm_interval() =>
-            {
-                state.interval_ends = Some(self.clock.now().saturating_add(interval));
-            }
-            (Why::Interval, ..) => {}
-            (Why::Mark, ..) => state.idleness.iter_mut().for_each(Idleness::on_marked),
+        match (why, outcome) {
+            (Why::Interval, Err(_)) => self.arm_again(state),
+            (Why::Interval, Ok(())) => {}
+            (Why::Mark, _) => state.idleness.iter_mut().for_each(Idleness::on_marked),
         }
         true
     }

@@ -131,6 +131,27 @@ fn who_left_has_no_turn_and_a_panic_ends_no_thread() {
 }
 
 #[test]
+fn who_leaves_waits_for_a_turn_that_is_under_way() {
+    let (sender, turns) = channel();
+    let threads = Threads::new(2).unwrap();
+    let one = enter(&threads, "one", &sender);
+    assert_eq!(next(&turns), "one");
+    std::thread::scope(|scope| {
+        let leaves = scope.spawn(|| one.member.leave());
+        // It gives the member up and waits, which it does under one lock.
+        let is_there =
+            |state: &State| state.members.get(&one.member.id).map(|it| it.tended.is_some());
+        while is_there(&threads.0.pool.state.lock()) == Some(true) {
+            std::thread::yield_now();
+        }
+        assert_eq!(is_there(&threads.0.pool.state.lock()), Some(false), "it waits");
+        one.rests.send(Rest::Again).unwrap();
+        leaves.join().unwrap();
+    });
+    assert!(threads.0.pool.state.lock().members.is_empty());
+}
+
+#[test]
 fn a_member_may_leave_and_drop_the_threads_in_its_own_turn() {
     struct Leaves(Mutex<Option<Member>>, Sender<()>);
     impl Tended for Leaves {
